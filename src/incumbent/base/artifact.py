@@ -1,0 +1,39 @@
+"""Artifacts: a stored value is named by the codec that reads it and the digest of its bytes."""
+
+from dataclasses import dataclass
+
+from incumbent.base.digest import Digest, parse_digest
+from incumbent.base.documents import Json
+from incumbent.base.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One stored value.
+
+    Attributes:
+        codec: Name of the codec that turns the bytes back into the value, e.g. "arrow", "value", "file", "list".
+        digest: Digest of the stored bytes. For "list" and "tree" these bytes are a document naming the parts.
+        size: Bytes in all, parts included.
+    """
+
+    codec: str
+    digest: Digest
+    size: int
+
+    def to_json(self) -> Json:
+        """Return the document form."""
+        return {"codec": self.codec, "digest": str(self.digest), "size": self.size}
+
+
+def artifact_from_json(value: Json) -> Artifact:
+    """Return the artifact that `Artifact.to_json` wrote.
+
+    Raises:
+        InvalidInput: A field is missing or of the wrong type, or the digest is malformed.
+    """
+    match value:
+        case {"codec": str(codec), "digest": str(digest), "size": int(size)} if size >= 0:
+            parse_digest(digest)
+            return Artifact(codec, Digest(digest), size)
+    raise InvalidInput(f"not an artifact record: {str(value)[:80]}")

@@ -1,0 +1,1 @@
+"""Models, versions and slots. Simple in this release: what is registered, and what is live where."""

@@ -1,0 +1,61 @@
+"""A model version, and the slot it may be live in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import Digest
+from incumbent.base.documents import Json
+
+Status = Literal["Staging", "Production", "Archived"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable numbered version of a named model.
+
+    Attributes:
+        bundle: What it deploys, by digest.
+        run_id: The run that made the bundle; its lineage hangs there.
+        key: Action key of the stage run that made the bundle, None for a run without stages.
+        manifest: Digest of the version's manifest document (which carries a SHA-256 of every file as well).
+    """
+
+    model: str
+    version: int
+    bundle: Artifact
+    run_id: str
+    key: Digest | None
+    manifest: Digest
+    created_at: datetime
+    actor: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A version's status in a slot; at most one placement of a slot is in Production."""
+
+    slot: str
+    model: str
+    version: int
+    status: Status
+    since_at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer that was given from a slot."""
+
+    prediction_id: str
+    slot: str
+    model: str
+    version: int
+    at: datetime
+    inputs: Json
+    output: Json
+    latency_ms: float

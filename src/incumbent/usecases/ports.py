@@ -1,0 +1,284 @@
+"""Ports: what a use case needs from outside, each small, each with two real implementations."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import Algorithm, Digest
+from incumbent.base.documents import Document
+from incumbent.base.metric import MetricPoint
+from incumbent.pipeline.action import Action, Captured, Environment, StageOutcome, StageTask
+from incumbent.pipeline.code import CodeClosure, PipelineCode
+from incumbent.pipeline.source import SourceSpec
+from incumbent.registry.model import ModelVersion, Placement, Prediction
+from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
+from incumbent.tracking.search import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes that the store has acknowledged: on disk, under their digest."""
+
+    digest: Digest
+    size: int
+
+
+class Blobs(Protocol):
+    """Bytes under their digest. Ids are computed, never trusted; what is read is hashed again."""
+
+    algorithm: Algorithm
+
+    def put(self, chunks: Iterable[bytes]) -> Stored:
+        """Store the bytes, durable before this returns. Raises Unavailable when the disk is full."""
+
+    def put_file(self, path: Path, *, link: bool = False) -> Stored:
+        """Store a file in one pass (or linked). Raises Conflict if it changed while it was read."""
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open for reading, hashed while read. Raises NotFound; Corrupt at the end if the bytes are not the digest's."""
+
+    def fetch(self, digest: Digest, target: Path) -> None:
+        """Make the bytes appear, verified and read-only, at `target` (linked where the file system allows)."""
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the size in bytes, or None if there is no such blob. Does not read it."""
+
+    def list_digests(self) -> Iterator[Digest]:
+        """Yield every digest in the store."""
+
+    def delete(self, digest: Digest) -> None:
+        """Remove a blob (for gc, and for one that failed verification); absent is no error."""
+
+
+class Actions(Protocol):
+    """The action cache: key -> outputs; and the claims by which two runs share work."""
+
+    def find(self, keys: Sequence[Digest]) -> Mapping[Digest, Action]:
+        """Return the actions known among `keys`."""
+
+    def record(self, action: Action, recipe: Document) -> None:
+        """Remember an action and its recipe; a second one under the same key replaces the first."""
+
+    def forget_output(self, digest: Digest) -> Sequence[Action]:
+        """Forget every action that gave this digest (its blob is corrupt or gone) and return them."""
+
+    def claim(self, key: Digest, owner: str, now: datetime, lease_s: float) -> str | None:
+        """Try to become the one who runs `key`: None if it worked, else the present owner. An expired lease is taken over."""
+
+    def release(self, owner: str, key: Digest | None = None) -> None:
+        """Give up one claim of `owner`, or all of them."""
+
+    def renew(self, owner: str, now: datetime, lease_s: float) -> None:
+        """Extend all claims of `owner`."""
+
+    def list_all(self) -> Iterator[Action]:
+        """Yield every action (for gc, verify)."""
+
+
+class Documents(Protocol):
+    """Small JSON documents under their digest."""
+
+    def put(self, documents: Sequence[Document]) -> Sequence[Digest]:
+        """Store documents; those already there cost nothing."""
+
+    def get(self, digest: Digest) -> Document:
+        """Return a document. Raises NotFound; Corrupt if its bytes do not have that digest."""
+
+    def list_digests(self) -> Iterator[Digest]:
+        """Yield every digest."""
+
+    def delete(self, digests: Sequence[Digest]) -> None:
+        """Remove documents (gc)."""
+
+
+class Runs(Protocol):
+    """Runs, their stage runs and artifacts."""
+
+    def create(self, run: Run) -> None:
+        """Add a running run (its experiment too, if new)."""
+
+    def update(self, run: Run) -> None:
+        """Replace the fields of a running run. Raises Refused once it is sealed."""
+
+    def record_stage(self, run_id: str, stage_run: StageRun) -> None:
+        """Append a stage run (same stage and item: replaced). Raises Refused once the run is sealed."""
+
+    def record_artifacts(self, artifacts: Sequence[RunArtifact]) -> None:
+        """Append inputs and outputs. Raises Refused once the run is sealed."""
+
+    def get(self, run_id: str) -> Run:
+        """Return a run by id, or by a unique prefix of 6 or more characters. Raises NotFound, or InvalidInput if ambiguous."""
+
+    def list_stages(self, run_id: str) -> Sequence[StageRun]:
+        """Return its stage runs in the order in which they ended."""
+
+    def list_artifacts(self, run_id: str) -> Sequence[RunArtifact]:
+        """Return its inputs and outputs."""
+
+
+class RunIndex(Protocol):
+    """Looking for runs."""
+
+    def search(self, query: Query, *, limit: int, offset: int = 0) -> Sequence[Run]:
+        """Return the runs that the query matches, in its order (newest first if it has none)."""
+
+    def find_latest(self, pipeline: str) -> Run | None:
+        """Return the newest finished run of a pipeline."""
+
+    def find_makers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
+        """Return (run id, stage run) of every stage run that gave this digest."""
+
+    def list_experiments(self) -> Sequence[tuple[str, int]]:
+        """Return (name, number of runs) of each experiment."""
+
+    def add_note(self, note: Note) -> None:
+        """Append a note to a run, sealed or not."""
+
+    def list_notes(self, run_id: str) -> Sequence[Note]:
+        """Return the notes of a run, oldest first."""
+
+
+class Metrics(Protocol):
+    """Metric points. A batch is idempotent: the same (run, writer, sequence) is stored once, however often it is sent."""
+
+    def append(self, run_id: str, points: Sequence[MetricPoint], *, writer: str, first: int) -> None:
+        """Store points numbered first, first + 1, … by `writer`. Raises Refused once the run is sealed."""
+
+    def history(self, run_id: str, name: str) -> Sequence[MetricPoint]:
+        """Return all points of one metric, in the order in which they were logged."""
+
+    def latest(self, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
+        """Return, for each run, the last point (highest step, then latest) of each metric."""
+
+
+class Registry(Protocol):
+    """Models, versions, slots."""
+
+    def add_version(self, version: ModelVersion) -> ModelVersion:
+        """Add a version under the model's next number (the one given is ignored) and return it."""
+
+    def get_version(self, model: str, version: int) -> ModelVersion:
+        """Return a version. Raises NotFound."""
+
+    def list_versions(self, model: str | None = None) -> Sequence[ModelVersion]:
+        """Return versions, newest first."""
+
+    def place(self, placement: Placement) -> None:
+        """Append to a slot's history; placing one in Production archives the version that was there."""
+
+    def find_live(self, slot: str) -> Placement | None:
+        """Return the placement in Production of a slot."""
+
+    def list_placements(self, slot: str | None = None) -> Sequence[Placement]:
+        """Return the history, newest first."""
+
+
+class Predictions(Protocol):
+    """Answers given."""
+
+    def append(self, predictions: Sequence[Prediction]) -> None:
+        """Store answers, durable before this returns."""
+
+    def get(self, prediction_id: str) -> Prediction:
+        """Return one. Raises NotFound."""
+
+
+class Transaction(Protocol):
+    """All tables, inside one transaction: committed together when the block ends well, or not at all."""
+
+    actions: Actions
+    documents: Documents
+    runs: Runs
+    index: RunIndex
+    metrics: Metrics
+    registry: Registry
+    predictions: Predictions
+
+
+class Store(Protocol):
+    """The metadata store."""
+
+    def begin(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
+        """Open a transaction. `durable` waits for the disk (governed records); without it a power cut may lose the newest."""
+
+    def check(self) -> Sequence[str]:
+        """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
+
+    def close(self) -> None:
+        """Give up connections."""
+
+
+class CodeReader(Protocol):
+    """Reads pipelines from source files, without importing them where that can be."""
+
+    def read(self, reference: str) -> PipelineCode:
+        """Return the pipeline that `FILE.py:NAME` or `module:NAME` names. Raises InvalidInput, NotFound."""
+
+    def symbol_text(self, path: str, symbol: str, source: str | None = None) -> str:
+        """Return a symbol's source text from the file (or from `source`), for showing a diff."""
+
+    def version(self) -> CodeVersion:
+        """Return the git commit and the digest of the dirty tree."""
+
+
+class EnvironmentProbe(Protocol):
+    """Describes the environment, as far as some imports reach."""
+
+    def describe(self, code: CodeClosure, variables: Sequence[str], threads: int | None) -> Environment:
+        """Return the environment of a stage with this code, these declared variables and threads."""
+
+    def summary(self) -> Document:
+        """Return what is recorded once a run: host, cores, every installed distribution and its version."""
+
+
+class Sources(Protocol):
+    """Captures data sources."""
+
+    def capture(self, spec: SourceSpec) -> Captured:
+        """Read, hash and store a source; unchanged files are known by their stat and not read again."""
+
+
+class Runner(Protocol):
+    """Runs stages somewhere: worker processes here, a cluster later. Inputs and outputs go through the blob store."""
+
+    capacity: int
+
+    def start(self, code: PipelineCode) -> Sequence[str]:
+        """Load the pipeline's code once and return what does not fit in it, in words (types that only classes can settle)."""
+
+    def submit(self, task: StageTask) -> None:
+        """Take one task; `wait` gives its outcome."""
+
+    def wait(self, timeout_s: float | None = None) -> Sequence[StageOutcome]:
+        """Return outcomes that have come in, at least one unless the time is up."""
+
+    def close(self) -> None:
+        """Stop every worker and everything it started."""
+
+
+class Codecs(Protocol):
+    """Turns values into artifacts and back."""
+
+    def encode(self, value: object, annotation: str, blobs: Blobs) -> Artifact:
+        """Store a value. Raises InvalidInput when no codec takes it."""
+
+    def decode(self, artifact: Artifact, annotation: object, blobs: Blobs, folder: Path) -> object:
+        """Return the value; paths are made under `folder`. Raises Corrupt, NotFound, InvalidInput."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> datetime:
+        """Return the time, aware UTC."""
+
+
+class Ids(Protocol):
+    """Fresh names."""
+
+    def new(self, prefix: str) -> str:
+        """Return `prefix-` and 20 characters that sort by time and never repeat."""
