@@ -21,6 +21,11 @@ class Artifact:
     digest: Digest
     size: int
 
+    @property
+    def identity(self) -> str:
+        """Codec and digest as one text: two codecs may read one blob differently, so both make up the identity."""
+        return f"{self.codec} {self.digest}"
+
     def to_json(self) -> Json:
         """Return the document form."""
         return {"codec": self.codec, "digest": str(self.digest), "size": self.size}

@@ -82,7 +82,7 @@ def build_graph(name: str, stages: Iterable[StageSpec], sources: Mapping[str, So
     if not specs:
         raise InvalidInput(f"pipeline {name!r} has no stages")
     givers = _name_givers(name, specs, sources)
-    wires = {spec.name: {p.name: _find_giver(spec, p, givers, sources) for p in spec.inputs} for spec in specs}
+    wires = {spec.name: {p.name: _find_giver(spec, p, givers) for p in spec.inputs} for spec in specs}
     order = _sort(name, specs, wires)
     by_name = {spec.name: spec for spec in specs}
     unsettled = tuple(pair for spec in specs for pair in _check_types(spec, wires[spec.name], by_name, sources))
@@ -110,7 +110,7 @@ def _name_givers(pipeline: str, specs: list[StageSpec], sources: Mapping[str, So
     return givers
 
 
-def _find_giver(spec: StageSpec, parameter: Parameter, givers: Mapping[str, Wire], sources: Mapping[str, SourceSpec]) -> Wire:
+def _find_giver(spec: StageSpec, parameter: Parameter, givers: Mapping[str, Wire]) -> Wire:
     found = givers.get(parameter.name)
     if found is not None:
         return found

@@ -40,12 +40,12 @@ class Recipe:
     outputs: tuple[str, ...]
 
     def document(self) -> Document:
-        """Return the recipe as a document. An input is its codec and digest: two codecs may read one blob differently."""
+        """Return the recipe as a document."""
         return {
             "kind": "recipe",
             "format": RECIPE_FORMAT,
             "stage": self.stage,
-            "data": {name: f"{a.codec} {a.digest}" for name, a in self.data.items()},
+            "data": {name: artifact.identity for name, artifact in self.data.items()},
             "code": str(self.code),
             "config": dict(self.config),
             "env": str(self.environment),
@@ -58,13 +58,14 @@ class Recipe:
         return digest_bytes(document_bytes(self.document()), algorithm)
 
 
-def derive_seed(run_seed: int, stage: str, item: int | None = None) -> int:
+def derive_seed(run_seed: int, stage: str, item: str = "") -> int:
     """Return the seed of a stage (or of one item of a mapped stage), 0 <= seed < 2**63.
 
     The first eight bytes of SHA-256 over the three parts, less the top bit: independent of the other stages and of the
-    order in which they run, and the same in a workspace of either digest algorithm.
+    order in which they run, and the same in a workspace of either digest algorithm. An item is told by its content
+    (`item` is its artifact's identity), so that an item put in front of the others reruns none of them.
 
-    >>> derive_seed(7, "train") == derive_seed(7, "train") != derive_seed(7, "train", 0)
+    >>> derive_seed(7, "train") == derive_seed(7, "train") != derive_seed(7, "train", "value blake3:00")
     True
     """
     text = document_bytes({"seed": run_seed, "stage": stage, "item": item})

@@ -118,6 +118,7 @@ def stage(
     config (`--set stage.param=value`); of these `rng` and `seed` are filled by the engine.
 
     Args:
+        function: The function, when used without arguments: `@stage`.
         name: Name of the stage, the function's own by default.
         **options: Any field of `StageOptions`.
 
