@@ -15,20 +15,23 @@ class Artifact:
         codec: Name of the codec that turns the bytes back into the value, e.g. "arrow", "value", "file", "list".
         digest: Digest of the stored bytes. For "list" and "tree" these bytes are a document naming the parts.
         size: Bytes in all, parts included.
+        name: File name, for "file" and "tree": a stage can see it in the path that it gets, so it is part of the identity.
     """
 
     codec: str
     digest: Digest
     size: int
+    name: str = ""
 
     @property
     def identity(self) -> str:
-        """Codec and digest as one text: two codecs may read one blob differently, so both make up the identity."""
-        return f"{self.codec} {self.digest}"
+        """All that a stage can tell of the value, as one text: two codecs may read one blob differently."""
+        return f"{self.codec} {self.digest} {self.name}" if self.name else f"{self.codec} {self.digest}"
 
     def to_json(self) -> Json:
         """Return the document form."""
-        return {"codec": self.codec, "digest": str(self.digest), "size": self.size}
+        document: dict[str, Json] = {"codec": self.codec, "digest": str(self.digest), "size": self.size}
+        return {**document, "name": self.name} if self.name else document
 
 
 def artifact_from_json(value: Json) -> Artifact:
@@ -40,5 +43,7 @@ def artifact_from_json(value: Json) -> Artifact:
     match value:
         case {"codec": str(codec), "digest": str(digest), "size": int(size)} if size >= 0:
             parse_digest(digest)
-            return Artifact(codec, Digest(digest), size)
+            name = value.get("name", "")
+            if isinstance(name, str):
+                return Artifact(codec, Digest(digest), size, name)
     raise InvalidInput(f"not an artifact record: {str(value)[:80]}")

@@ -41,6 +41,9 @@ class Blobs(Protocol):
     def open(self, digest: Digest) -> BinaryIO:
         """Open for reading, hashed while read. Raises NotFound; Corrupt at the end if the bytes are not the digest's."""
 
+    def get(self, digest: Digest) -> bytes:
+        """Return all the bytes, verified. Raises NotFound, Corrupt."""
+
     def fetch(self, digest: Digest, target: Path) -> None:
         """Make the bytes appear, verified and read-only, at `target` (linked where the file system allows)."""
 
@@ -241,6 +244,9 @@ class Sources(Protocol):
     def capture(self, spec: SourceSpec) -> Captured:
         """Read, hash and store a source; unchanged files are known by their stat and not read again."""
 
+    def observe(self, kind: str, name: str) -> str:
+        """Return the digest of an undeclared input as it is now (`kind` "file": a path; "env": a variable), "" if absent."""
+
 
 class Runner(Protocol):
     """Runs stages somewhere: worker processes here, a cluster later. Inputs and outputs go through the blob store."""
@@ -268,6 +274,16 @@ class Codecs(Protocol):
 
     def decode(self, artifact: Artifact, annotation: object, blobs: Blobs, folder: Path) -> object:
         """Return the value; paths are made under `folder`. Raises Corrupt, NotFound, InvalidInput."""
+
+
+class Processes(Protocol):
+    """Which process is still there, for taking over what a dead one left."""
+
+    def own_name(self) -> str:
+        """Return a name of this process that no other has, on any host, even after its number is used again."""
+
+    def is_gone(self, name: str) -> bool:
+        """Return True only if the named process ran on this host and certainly runs no more."""
 
 
 class Clock(Protocol):

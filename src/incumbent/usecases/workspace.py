@@ -1,9 +1,10 @@
 """A workspace: the ports that a use case works through. Made by `bootstrap`, and by nothing else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Sources, Store
+from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,9 @@ class Workspace:
     Attributes:
         root: The project's root folder: paths in recipes are relative to it.
         folder: Local state of this workspace (`.incumbent/`).
+        open_runner: Makes a runner of the named executor ("local", "inline").
+        beside: Another workspace at this root: same blobs, an empty store of its own in `.incumbent/` there.
+        actor: Who acts, for records.
     """
 
     root: Path
@@ -25,4 +29,7 @@ class Workspace:
     sources: Sources
     clock: Clock
     ids: Ids
+    processes: Processes
+    open_runner: Callable[[str], Runner]
+    beside: Callable[[Path], "Workspace"]
     actor: str
