@@ -1,0 +1,53 @@
+"""What holds for every test: `--slow`, and no test is skipped in CI without a reason that CI accepts."""
+
+import os
+
+import pytest
+
+ACCEPTED_SKIPS = ("not on this platform:", "no other Python here:", "no git history here:")
+"""A skip in CI (CI=true) must open with one of these: what CI cannot have, not what it should have had."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the fault and soak suites in full, not in their short form")
+
+
+@pytest.fixture(scope="session")
+def is_slow(request):
+    """Whether to run a suite marked `slow` in full; without --slow it runs in a short form, and is never left out."""
+    return request.config.getoption("--slow")
+
+
+class SkipWatch:
+    """Collects skips, and fails the session in CI if one has a reason that is not on the list."""
+
+    def __init__(self):
+        self.refused = []
+
+    def pytest_runtest_logreport(self, report):
+        self._note(report)
+
+    def pytest_collectreport(self, report):
+        self._note(report)
+
+    def _note(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            if not reason.startswith(ACCEPTED_SKIPS):
+                self.refused.append(f"{report.nodeid}: {reason}")
+
+    def pytest_sessionfinish(self, session):
+        if self.refused and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.refused:
+            terminalreporter.section("skips that CI does not accept")
+            for line in self.refused:
+                terminalreporter.line(line)
+
+
+def pytest_configure(config):
+    is_xdist_worker = hasattr(config, "workerinput")  # the controller hears of every skip
+    if os.environ.get("CI") == "true" and not is_xdist_worker:
+        config.pluginmanager.register(SkipWatch(), "skip-watch")
