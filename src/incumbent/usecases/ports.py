@@ -286,6 +286,70 @@ class Processes(Protocol):
         """Return True only if the named process ran on this host and certainly runs no more."""
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolRead:
+    """What one look into a spool gave.
+
+    Attributes:
+        records: (sequence number, payload), ascending; numbers are those of the writer, from 0.
+        position: Where the next look goes on.
+        losses: Records that no longer are what was written, in words; empty when all is well.
+    """
+
+    records: Sequence[tuple[int, bytes]]
+    position: int
+    losses: Sequence[str] = ()
+
+
+class Spool(Protocol):
+    """One file of acknowledged records of a run, on this host, whoever wrote it; `is_owner`: by the process that is the run."""
+
+    run_id: str
+    writer: str
+    name: str
+    is_owner: bool
+
+    def is_alive(self) -> bool:
+        """Return whether its writer still runs (or may: it is on a host that cannot be asked)."""
+
+    def read(self, position: int, *, bytes_max: int) -> SpoolRead:
+        """Return whole records from `position` (0: the start) on. Raises NotFound if another process has drained it away."""
+
+    def fence(self) -> None:
+        """Stop the writer: every record it acknowledged is readable from now on, and it will acknowledge no more."""
+
+    def remove(self) -> None:
+        """Delete it: all its records are in the store. Absent is no error."""
+
+    def set_aside(self) -> Path:
+        """Keep it out of the way under another name, and return that: the store refused its records."""
+
+
+class SpoolWriter(Protocol):
+    """The writing end of one writer's spool."""
+
+    writer: str
+
+    def append(self, payloads: Sequence[bytes]) -> None:
+        """Write records; once this returns they outlive the process. All or none. Raises Unavailable (disk full), Refused (fenced)."""
+
+    def sync(self) -> None:
+        """Make what was appended outlive a power cut too."""
+
+    def close(self) -> None:
+        """Write no more, and stop counting as alive."""
+
+
+class Spools(Protocol):
+    """What runs log on this host and the store does not have yet. On disk only: it is the floor under every other store."""
+
+    def open(self, run_id: str, *, is_owner: bool) -> SpoolWriter:
+        """Begin a spool under a fresh writer name; `is_owner`: the run ends when this writer dies."""
+
+    def find(self, run_id: str | None = None) -> Sequence[Spool]:
+        """Return the spools of one run or of all, each writer's in the order in which they were written."""
+
+
 class Clock(Protocol):
     """Time."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
+from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Spools, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Workspace:
     code: CodeReader
     environment: EnvironmentProbe
     sources: Sources
+    spools: Spools
     clock: Clock
     ids: Ids
     processes: Processes
