@@ -115,7 +115,11 @@ class StageFailure:
 
 @dataclass(frozen=True, slots=True)
 class StageOutcome:
-    """What came back for a task; exactly one per submitted task, whatever happened to the worker."""
+    """What came back for a task; exactly one per submitted task, whatever happened to the worker.
+
+    Attributes:
+        warnings: What the run should say aloud though the stage went on (a write outside of its folder, unseeded chance).
+    """
 
     task_id: str
     state: OutcomeState
@@ -125,6 +129,7 @@ class StageOutcome:
     log: Digest | None = None
     resources: Resources = field(default_factory=Resources)
     failure: StageFailure | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
