@@ -1,6 +1,6 @@
 """Ports: what a use case needs from outside, each small, each with two real implementations."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,9 @@ class Blobs(Protocol):
 
     def put_file(self, path: Path, *, link: bool = False) -> Stored:
         """Store a file in one pass (or linked). Raises Conflict if it changed while it was read."""
+
+    def put_files(self, paths: Sequence[Path], *, link: bool = False) -> Sequence[Stored]:
+        """Store many files, in order, with one wait for the disk. Raises Conflict naming the one that changed."""
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open for reading, hashed while read. Raises NotFound; Corrupt at the end if the bytes are not the digest's."""
@@ -238,11 +241,27 @@ class EnvironmentProbe(Protocol):
         """Return what is recorded once a run: host, cores, every installed distribution and its version."""
 
 
+Signature = tuple[tuple[str, int, int, int, int], ...]
+"""(path, size, mtime_ns, ctime_ns, inode) of every file and folder that a source's content stands on."""
+
+Progress = Callable[[int, int], None]
+"""Takes (bytes done, bytes in all) now and then during long work."""
+
+
 class Sources(Protocol):
     """Captures data sources."""
 
-    def capture(self, spec: SourceSpec) -> Captured:
-        """Read, hash and store a source; unchanged files are known by their stat and not read again."""
+    def capture(self, spec: SourceSpec, *, anew: bool = False, progress: Progress | None = None) -> Captured:
+        """Read, hash and store a source; unchanged files are known by their stat and not read again.
+
+        `anew` reads everything in any case: for when a blob that was taken in earlier is gone or corrupt.
+        """
+
+    def signature(self, spec: SourceSpec) -> Signature | None:
+        """Return what a fast check looks at by stat alone; None if only capturing tells, as for SQL, or if it is too fresh to trust.
+
+        Take it before capturing: while it stays the same, so does what was captured after it.
+        """
 
     def observe(self, kind: str, name: str) -> str:
         """Return the digest of an undeclared input as it is now (`kind` "file": a path; "env": a variable), "" if absent."""
@@ -355,6 +374,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the time, aware UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
 
 
 class Ids(Protocol):
