@@ -1,0 +1,1 @@
+"""Late flights: tables, features, model, serving."""
