@@ -263,6 +263,9 @@ class Sources(Protocol):
         Take it before capturing: while it stays the same, so does what was captured after it.
         """
 
+    def capture_files(self, paths: Sequence[str]) -> Artifact:
+        """Store these files (relative to the root) as one "tree" artifact, each under its path."""
+
     def observe(self, kind: str, name: str) -> str:
         """Return the digest of an undeclared input as it is now (`kind` "file": a path; "env": a variable), "" if absent."""
 
@@ -270,7 +273,9 @@ class Sources(Protocol):
 class Runner(Protocol):
     """Runs stages somewhere: worker processes here, a cluster later. Inputs and outputs go through the blob store."""
 
-    capacity: int
+    @property
+    def capacity(self) -> int:
+        """How many tasks it can work on at once."""
 
     def start(self, code: PipelineCode) -> Sequence[str]:
         """Load the pipeline's code once and return what does not fit in it, in words (types that only classes can settle)."""

@@ -4,12 +4,12 @@ Nothing here imports the user's code, and nothing here is specific to one run: t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from incumbent.base.artifact import Artifact, artifact_from_json
+from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
-from incumbent.base.documents import Document, Json, parse_document
-from incumbent.base.errors import Corrupt, IncumbentError, InvalidInput, NotFound
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import IncumbentError, InvalidInput, NotFound
 from incumbent.pipeline.action import Action, Captured, Environment
 from incumbent.pipeline.code import PipelineCode
 from incumbent.pipeline.config import Config, resolve_config
@@ -125,35 +125,7 @@ def find_moved(ws: Workspace, action: Action) -> list[tuple[str, str, str, str]]
     return [found for found in seen if found[2] != found[3]]
 
 
-def list_parts(ws: Workspace, artifact: Artifact) -> list[Artifact]:
-    """Return the artifacts that a "list" or "tree" artifact names; none for any other.
-
-    Raises:
-        Corrupt: The document does not parse.
-        NotFound: Its blob is gone.
-    """
-    if artifact.codec not in ("list", "tree"):
-        return []
-    try:
-        document = parse_document(ws.blobs.get(artifact.digest))
-        if artifact.codec == "list":
-            items = document.get("items")
-            return [artifact_from_json(item) for item in items] if isinstance(items, list) else []
-        entries = document.get("entries")
-        return [_entry_artifact(entry) for entry in entries] if isinstance(entries, list) else []
-    except InvalidInput as error:
-        raise Corrupt(f"{artifact.codec} {artifact.digest} does not parse: {error}") from error
-
-
-def _entry_artifact(entry: Json) -> Artifact:
-    match entry:
-        case {"path": str(path), "digest": str(), "size": int()}:
-            found = artifact_from_json({"codec": "file", "digest": entry["digest"], "size": entry["size"]})
-            return Artifact("file", found.digest, found.size, path.rpartition("/")[2])
-    raise InvalidInput(f"not an entry of a tree: {str(entry)[:80]}")
-
-
-def find_previous(ws: Workspace, tx: Transaction, pipeline: str) -> dict[tuple[str, int | None], Digest]:
+def find_previous(tx: Transaction, pipeline: str) -> dict[tuple[str, int | None], Digest]:
     """Return the action keys of the newest finished run of a pipeline, by (stage, item): what `why` compares with."""
     latest = tx.index.find_latest(pipeline)
     if latest is None:

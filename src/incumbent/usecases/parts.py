@@ -1,0 +1,61 @@
+"""Artifacts made of artifacts: the items of a "list", the files of a "tree"."""
+
+from collections.abc import Sequence
+
+from incumbent.base.artifact import Artifact, artifact_from_json
+from incumbent.base.documents import Json, document_bytes, parse_document
+from incumbent.base.errors import Corrupt, InvalidInput
+from incumbent.usecases.workspace import Workspace
+
+
+def list_parts(ws: Workspace, artifact: Artifact) -> list[Artifact]:
+    """Return the artifacts that a "list" or "tree" artifact names, in order; none for any other.
+
+    Raises:
+        Corrupt: The document does not parse.
+        NotFound: Its blob is gone.
+    """
+    if artifact.codec == "tree":
+        return list(list_tree(ws, artifact).values())
+    if artifact.codec != "list":
+        return []
+    try:
+        match parse_document(ws.blobs.get(artifact.digest)):
+            case {"items": list(items)}:
+                return [artifact_from_json(item) for item in items]
+    except InvalidInput as error:
+        raise Corrupt(f"list {artifact.digest} does not parse: {error}") from error
+    raise Corrupt(f"list {artifact.digest} has no items field")
+
+
+def list_tree(ws: Workspace, tree: Artifact) -> dict[str, Artifact]:
+    """Return the files of a "tree" artifact by path, with forward slashes, sorted.
+
+    Raises:
+        Corrupt: The document does not parse.
+        NotFound: Its blob is gone.
+    """
+    try:
+        match parse_document(ws.blobs.get(tree.digest)):
+            case {"entries": list(entries)}:
+                return dict(sorted(_read_entry(entry) for entry in entries if not _is_folder(entry)))
+    except InvalidInput as error:
+        raise Corrupt(f"tree {tree.digest} does not parse: {error}") from error
+    raise Corrupt(f"tree {tree.digest} has no entries field")
+
+
+def gather_items(ws: Workspace, items: Sequence[Artifact]) -> Artifact:
+    """Store the "list" artifact of these items."""
+    stored = ws.blobs.put([document_bytes({"items": [item.to_json() for item in items]})])
+    return Artifact("list", stored.digest, stored.size + sum(item.size for item in items))
+
+
+def _is_folder(entry: Json) -> bool:
+    return isinstance(entry, dict) and "digest" not in entry and isinstance(entry.get("path"), str)
+
+
+def _read_entry(entry: Json) -> tuple[str, Artifact]:
+    match entry:
+        case {"path": str(path), "digest": str(digest), "size": int(size)}:
+            return path, artifact_from_json({"codec": "file", "digest": digest, "size": size, "name": path.rpartition("/")[2]})
+    raise InvalidInput(f"not an entry of a tree: {str(entry)[:80]}")
