@@ -120,7 +120,7 @@ def _install(lock, guard):
     """Run pip. It holds `guard` too, so that it keeps others out even when this script is killed."""
     _say(f"installing requirements/{lock}.lock by hash; the first time takes a minute or two")
     open(BEGUN, "w").close()
-    pip = [_in_venv("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-build-isolation"]
+    pip = [_in_venv("python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", "--no-build-isolation"]
     steps = [  # the first brings what builds the others
         ["--require-hashes", "-r", os.path.join(ROOT, "requirements", "build.lock")],
         ["--require-hashes", "-r", os.path.join(ROOT, "requirements", lock + ".lock")],

@@ -1,0 +1,211 @@
+"""The house rules that no other tool holds: length, names, light imports, locks, documents that must be there."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import incumbent
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "incumbent"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "__pycache__")
+PYTHON = sorted([*SOURCES, *(path for folder in ("tests", "bench", "docs", "scripts") for path in (ROOT / folder).rglob("*.py"))])
+HEAVY = {
+    "numpy",
+    "sqlalchemy",
+    "alembic",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "msgspec",
+    "asyncio",
+    "uvicorn",
+    "git",
+    "sklearn",
+    "lightgbm",
+}
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def tracked_files():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("no git history here: the files of a source archive were checked before it was made")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_files_and_functions_stay_short(path):
+    source = path.read_text()
+    assert source.count("\n") <= 400, f"{name_of(path)}: split it along its nouns, not into _utils"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 70, f"{name_of(path)}:{node.lineno} {node.name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_is_left_open_or_named_after_nothing(path):
+    source = path.read_text()
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", source)
+    assert not re.search(r"^class \w*(Manager|Helper|Factory|Base|Util)\b|^class Base[A-Z]", source, re.MULTILINE)
+    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+    assert not re.search(r"except (Exception|BaseException)?:?\s*\n\s*pass\b", source), "say what is caught and why it is no matter"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_stage_is_a_pipeline_stage_and_never_a_status(path):
+    if path.parent.name == "server" and path.name.startswith("mlflow"):
+        return  # the one place that speaks MLflow's words
+    found = re.search(
+        r"current_stage|model_stage|version_stage|stage\s*(=|==|in|:)\s*[\(\[\"']*(Staging|Production|Archived)", path.read_text()
+    )
+    assert found is None, f"{name_of(path)}: {found}; a model version has a status in a slot (docs/glossary.md)"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path != PACKAGE / "__init__.py"], ids=name_of)
+def test_nothing_inside_imports_the_public_face(path):
+    """A module that needs `incumbent` itself would make a circle; `__version__` may be read from it by the command line."""
+    if "demo_project" in path.parts:
+        return  # a user's project, shipped as data
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert all(alias.name != "incumbent" for alias in node.names), f"{name_of(path)}:{node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.module == "incumbent" and node.level == 0:
+            names = {alias.name for alias in node.names}
+            folders = {p.stem for p in PACKAGE.iterdir()}
+            assert names <= folders | {"__version__"}, f"{name_of(path)}:{node.lineno} imports {names} from the top"
+
+
+def _functions(path):
+    return {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+def _use_cases():
+    """(file, function) of every function of usecases/ that a face imports."""
+    faces = [PACKAGE / "__init__.py", *(PACKAGE / "cli").glob("*.py"), *(PACKAGE / "server").glob("*.py")]
+    for face in faces:
+        if not face.exists():
+            continue
+        for node in ast.walk(ast.parse(face.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("incumbent.usecases."):
+                path = PACKAGE / "usecases" / f"{node.module.split('.')[2]}.py"
+                functions = _functions(path)
+                yield from ((path, functions[alias.name]) for alias in node.names if alias.name in functions)
+
+
+def test_a_use_case_takes_a_workspace_first_and_everything_else_by_keyword():
+    for path, function in _use_cases():
+        arguments = function.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        where = f"{name_of(path)}:{function.lineno} {function.name}"
+        if not any(a.annotation and ast.unparse(a.annotation) == "Workspace" for a in [*positional, *arguments.kwonlyargs]):
+            continue  # a pure function of values, which a face may use to render
+        assert [a.arg for a in positional] == ["ws"], f"{where}: (ws: Workspace, *, …)"
+        assert ast.unparse(positional[0].annotation) == "Workspace", where
+        assert function.returns is not None, where
+
+
+def _loaded_modules(code):
+    script = f"import sys\n{code}\nimport json; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+VERSION = """
+sys.argv = ["incumbent", "--version"]
+from incumbent.cli import main
+try:
+    code = main()
+except SystemExit as end:
+    code = end.code
+assert not code, code
+"""
+
+
+@pytest.mark.parametrize("code", ["import incumbent", VERSION], ids=["import incumbent", "incumbent --version"])
+def test_starting_loads_nothing_heavy(code):
+    assert _loaded_modules(code) & HEAVY == set()
+
+
+def test_every_public_name_exists_and_is_documented():
+    for name in incumbent.__all__:
+        value = getattr(incumbent, name)
+        assert name == "__version__" or isinstance(value, type | dict | tuple | str) or value.__doc__, name
+
+
+def _pins(lock):
+    """Return {(name, marker): (version, hashes)} of a lock file."""
+    pins, current = {}, None
+    for line in lock.read_text().splitlines():
+        if line.startswith("    --hash="):
+            pins[current][1].add(line.strip(" \\"))
+        elif line and not line.startswith("#"):
+            requirement, _, marker = line.removesuffix(" \\").partition(" ; ")
+            name, _, version = requirement.partition("==")
+            current = (name, marker)
+            pins[current] = (version, set())
+    return pins
+
+
+@pytest.mark.parametrize(("small", "large"), [("build", "demo"), ("demo", "test")])
+def test_each_lock_is_part_of_the_next_so_that_one_venv_serves_both_scripts(small, large):
+    few, many = (_pins(ROOT / "requirements" / f"{name}.lock") for name in (small, large))
+    assert few.items() <= many.items()
+    assert all(version and hashes for version, hashes in many.values())
+
+
+def test_every_requirement_of_the_project_is_locked():
+    wanted = set(re.findall(r'^\s*"([a-z0-9-]+)(?:\[[a-z,]+\])?[>=]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    assert {"numpy", "sqlalchemy", "uvicorn"} <= wanted
+    assert wanted <= {name for name, _ in _pins(ROOT / "requirements" / "test.lock")}
+
+
+REGISTRIES = re.compile(r"(pypi|pythonhosted|npmjs|conda|anaconda|pytorch|crates|jfrog|rubygems)\.(org|com|io)", re.IGNORECASE)
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(root|work|home/\w+|Users/\w+|opt/(wheels|pypi\S*)|tmp/w)(/|\b)")
+OWN_WORDS = {"tests/test_house.py"}
+
+
+def test_no_tracked_file_names_a_package_registry_or_a_path_of_some_machine():
+    for path in tracked_files():
+        if name_of(path) in OWN_WORDS or path.suffix in {".png", ".svg", ".parquet"}:
+            continue
+        text = path.read_text(errors="replace")
+        for pattern in (REGISTRIES, MACHINE_PATHS):
+            found = pattern.search(text)
+            assert found is None, f"{name_of(path)}: {found[0]!r}"
+        if path.suffix == ".lock":
+            assert "://" not in text, f"{name_of(path)} holds an address; remake it with scripts/lock.sh"
+
+
+def test_registry_lock_files_of_uv_are_not_tracked():
+    assert not {path.name for path in tracked_files()} & {"uv.lock", "pylock.toml", "poetry.lock"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("[0-9]*.md")), ids=name_of)
+def test_every_decision_record_says_what_it_costs(path):
+    text = path.read_text()
+    for heading in ("## Context", "## Decision", "## Consequences", "### Negative"):
+        assert re.search(rf"^{heading}", text, re.MULTILINE), f"{name_of(path)} has no {heading!r}"
+
+
+def test_the_changelog_opens_with_this_version():
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] in {"Unreleased", incumbent.__version__}
+
+
+def test_the_package_says_that_it_is_typed_and_how_it_is_licensed():
+    assert (PACKAGE / "py.typed").exists()
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
