@@ -15,6 +15,7 @@ from incumbent.pipeline.action import Action, Captured, Environment, StageOutcom
 from incumbent.pipeline.code import CodeClosure, PipelineCode
 from incumbent.pipeline.source import SourceSpec
 from incumbent.registry.model import ModelVersion, Placement, Prediction
+from incumbent.registry.signature import Columns, Scalar
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 
@@ -298,6 +299,20 @@ class Codecs(Protocol):
 
     def decode(self, artifact: Artifact, annotation: object, blobs: Blobs, folder: Path) -> object:
         """Return the value; paths are made under `folder`. Raises Corrupt, NotFound, InvalidInput."""
+
+
+class ModelHost(Protocol):
+    """Answers from models, each in a process of its own: a model is never loaded into the process that serves."""
+
+    def answer(self, bundle: Artifact, columns: Columns) -> Mapping[str, list[Scalar]]:
+        """Return the answers of a bundle, row for row; starts it if need be.
+
+        Raises InvalidInput (columns do not fit its signature), Refused (the model raised, or is no bundle), Unavailable (it died,
+        hung or cannot be loaded: the next request starts it anew), Corrupt or NotFound (its bytes).
+        """
+
+    def close(self) -> None:
+        """Stop every model."""
 
 
 class Processes(Protocol):
