@@ -139,6 +139,9 @@ class RunIndex(Protocol):
     def find_makers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
         """Return (run id, stage run) of every stage run that gave this digest."""
 
+    def find_takers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
+        """Return (run id, stage run) of every stage run that took this digest as an input."""
+
     def list_experiments(self) -> Sequence[tuple[str, int]]:
         """Return (name, number of runs) of each experiment."""
 
@@ -341,7 +344,7 @@ class SpoolRead:
 
 
 class Spool(Protocol):
-    """One file of acknowledged records of a run, on this host, whoever wrote it; `is_owner`: by the process that is the run."""
+    """One file of acknowledged records of a run, on this host; `is_owner`: written by the process that is the run."""
 
     run_id: str
     writer: str
@@ -349,10 +352,10 @@ class Spool(Protocol):
     is_owner: bool
 
     def is_alive(self) -> bool:
-        """Return whether its writer still runs (or may: it is on a host that cannot be asked)."""
+        """Return whether its writer still holds it: it may still grow."""
 
-    def read(self, position: int, *, bytes_max: int) -> SpoolRead:
-        """Return whole records from `position` (0: the start) on. Raises NotFound if another process has drained it away."""
+    def read(self, position: int) -> SpoolRead:
+        """Return the whole records from `position` (0: the start) on. Raises NotFound if another process has removed it."""
 
     def fence(self) -> None:
         """Stop the writer: every record it acknowledged is readable from now on, and it will acknowledge no more."""
@@ -361,7 +364,7 @@ class Spool(Protocol):
         """Delete it: all its records are in the store. Absent is no error."""
 
     def set_aside(self) -> Path:
-        """Keep it out of the way under another name, and return that: the store refused its records."""
+        """Keep it out of the way under another name, and return that: the store would not take its records."""
 
 
 class SpoolWriter(Protocol):
@@ -369,11 +372,14 @@ class SpoolWriter(Protocol):
 
     writer: str
 
-    def append(self, payloads: Sequence[bytes]) -> None:
-        """Write records; once this returns they outlive the process. All or none. Raises Unavailable (disk full), Refused (fenced)."""
+    def append(self, payload: bytes, count: int = 1) -> None:
+        """Write one record that takes `count` sequence numbers; once this returns it outlives the process.
+
+        Raises Unavailable (disk full: nothing of it is kept) and Refused (fenced: the run was sealed).
+        """
 
     def sync(self) -> None:
-        """Make what was appended outlive a power cut too."""
+        """Make what was appended outlive a power cut too. Raises Unavailable."""
 
     def close(self) -> None:
         """Write no more, and stop counting as alive."""
@@ -383,10 +389,10 @@ class Spools(Protocol):
     """What runs log on this host and the store does not have yet. On disk only: it is the floor under every other store."""
 
     def open(self, run_id: str, *, is_owner: bool) -> SpoolWriter:
-        """Begin a spool under a fresh writer name; `is_owner`: the run ends when this writer dies."""
+        """Begin a spool under a fresh writer name; `is_owner`: the run ends when this writer dies. Raises Unavailable."""
 
     def find(self, run_id: str | None = None) -> Sequence[Spool]:
-        """Return the spools of one run or of all, each writer's in the order in which they were written."""
+        """Return the spools of one run or of all: by run, the owner's first, each writer's in the order of writing."""
 
 
 class Clock(Protocol):
