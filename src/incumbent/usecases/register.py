@@ -1,0 +1,119 @@
+"""The verb `register`: make an artifact of a sealed run the next version of a model.
+
+A version is immutable, and its manifest says all of it by digest: the bundle, every file in it (SHA-256 as well as the
+workspace's own digest, because in-toto and model signing want it), the recipe's key, the run and the commit.
+"""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import Digest
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.registry.bundle import BUNDLE_FILE, BundleCard, parse_bundle_card
+from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.names import check_model_name, check_slot_name
+from incumbent.tracking.run import Run
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.workspace import Workspace
+
+VERSION_FORMAT = 1
+_READ_BYTES = 1 << 20
+
+
+def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | None = None) -> ModelVersion:
+    """Register an artifact of a run as the next version of a model.
+
+    Args:
+        ws: The workspace; its actor is recorded.
+        model: Name of the model; a new name begins a new model.
+        run: Id of a finished run, or 6 or more characters of its beginning.
+        artifact: Name of one of the run's outputs, e.g. "bundle".
+        slot: Where it asks for a place: it enters that slot in Staging.
+
+    Returns:
+        The version, with its number.
+
+    Raises:
+        InvalidInput: A name is not legal, or a folder's `bundle.json` is no bundle description.
+        NotFound: No such run, or the run has no such output.
+        Refused: The run is not sealed, or failed.
+        Corrupt: The artifact's bytes are not what the run recorded.
+    """
+    check_model_name(model)
+    if slot is not None:
+        check_slot_name(slot)
+    with ws.store.begin(durable=False) as tx:
+        source = tx.runs.get(run)
+        found, key = _find_output(tx, source, artifact)
+    files, card = _read_files(ws, artifact, found)
+    facts: Document = {} if card is None else {"bundle": card.to_json()}
+    manifest = _describe(model=model, run=source, artifact_name=artifact, artifact=found, key=key, files=files, card=card)
+    with ws.store.begin() as tx:
+        [digest] = tx.documents.put([manifest])
+        now = ws.clock.now()
+        version = tx.registry.add_version(
+            ModelVersion(model, 0, found, source.run_id, key, digest, created_at=now, actor=ws.actor, facts=facts)
+        )
+        if slot is not None:
+            tx.registry.place(Placement(slot, model, version.version, "Staging", now, ws.actor, "registered for this slot"))
+    return version
+
+
+def _find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest | None]:
+    if run.state != "finished" or run.manifest is None:
+        raise Refused(f"run {run.run_id} is {run.state}: only the outputs of a finished, sealed run can be registered")
+    outputs = {a.name: a.artifact for a in tx.runs.list_artifacts(run.run_id) if a.direction == "output"}
+    keys: dict[str, Digest | None] = {}
+    for stage_run in tx.runs.list_stages(run.run_id):
+        if stage_run.item is None:
+            outputs |= stage_run.outputs
+            keys |= dict.fromkeys(stage_run.outputs, stage_run.key)
+    if name not in outputs:
+        raise NotFound(f"run {run.run_id} has no output {name!r}; it has: {', '.join(sorted(outputs)) or 'none'}")
+    return outputs[name], keys.get(name)
+
+
+def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json], BundleCard | None]:
+    """Return path, size and SHA-256 of each file behind an artifact, and its card if it is a bundle; every byte is verified."""
+    if artifact.codec not in {"tree", "file"}:
+        data = ws.blobs.get(artifact.digest)
+        return [{"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}], None
+    scratch = ws.folder / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="register-", dir=scratch) as folder:
+        unpacked = ws.codecs.decode(artifact, Path, ws.blobs, Path(folder))
+        if not isinstance(unpacked, Path):
+            raise InvalidInput(f"artifact {name!r} did not unpack to a path, but to {type(unpacked).__name__}")
+        paths = sorted(p for p in unpacked.rglob("*") if p.is_file()) if unpacked.is_dir() else [unpacked]
+        base = unpacked if unpacked.is_dir() else unpacked.parent
+        files: list[Json] = [{"path": p.relative_to(base).as_posix(), "size": p.stat().st_size, "sha256": _sha256(p)} for p in paths]
+        described = unpacked / BUNDLE_FILE
+        card = parse_bundle_card(described.read_bytes()) if described.is_file() else None
+    return files, card
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _describe(
+    *, model: str, run: Run, artifact_name: str, artifact: Artifact, key: Digest | None, files: list[Json], card: BundleCard | None
+) -> Document:
+    return {
+        "kind": "model-version",
+        "format": VERSION_FORMAT,
+        "model": model,
+        "artifact": artifact_name,
+        "bundle": artifact.to_json(),
+        "files": files,
+        "signature": None if card is None else card.signature.to_json(),
+        "recipe": key,
+        "run": run.run_id,
+        "run_manifest": run.manifest,
+        "commit": run.code.commit,
+        "is_dirty": run.code.is_dirty,
+    }
