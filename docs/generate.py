@@ -1,0 +1,147 @@
+"""Write docs/reference/ from the code: commands from their parsers, Python names from their docstrings, exit codes from the table.
+
+python docs/generate.py            write the pages
+python docs/generate.py --check    say which pages differ from the code, and fail if any does
+"""
+
+import argparse
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import incumbent
+from incumbent.cli import COMMANDS
+from incumbent.cli.command import EXIT_CODES
+
+REFERENCE = Path(__file__).parent / "reference"
+MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n"
+
+
+def command_page() -> str:
+    """Return the page of all commands."""
+    parts = [MADE, "# Commands\n", "Errors go to stderr as one paragraph; [exit codes](exit-codes.md) say who has to act.\n"]
+    for name, (module_name, line) in COMMANDS.items():
+        module = importlib.import_module(module_name)
+        parser = argparse.ArgumentParser(prog=f"incumbent {name}", add_help=False)
+        module.add_arguments(parser)
+        parts += [f"## incumbent {name}\n", f"{line[0].upper()}{line[1:]}.\n", *_parser_parts(parser)]
+        examples = textwrap.dedent(getattr(module, "EXAMPLES", "")).strip()
+        if examples:
+            parts.append(f"```text\n{examples}\n```\n")
+    return "\n".join(parts)
+
+
+def _parser_parts(parser: argparse.ArgumentParser) -> Iterator[str]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    plain = [a for a in parser._actions if a not in groups and not isinstance(a, argparse._HelpAction) and a.help != argparse.SUPPRESS]
+    if plain:
+        yield "| argument | meaning |\n|---|---|\n" + "".join(f"| {_spelling(a)} | {_meaning(a, parser)} |\n" for a in plain)
+    for group in groups:
+        helps = {choice.dest: choice.help or "" for choice in group._choices_actions}
+        for name, inner in group.choices.items():
+            yield f"### {parser.prog} {name}\n"
+            if helps.get(name):
+                yield f"{helps[name][0].upper()}{helps[name][1:]}.\n"
+            yield from _parser_parts(inner)
+
+
+def _spelling(action: argparse.Action) -> str:
+    if action.choices is not None and not isinstance(action.choices, dict):
+        value = "\\|".join(str(choice) for choice in action.choices)
+    else:
+        metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+        value = metavar.replace("|", "\\|")
+    if not action.option_strings:
+        return f"`{value}`" + ("" if action.nargs not in {"?", "*"} else " (optional)")
+    takes_value = action.nargs != 0
+    return ", ".join(f"`{option}{f' {value}' if takes_value else ''}`" for option in action.option_strings)
+
+
+def _meaning(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    text = (action.help or "") % {**vars(action), "prog": parser.prog}
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def python_page() -> str:
+    """Return the page of all public names."""
+    parts = [MADE, "# Python\n", "`import incumbent as inc`. Names are loaded when they are used.\n"]
+    for name in sorted(incumbent.__all__, key=lambda name: (name[0].isupper(), name.lower())):
+        value = getattr(incumbent, name)
+        if name.startswith("__"):
+            continue
+        if inspect.ismodule(value):
+            parts += [f"## inc.{name}\n", f"{_docstring(value).splitlines()[0]}\n"]
+            for inner, member in vars(value).items():
+                if inspect.isfunction(member) and member.__module__ == value.__name__ and not inner.startswith("_"):
+                    parts += _member_parts(f"inc.{name}.{inner}", member, "###")
+        else:
+            parts += _member_parts(f"inc.{name}", value, "##")
+    return "\n".join(parts)
+
+
+def _member_parts(title: str, value: object, level: str) -> list[str]:
+    heading = f"{level} {title}\n"
+    if not callable(value):
+        return [heading, f"```text\n{value!r}\n```\n"]
+    signature = "" if _is_exception(value) else f"```python\n{title}{_signature(value)}\n```\n"
+    return [heading, signature, f"```text\n{_docstring(value)}\n```\n"]
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
+
+
+def _signature(value: object) -> str:
+    """Spell a signature one parameter a line when it is long; annotations as they stand in the source."""
+    signature = inspect.signature(value)  # type: ignore[arg-type]
+    text = str(signature).replace("incumbent.", "").replace("collections.abc.", "").replace("pathlib.", "")
+    if len(text) <= 100:
+        return text
+    marked, shown = False, []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not marked:
+            shown.append("*")
+            marked = True
+        shown.append(str(parameter).replace("incumbent.", "").replace("collections.abc.", "").replace("pathlib.", ""))
+    returns = text.rpartition(") -> ")[2] if ") -> " in text else ""
+    return "(\n" + "".join(f"    {line},\n" for line in shown) + ")" + (f" -> {returns}" if returns else "")
+
+
+def _docstring(value: object) -> str:
+    return inspect.cleandoc(value.__doc__ or "")
+
+
+def exit_code_page() -> str:
+    """Return the page of exit codes."""
+    rows = [(0, "", "Done."), *((code, kind.__name__, _docstring(kind).splitlines()[0]) for kind, code in EXIT_CODES.items())]
+    rows.append((130, "", "Interrupted; what was done is kept."))
+    table = "".join(f"| {code} | {f'`{name}`' if name else ''} | {text} |\n" for code, name, text in sorted(rows, key=lambda row: row[0]))
+    return f"{MADE}\n# Exit codes\n\n| code | error class | meaning |\n|---|---|---|\n{table}"
+
+
+PAGES = {"commands.md": command_page, "python.md": python_page, "exit-codes.md": exit_code_page}
+
+
+def main() -> int:
+    """Write or check the pages; return 1 if a check found one that differs."""
+    is_check = "--check" in sys.argv[1:]
+    differing = []
+    REFERENCE.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        text = make().rstrip() + "\n"
+        path = REFERENCE / name
+        if not path.exists() or path.read_text() != text:
+            differing.append(name)
+            if not is_check:
+                path.write_text(text)
+    if is_check and differing:
+        print(f"docs/reference/: {', '.join(differing)} no longer agree with the code; run: python docs/generate.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
