@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from incumbent.base.documents import Document, Json
 
@@ -58,9 +58,10 @@ def diff_recipes(old: Document, new: Document, get_document: Callable[[str], Doc
     found += _diff_texts("config", _flat(old.get("config")), _flat(new.get("config")))
     if old.get("env") != new.get("env"):
         found += _diff_behind("env", old, new, get_document, ())
-    for kind in ("seed", "outputs"):
+    plain: tuple[DifferenceKind, ...] = ("seed", "outputs")
+    for kind in plain:
         if old.get(kind) != new.get(kind):
-            found.append(Difference(cast(DifferenceKind, kind), "", _text(old.get(kind)), _text(new.get(kind))))
+            found.append(Difference(kind, "", _text(old.get(kind)), _text(new.get(kind))))
     return found
 
 

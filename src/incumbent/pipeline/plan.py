@@ -64,4 +64,8 @@ class Plan:
 
     def to_json(self) -> Json:
         """Return the document form."""
-        return {"pipeline": self.pipeline, "counts": dict(self.count()), "stages": [stage.to_json() for stage in self.stages.values()]}
+        return {
+            "pipeline": self.pipeline,
+            "counts": {state: number for state, number in self.count().items()},
+            "stages": [stage.to_json() for stage in self.stages.values()],
+        }

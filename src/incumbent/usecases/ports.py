@@ -13,6 +13,7 @@ from incumbent.base.documents import Document
 from incumbent.base.metric import MetricPoint
 from incumbent.pipeline.action import Action, Captured, Environment, StageOutcome, StageTask
 from incumbent.pipeline.code import CodeClosure, PipelineCode
+from incumbent.pipeline.comparison import Comparison, Tolerance
 from incumbent.pipeline.source import SourceSpec
 from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.registry.signature import Columns, Scalar
@@ -234,6 +235,9 @@ class CodeReader(Protocol):
     def version(self) -> CodeVersion:
         """Return the git commit and the digest of the dirty tree."""
 
+    def check_out(self, commit: str, folder: Path) -> None:
+        """Write the files of a commit into an empty folder, without touching the working tree. Raises NotFound if it is not here."""
+
 
 class EnvironmentProbe(Protocol):
     """Describes the environment, as far as some imports reach."""
@@ -302,6 +306,12 @@ class Codecs(Protocol):
 
     def decode(self, artifact: Artifact, annotation: object, blobs: Blobs, folder: Path) -> object:
         """Return the value; paths are made under `folder`. Raises Corrupt, NotFound, InvalidInput."""
+
+    def compare(self, left: Artifact, right: Artifact, blobs: Blobs, tolerance: Tolerance) -> Comparison:
+        """Say how near two artifacts are; equal digests are bit-exact without reading a byte."""
+
+    def canonical_digest(self, artifact: Artifact, blobs: Blobs) -> Digest:
+        """Return the digest of the content that matters: what a thread count or the like leaves in the bytes is not in it."""
 
 
 class ModelHost(Protocol):

@@ -12,7 +12,7 @@ from incumbent.pipeline.action import Captured, Policy
 from incumbent.pipeline.config import Config
 from incumbent.tracking.run import Run, RunArtifact, RunState, StageRun
 from incumbent.usecases.lazy_runner import LazyRunner
-from incumbent.usecases.log_run import seal_run
+from incumbent.usecases.log_run import describe_run, record_beginning, seal_run
 from incumbent.usecases.parts import list_parts
 from incumbent.usecases.pipeline_run import CorruptInput, Failure, PipelineRun
 from incumbent.usecases.prepare import Prepared, find_previous, prepare
@@ -53,6 +53,7 @@ class RunResult:
         outputs: Output name -> value, read when asked for; `outputs.artifacts` has the digests.
         failure: What failed first, None when all went well.
         hits, ran: Number of stages (or items) of each kind.
+        prepared: The five inputs as they were taken.
     """
 
     run_id: str
@@ -62,6 +63,7 @@ class RunResult:
     metrics: Mapping[str, float]
     hits: int
     ran: int
+    prepared: Prepared
     failure: Failure | None = None
 
 
@@ -156,7 +158,7 @@ def _retake(ws: Workspace, prepared: Prepared, name: str, pinned: Mapping[str, A
         raise Corrupt(
             f"source {name!r} at its recorded digest {pinned[name].digest} is no longer in the store, so the run cannot be repeated"
         )
-    return ws.sources.capture(prepared.graph.sources[name])
+    return ws.sources.capture(prepared.graph.sources[name], anew=True)
 
 
 def _digests(ws: Workspace, artifact: Artifact) -> set[Digest]:
@@ -186,34 +188,19 @@ def _begin(ws: Workspace, prepared: Prepared, experiment: str, policy: Policy, p
         "policy": policy,
         "config": {stage: dict(values) for stage, values in prepared.config.items()},
         "sources": {name: {"version": captured.version, **captured.facts} for name, captured in prepared.sources.items()},
-        "environment": ws.environment.summary(),
-        "process": ws.processes.own_name(),
         "widened": {stage: list(closure.widened) for stage, closure in prepared.code.closures.items() if closure.widened},
     }
     params: dict[str, Json] = {f"{s}.{key}": value for s, values in prepared.config.items() for key, value in values.items()}
-    run_id = ws.ids.new("run")
-    run = Run(
-        run_id=run_id,
-        experiment=experiment,
-        name=f"{prepared.graph.name} {run_id[-6:]}",
-        pipeline=prepared.graph.name,
-        parent_id=parent,
-        state="running",
-        started_at=ws.clock.now(),
-        ended_at=None,
-        seed=prepared.seed,
-        code=ws.code.version(),
-        facts=facts,
-        params=params,
-        tags={"actor": ws.actor},
-    )
+    began = describe_run(ws, experiment=experiment, parent_id=parent, seed=prepared.seed, params=params, facts=facts)
+    run = replace(began.run, pipeline=prepared.graph.name)
+    run_id = run.run_id
     inputs = [
         RunArtifact(run_id, "input", name, captured.artifact, _media(captured.artifact)) for name, captured in prepared.sources.items()
     ]
     inputs.append(RunArtifact(run_id, "input", SNAPSHOT, snapshot, _media(snapshot)))
     with ws.store.begin() as tx:
         tx.documents.put(prepared.documents())
-        tx.runs.create(run)
+        record_beginning(tx, replace(began, run=run))
         tx.runs.record_artifacts(inputs)
     return run
 
@@ -250,5 +237,6 @@ def _result(ws: Workspace, run: Run, state: RunState, done: PipelineRun) -> RunR
         metrics={name: point.value for name, point in latest.items()},
         hits=done.hits,
         ran=done.ran,
+        prepared=done.prepared,
         failure=done.failure,
     )

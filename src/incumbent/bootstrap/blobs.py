@@ -1,0 +1,35 @@
+"""Opening a blob store from one text, so that a worker process, here or on another machine, can open the same one."""
+
+import json
+from pathlib import Path
+
+from incumbent.base.digest import ALGORITHMS
+from incumbent.base.errors import InvalidInput
+from incumbent.storage.blobs_local import open_local_blobs
+from incumbent.storage.blobs_s3 import open_s3_blobs
+from incumbent.usecases.ports import Blobs
+
+FACTORY = "incumbent.bootstrap.blobs:open_blobs"
+"""How a worker names `open_blobs`."""
+
+
+def describe_blobs(location: str, algorithm: str) -> str:
+    """Return the text that `open_blobs` takes."""
+    return json.dumps([location, algorithm])
+
+
+def open_blobs(text: str) -> Blobs:
+    """Open the store that `describe_blobs` described: a folder, or `s3://bucket/prefix`.
+
+    Raises:
+        InvalidInput: Another kind of address.
+    """
+    location, name = json.loads(text)
+    algorithm = next((known for known in ALGORITHMS if known == name), None)
+    if algorithm is None:
+        raise InvalidInput(f"digest algorithm {name!r}: expected one of {', '.join(ALGORITHMS)}")
+    if location.startswith("s3://"):
+        return open_s3_blobs(location, algorithm)
+    if "://" in location:
+        raise InvalidInput(f"blob store {location!r}: expected a folder or s3://BUCKET/PREFIX")
+    return open_local_blobs(Path(location), algorithm)

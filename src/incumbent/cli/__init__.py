@@ -1,0 +1,54 @@
+"""The command line: finds the command, reads its arguments, calls one use case, renders.
+
+Commands are a table, and a command's module is imported when it is asked for: `incumbent --version` imports none.
+"""
+
+import importlib
+import json
+import sys
+
+import incumbent
+from incumbent.bootstrap import standing
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("incumbent.cli.demo", "the whole story on real data"),
+    "init": ("incumbent.cli.init", "make a project that runs at once"),
+    "run": ("incumbent.cli.run", "run a pipeline; only what changed is run"),
+    "plan": ("incumbent.cli.plan", "which stages would rerun, which are cached, and why"),
+    "why": ("incumbent.cli.why", "the first input of a stage that differs from the last run"),
+    "reproduce": ("incumbent.cli.reproduce", "run a recorded run again from its record and compare every digest"),
+    "runs": ("incumbent.cli.runs", "list, show, compare and search runs"),
+    "artifacts": ("incumbent.cli.artifacts", "list, get, verify and collect stored artifacts"),
+    "register": ("incumbent.cli.register", "register an artifact as the next version of a model"),
+    "models": ("incumbent.cli.models", "list and show models and versions"),
+    "slots": ("incumbent.cli.slots", "list, show and fill slots"),
+    "live": ("incumbent.cli.live", "what is live"),
+    "trace": ("incumbent.cli.trace", "lineage of a prediction, run, version or digest"),
+    "server": ("incumbent.cli.server", "serve what is live over HTTP"),
+    "doctor": ("incumbent.cli.doctor", "check the workspace and the machine"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code (docs/reference/exit-codes.md)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        _print_help()
+        return 0
+    if arguments[0] in {"-V", "--version"}:
+        print(f"incumbent {incumbent.__version__}")
+        return 0
+    if arguments[0] == "run":
+        record = standing.find(arguments[1:])
+        if record is not None:
+            print(json.dumps(record["json"], indent=2, ensure_ascii=False) if "--json" in arguments else record["text"])
+            return 0
+    command: int = importlib.import_module("incumbent.cli.command").call(COMMANDS, arguments)
+    return command
+
+
+def _print_help() -> None:
+    print("usage: incumbent COMMAND [OPTION…]\n\nCarries a model from raw data to a live, monitored, accountable asset.\n")
+    for name, (_, text) in COMMANDS.items():
+        print(f"  {name:<11} {text}")
+    print("\n`incumbent COMMAND --help` shows its options and examples. `incumbent --version` prints the version.")

@@ -1,0 +1,52 @@
+"""`incumbent doctor`: is the workspace sound, and what does this machine offer."""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from incumbent.base.documents import Json
+from incumbent.bootstrap.workspace import open_workspace
+from incumbent.cli.command import print_json
+from incumbent.config import find_root, read_settings
+
+EXAMPLES = """
+examples:
+  incumbent doctor
+  incumbent doctor --json
+
+exit code: 0 sound; 4 something is wrong with the stored data.
+"""
+
+_EXTRAS = {
+    "arrow": "pyarrow", "polars": "polars", "pandas": "pandas", "s3": "obstore", "delta": "deltalake", "postgres": "psycopg", "sweep": "optuna",
+}  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = read_settings(find_root(Path.cwd()))
+    ws = open_workspace(settings)
+    problems = list(ws.store.check())
+    settings_read: dict[str, Json] = {
+        name: f"{getattr(settings, 'policy' if name == 'undeclared' else 'algorithm' if name == 'digest' else name, '')}  ({origin})"
+        for name, origin in settings.origins.items()
+        if name not in {"config", "blobs"}
+    }
+    extras: dict[str, Json] = {extra: importlib.util.find_spec(module) is not None for extra, module in _EXTRAS.items()}
+    environment = ws.environment.summary()
+    if arguments.json:
+        print_json({"root": str(settings.root), "settings": settings_read, "extras": extras, "problems": list(problems), "host": environment})
+    else:
+        print(f"project    {settings.root}")
+        for name, text in settings_read.items():
+            print(f"  {name:<12} {text}")
+        print("extras     " + "  ".join(f"{extra} {'yes' if there else 'no'}" for extra, there in extras.items()))
+        for problem in problems:
+            print(f"WRONG      {problem}")
+        print("store      " + ("sound" if not problems else f"{len(problems)} problems; `incumbent artifacts verify` checks every byte"))
+    return 4 if problems else 0

@@ -1,0 +1,153 @@
+"""Settings: read once, from one place each, into one frozen value that says where each came from.
+
+Order, later wins: built-in default, `[tool.incumbent]` in pyproject.toml, environment variable, what the caller passes.
+"""
+
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from incumbent.base.digest import ALGORITHMS, Algorithm
+from incumbent.base.documents import Json
+from incumbent.base.errors import InvalidInput, NotFound
+from incumbent.pipeline.action import Policy
+from incumbent.pipeline.config import config_from_document
+
+FOLDER = ".incumbent"
+_POLICIES = ("fail", "warn", "off")
+_KEYS = {"pipeline", "config", "undeclared", "workers", "experiment", "digest", "seed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set.
+
+    Attributes:
+        root: The project's root folder.
+        pipeline: Reference of the default pipeline, "" if none is named.
+        stage_config: Stage -> parameter -> value, under `--set`.
+        policy: What an undeclared input does.
+        workers: Number of stages that run at once.
+        url: Metadata store: "" for SQLite in the workspace folder, or `postgresql://…`.
+        blobs_url: Blob store: "" for the workspace folder, or `s3://…`.
+        algorithm: Digest algorithm of a workspace that is created now; an existing one keeps its own.
+        actor: Who acts, for records.
+        origins: Setting -> where its value came from.
+    """
+
+    root: Path
+    pipeline: str
+    stage_config: Mapping[str, Mapping[str, Json]]
+    policy: Policy
+    workers: int
+    url: str
+    blobs_url: str
+    algorithm: Algorithm
+    experiment: str
+    seed: int
+    actor: str
+    origins: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """The workspace folder."""
+        return self.root / FOLDER
+
+
+def find_root(start: Path) -> Path:
+    """Return the project's root: the nearest folder upwards with `.incumbent/`, pyproject.toml or `.git`; else `start`."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in (FOLDER, "pyproject.toml", ".git")):
+            return folder
+    return start
+
+
+def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read all settings of the project at `root`.
+
+    Raises:
+        InvalidInput: pyproject.toml does not parse, a key is unknown, or a value cannot be used.
+    """
+    if not root.is_dir():
+        raise NotFound(f"project folder {root} does not exist")
+    table = _read_table(root / "pyproject.toml")
+    origins: dict[str, str] = {}
+
+    def pick(key: str, variable: str, default: Any) -> Any:
+        if variable and environ.get(variable):
+            origins[key] = variable
+            return environ[variable]
+        origins[key] = "pyproject.toml" if key in table else "default"
+        return table.get(key, default)
+
+    policy = _one_of("undeclared", pick("undeclared", "INCUMBENT_UNDECLARED", "fail"), _POLICIES)
+    algorithm = _one_of("digest", pick("digest", "INCUMBENT_DIGEST", "blake3"), ALGORITHMS)
+    return Settings(
+        root=root,
+        pipeline=_text("pipeline", pick("pipeline", "", "")),
+        stage_config=config_from_document(pick("config", "", {}), "[tool.incumbent.config]"),
+        policy=cast(Policy, policy),
+        workers=_count("workers", pick("workers", "INCUMBENT_WORKERS", _cores())),
+        url=_text("url", pick("url", "INCUMBENT_URL", "")),
+        blobs_url=_text("blobs", pick("blobs", "INCUMBENT_BLOBS", "")),
+        algorithm=cast(Algorithm, algorithm),
+        experiment=_text("experiment", pick("experiment", "", "")),
+        seed=_count("seed", pick("seed", "INCUMBENT_SEED", 0), least=0),
+        actor=_text("actor", pick("actor", "INCUMBENT_ACTOR", "")) or _user(),
+        origins=origins,
+    )
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    tools = document.get("tool", {})
+    table = tools.get("incumbent", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise InvalidInput(f"{path}: [tool.incumbent] must be a table")
+    unknown = sorted(table.keys() - _KEYS)
+    if unknown:
+        raise InvalidInput(f"{path}: [tool.incumbent] has no setting {unknown[0]!r}; it has: {', '.join(sorted(_KEYS))}")
+    return table
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid-{os.getuid()}"
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"setting {key} = {value!r}: expected text")
+    return value
+
+
+def _one_of(key: str, value: Any, legal: tuple[str, ...]) -> str:
+    if value not in legal:
+        raise InvalidInput(f"setting {key} = {value!r}: expected one of {', '.join(legal)}")
+    return str(value)
+
+
+def _count(key: str, value: Any, least: int = 1) -> int:
+    try:
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise InvalidInput(f"setting {key} = {value!r}: expected a whole number, {least} or more")
+    return number
