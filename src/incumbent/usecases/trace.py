@@ -11,6 +11,7 @@ from incumbent.registry.lineage import Lineage, Link, Node
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.names import parse_version_name
 from incumbent.tracking.run import Run, StageRun
+from incumbent.usecases.parts import list_parts
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
@@ -26,7 +27,7 @@ def trace(ws: Workspace, subject: str) -> Lineage:
         NotFound: There is no such thing here.
     """
     with ws.store.begin(durable=False) as tx:
-        walk = _Walk(tx)
+        walk = _Walk(ws, tx)
         if ":" in subject:
             parse_digest(subject)
             start = _start_digest(walk, Digest(subject))
@@ -92,7 +93,8 @@ def _start_digest(walk: "_Walk", digest: Digest) -> str:
 class _Walk:
     """A lineage as it grows. Work waits in two lists, so that no chain is too long for the interpreter's stack."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, ws: Workspace, tx: Transaction) -> None:
+        self.ws = ws
         self.tx = tx
         self.nodes: dict[str, Node] = {}
         self.origins: list[Link] = []
@@ -130,11 +132,16 @@ class _Walk:
     def add_artifact(self, name: str, artifact: Artifact, run: Run) -> str:
         """Add what a run's stage gave, with that stage; as data, if none of its stages gave it."""
         maker = self._find_maker(name, artifact, run.run_id)
-        if maker is None:
+        if maker is None and artifact.codec != "list":
             return self.add(_data_node(name, artifact))
         node = Node("artifact", name, artifact.digest, {"codec": artifact.codec, "size": artifact.size})
         if node.node_id not in self.nodes:
-            self.origins.append(Link(self.add(node), "made by", self.add_stage(maker, run)))
+            self.add(node)
+            if maker is not None:
+                self.origins.append(Link(node.node_id, "made by", self.add_stage(maker, run)))
+            else:  # what a mapped stage gave, item by item
+                for place, part in enumerate(list_parts(self.ws, artifact)):
+                    self.origins.append(Link(node.node_id, "holds", self.add_artifact(f"{name}[{place}]", part, run)))
         return node.node_id
 
     def add_stage(self, stage_run: StageRun, run: Run) -> str:

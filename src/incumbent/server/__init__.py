@@ -1,0 +1,1 @@
+"""The HTTP face: bare ASGI, a table of routes, and every refusal a problem document."""

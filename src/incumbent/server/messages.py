@@ -1,0 +1,89 @@
+"""A request as the routes see it, and what they give back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+import msgspec
+
+from incumbent.base.documents import Json
+from incumbent.base.errors import InvalidInput
+from incumbent.server.errors import HttpProblem
+from incumbent.usecases.ports import ModelHost
+from incumbent.usecases.workspace import Workspace
+
+FORM_FIELDS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the routes work with."""
+
+    ws: Workspace
+    host: ModelHost
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, body included.
+
+    Attributes:
+        path: What the route's placeholders stood for, percent-decoded: a slot's "/" arrives as "%2F".
+        query: The query string, undecoded.
+        headers: Names in lower case; of a header given twice, the last.
+    """
+
+    method: str
+    path: Mapping[str, str]
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def read_json(self) -> Json:
+        """Return the body as JSON values.
+
+        Raises:
+            HttpProblem: The body is not said to be JSON (415).
+            InvalidInput: It is no JSON, is nested too deeply, or holds NaN or infinities.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise HttpProblem(415, f"the body must be application/json, not {kind[:60] or 'of no stated type'}")
+        try:
+            return msgspec.json.decode(self.body)  # type: ignore[no-any-return] # untyped decoding gives plain JSON values
+        except RecursionError:
+            raise InvalidInput("the JSON is nested too deeply") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"the body is not JSON: {error}") from None
+
+    def read_form(self) -> dict[str, str]:
+        """Return the fields of a form.
+
+        Raises:
+            HttpProblem: The body is not said to be a form (415).
+            InvalidInput: It is not UTF-8, or has too many fields.
+        """
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/x-www-form-urlencoded":
+            raise HttpProblem(415, "the body must be application/x-www-form-urlencoded")
+        try:
+            text = self.body.decode("ascii")
+            fields = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
+        except ValueError as error:
+            raise InvalidInput(f"the form cannot be read: {error}") from None
+        return {name: values[-1] for name, values in fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Status, headers, body."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    return Response(status, msgspec.json.encode(value), headers=headers or {})

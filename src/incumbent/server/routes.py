@@ -1,0 +1,80 @@
+"""The routes, as one table: method, path, who answers. `{name}` stands for one segment, percent-decoded after splitting."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from incumbent.base.errors import InvalidInput
+from incumbent.server import api_predict, api_slots, health, inference_v2, pages_home
+from incumbent.server.errors import HttpProblem
+from incumbent.server.messages import Request, Response, Server
+
+Answerer = Callable[[Server, Request], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table."""
+
+    method: str
+    path: str
+    answer: Answerer
+
+
+ROUTES = (
+    Route("GET", "/", pages_home.show_home),
+    Route("POST", "/", pages_home.try_prediction),
+    Route("GET", "/home.css", pages_home.get_style),
+    Route("GET", "/healthz", health.get_health),
+    Route("GET", "/readyz", health.get_readiness),
+    Route("GET", "/api/v1/slots", api_slots.list_slots),
+    Route("GET", "/api/v1/slots/{slot}", api_slots.get_slot),
+    Route("POST", "/api/v1/slots/{slot}/predict", api_predict.predict_rows),
+    Route("GET", "/api/v1/trace/{subject}", api_slots.get_trace),
+    Route("GET", "/v2", inference_v2.get_server),
+    Route("GET", "/v2/health/live", inference_v2.get_live),
+    Route("GET", "/v2/health/ready", inference_v2.get_ready),
+    Route("GET", "/v2/models/{slot}", inference_v2.get_model),
+    Route("GET", "/v2/models/{slot}/ready", inference_v2.get_model_ready),
+    Route("POST", "/v2/models/{slot}/infer", inference_v2.infer),
+    Route("GET", "/v2/models/{slot}/versions/{version}", inference_v2.get_model),
+    Route("GET", "/v2/models/{slot}/versions/{version}/ready", inference_v2.get_model_ready),
+    Route("POST", "/v2/models/{slot}/versions/{version}/infer", inference_v2.infer),
+)
+
+
+def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
+    """Return the route of a request and what its placeholders stand for. HEAD goes where GET goes.
+
+    Raises:
+        HttpProblem: No such path (404), or the path knows other methods (405, with Allow).
+        InvalidInput: A segment is not UTF-8.
+    """
+    wanted = "GET" if method == "HEAD" else method
+    segments = raw_path.split(b"/")[1:]
+    allowed: set[str] = set()
+    for route in ROUTES:
+        values = _match(route.path.split("/")[1:], segments)
+        if values is not None:
+            if route.method == wanted:
+                return route, values
+            allowed |= {route.method, "HEAD"} if route.method == "GET" else {route.method}
+    if allowed:
+        methods = ", ".join(sorted(allowed))
+        raise HttpProblem(405, f"{method} is not known at this path; it takes {methods}", {"allow": methods})
+    raise HttpProblem(404, "there is nothing at this path; the '/' in a slot's name is written %2F in an address")
+
+
+def _match(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    values = {}
+    for part, segment in zip(pattern, segments, strict=True):
+        if part.startswith("{"):
+            values[part[1:-1]] = segment
+        elif part.encode("ascii") != segment:
+            return None
+    try:
+        return {name: unquote_to_bytes(segment).decode("utf-8") for name, segment in values.items()}
+    except UnicodeDecodeError:
+        raise InvalidInput("the address is not UTF-8") from None

@@ -1,0 +1,71 @@
+"""Listen, say where, and serve until told to stop."""
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from incumbent.base.errors import InvalidInput, Unavailable
+from incumbent.server.app import App
+from incumbent.server.messages import Server
+
+SHUTDOWN_S = 15
+
+
+def serve(server: Server, *, host: str, port: int, announce: Callable[[str], None], stop_after_s: float | None = None) -> None:
+    """Serve until a signal, or for `stop_after_s` seconds; requests under way are answered first.
+
+    Args:
+        server: What the routes work with; its models are stopped at the end.
+        host: A loopback address: there is no log-in in this release.
+        port: 0 takes any free one.
+        announce: Told the address once it listens.
+        stop_after_s: Seconds until it stops by itself; None means never.
+
+    Raises:
+        InvalidInput: `host` is not a loopback address, or `port` no port.
+        Unavailable: The port is taken.
+    """
+    app = App(server)
+    try:
+        with _listen(host, port) as listener:
+            config = uvicorn.Config(
+                app, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
+                ws="none",
+            )  # fmt: skip
+            running = uvicorn.Server(config)
+            timer = threading.Timer(stop_after_s or 0, lambda: setattr(running, "should_exit", True))
+            timer.daemon = True
+            if stop_after_s is not None:
+                timer.start()
+            shown = f"[{host}]" if ":" in host else host
+            announce(f"http://{shown}:{listener.getsockname()[1]}/")
+            running.run(sockets=[listener])
+            timer.cancel()
+    finally:
+        app.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        raise InvalidInput(f"--host {host!r} is no address; this release listens on loopback only: 127.0.0.1 or ::1") from None
+    if not address.is_loopback:
+        raise InvalidInput(f"--host {host}: there is no log-in in this release, so it listens on loopback only: 127.0.0.1 or ::1")
+    if not 0 <= port <= 65535:
+        raise InvalidInput(f"--port {port}: a port is 0 (any free one) to 65535")
+    listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((name, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"cannot listen on {host} port {port}: {error.strerror}; name another with --port, or 0 for any free one"
+        ) from None
+    return listener
