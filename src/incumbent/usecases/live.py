@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from incumbent.base.documents import Json
 from incumbent.base.errors import NotFound
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.usecases.ports import Transaction
@@ -25,6 +26,30 @@ class LiveSlot:
     version: ModelVersion | None
     roll_back_to: Placement | None
     staging: tuple[Placement, ...]
+
+    def to_json(self) -> Json:
+        """Return the document that every face shows."""
+        live: Json = None
+        if self.live is not None and self.version is not None:
+            live = {**describe_placement(self.live), "digest": self.version.bundle.digest, "run": self.version.run_id, "gate": None}
+        return {
+            "slot": self.slot,
+            "live": live,
+            "roll_back_to": describe_placement(self.roll_back_to) if self.roll_back_to else None,
+            "staging": [describe_placement(placement) for placement in self.staging],
+        }
+
+
+def describe_placement(placement: Placement) -> dict[str, Json]:
+    """Return a placement as a document."""
+    return {
+        "model": placement.model,
+        "version": placement.version,
+        "status": placement.status,
+        "since": placement.since_at.isoformat(),
+        "actor": placement.actor,
+        "reason": placement.reason,
+    }
 
 
 def list_live(ws: Workspace) -> Sequence[LiveSlot]:

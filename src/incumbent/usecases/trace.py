@@ -11,6 +11,7 @@ from incumbent.registry.lineage import Lineage, Link, Node
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.names import parse_version_name
 from incumbent.tracking.run import Run, StageRun
+from incumbent.usecases.list_versions import list_version_placements
 from incumbent.usecases.parts import list_parts
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
@@ -57,7 +58,7 @@ def _start_prediction(walk: "_Walk", prediction_id: str) -> str:
 
 
 def _had_put_live(placement: Placement, version: ModelVersion) -> bool:
-    return (placement.model, placement.version) == (version.model, version.version) and placement.status != "Staging"
+    return (placement.model, placement.version) == (version.model, version.version) and placement.status == "Production"
 
 
 def _start_run(walk: "_Walk", run: Run) -> str:
@@ -192,11 +193,7 @@ class _Walk:
                 self._link_slots(node, version)
 
     def _link_slots(self, start: str, version: ModelVersion) -> None:
-        newest: dict[str, Placement] = {}
-        for placement in self.tx.registry.list_placements():
-            if (placement.model, placement.version) == (version.model, version.version):
-                newest.setdefault(placement.slot, placement)
-        for p in newest.values():
+        for p in list_version_placements(self.tx, version):
             slot = Node("slot", p.slot, facts={"since": p.since_at.isoformat(), "placed_by": p.actor, "reason": p.reason})
             self.uses.append(Link(start, f"{p.status} in", self.add(slot)))
 

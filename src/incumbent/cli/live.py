@@ -1,0 +1,50 @@
+"""`incumbent live`: what is live, since when, who placed it, what to roll back to."""
+
+import argparse
+
+from incumbent.cli.command import print_json
+from incumbent.cli.here import open_here, show_time
+from incumbent.usecases.live import LiveSlot, get_live, list_live
+
+EXAMPLES = """
+examples:
+  incumbent live
+  incumbent live flights-late/nyc --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("slot", nargs="?", default="", metavar="SLOT", help="one slot; by default all")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    ws = open_here()
+    slots = [get_live(ws, arguments.slot)] if arguments.slot else list_live(ws)
+    if arguments.json:
+        documents = [slot.to_json() for slot in slots]
+        print_json(documents[0] if arguments.slot else {"slots": [*documents]})
+    elif slots:
+        print("\n\n".join(render_slot(slot) for slot in slots))
+    else:
+        print("no slot yet: `incumbent register` makes a version, `incumbent promote` puts it in a slot")
+    return 0
+
+
+def render_slot(slot: LiveSlot) -> str:
+    """Return a slot as lines for a person."""
+    if slot.live is None or slot.version is None:
+        lines = [f"{slot.slot}: nothing in Production yet"]
+    else:
+        back = slot.roll_back_to
+        lines = [
+            f"{slot.slot}: {slot.live.model}@{slot.live.version}",
+            f"  since         {show_time(slot.live.since_at)}, placed by {slot.live.actor}: {slot.live.reason}",
+            f"  bundle        {slot.version.bundle.digest}",
+            f"  run           {slot.version.run_id}",
+            "  evidence      none asked: no gate in this release",
+            f"  roll back to  {f'{back.model}@{back.version}' if back else 'nothing: no other version was live here'}",
+        ]
+    return "\n".join([*lines, *(f"  staging       {p.model}@{p.version}, since {show_time(p.since_at)}" for p in slot.staging)])

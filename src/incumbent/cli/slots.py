@@ -1,0 +1,49 @@
+"""`incumbent slots`: which slots there are, and what was live in one, when."""
+
+import argparse
+
+from incumbent.base.errors import InvalidInput
+from incumbent.cli.command import print_json
+from incumbent.cli.here import open_here, show_time
+from incumbent.cli.live import render_slot
+from incumbent.usecases.live import describe_placement, get_live, list_history, list_live
+
+EXAMPLES = """
+`incumbent promote MODEL@VERSION --slot SLOT` fills a slot; a new name makes a new one.
+
+examples:
+  incumbent slots ls
+  incumbent slots show flights-late/nyc
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("action", choices=["ls", "show"])
+    parser.add_argument("slot", nargs="?", default="", metavar="SLOT", help="show: which one")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    ws = open_here()
+    if arguments.action == "ls":
+        slots = list_live(ws)
+        if arguments.json:
+            print_json({"slots": [slot.to_json() for slot in slots]})
+        for slot in () if arguments.json else slots:
+            print(f"{slot.slot:<32} {f'{slot.live.model}@{slot.live.version}' if slot.live else 'nothing in Production'}")
+        if not slots and not arguments.json:
+            print("no slot yet: `incumbent promote MODEL@VERSION --slot SLOT` makes one")
+        return 0
+    if not arguments.slot:
+        raise InvalidInput("`incumbent slots show` needs the name of a slot; `incumbent slots ls` lists them")
+    slot = get_live(ws, arguments.slot)
+    history = list_history(ws, arguments.slot)
+    if arguments.json:
+        print_json({"slot": slot.to_json(), "history": [describe_placement(placement) for placement in history]})
+        return 0
+    print(render_slot(slot), "\nhistory, newest first", sep="\n")
+    for p in history:
+        print(f"  {show_time(p.since_at)}  {p.status:<10} {p.model}@{p.version}  by {p.actor}: {p.reason}")
+    return 0
