@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-import incumbent
+from incumbent.base.version import __version__
 from incumbent.bootstrap import standing
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -21,10 +21,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "artifacts": ("incumbent.cli.artifacts", "list, get, verify and collect stored artifacts"),
     "register": ("incumbent.cli.register", "register an artifact as the next version of a model"),
     "models": ("incumbent.cli.models", "list and show models and versions"),
-    "slots": ("incumbent.cli.slots", "list, show and fill slots"),
+    "slots": ("incumbent.cli.slots", "list and show slots"),
+    "promote": ("incumbent.cli.promote", "place a version in Production of a slot (no gate in this release)"),
     "live": ("incumbent.cli.live", "what is live"),
     "trace": ("incumbent.cli.trace", "lineage of a prediction, run, version or digest"),
-    "server": ("incumbent.cli.server", "serve what is live over HTTP"),
+    "server": ("incumbent.server.command", "serve what is live over HTTP"),
     "doctor": ("incumbent.cli.doctor", "check the workspace and the machine"),
 }
 
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         _print_help()
         return 0
     if arguments[0] in {"-V", "--version"}:
-        print(f"incumbent {incumbent.__version__}")
+        print(f"incumbent {__version__}")
         return 0
     if arguments[0] == "run":
         record = standing.find(arguments[1:])
