@@ -1,0 +1,305 @@
+"""Watch what a stage really reads while it runs, and compare it with what its key holds.
+
+A file that the stage reads and does not declare is an undeclared input: data files wherever they lie, project modules that are
+imported late and are no part of the code's digest, names listed from a folder. So is an environment variable that project code
+reads. Left alone: the interpreter, the standard library and installed packages (the environment's digest holds them), the
+operating system's folders, the attempt's own folder, and what the stage wrote or made itself.
+
+Not seen: file status calls (`exists`), what a child process reads (starting one is reported), readers written in native code
+that are not in native_readers.READERS, time and the network (a connection is reported).
+"""
+
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from incumbent.base.digest import Algorithm
+from incumbent.base.errors import Refused
+from incumbent.execution.observed import observe_input
+from incumbent.execution.project_files import ProjectFiles
+from incumbent.pipeline.action import Policy, StageTask, Undeclared
+
+_CACHES = ("matplotlib", "fontconfig", "numba", "pip", "joblib", "torch/kernels", "triton")
+_READS_SOURCE_TEXT = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
+_KEYED_VARIABLES = frozenset({"PYTHONHASHSEED", "TZ", "LC_ALL", "LANG", "TMPDIR"})
+
+
+class UndeclaredInput(Refused):
+    """A stage read something (or drew chance) that its key does not hold, and the policy is to fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the watch saw in one attempt.
+
+    Attributes:
+        undeclared: Each undeclared input once, with its digest.
+        warnings: In words: writes outside of the attempt's folder, connections, processes started, unseeded chance.
+        refusals: In words, what the policy "fail" forbids.
+    """
+
+    undeclared: tuple[Undeclared, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+class Watch:
+    """The watch over one process; active only inside `active`, one attempt at a time. `hooks` feeds it with events."""
+
+    current: "Watch | None" = None
+
+    def __init__(self, root: Path, *, ignored: tuple[Path, ...] = ()) -> None:
+        self.files = ProjectFiles(root)
+        self._root = root
+        self._ignored = tuple(os.path.realpath(folder) + os.sep for folder in ignored) + _list_cache_folders()
+        self._busy = threading.local()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._task: StageTask | None = None
+        self._policy: Policy = "off"
+        self._seed: int | None = None
+        self._folder = ""
+        self._allowed: frozenset[str] = frozenset()
+        self._own: set[str] = set()  # files it wrote and folders it made, as real paths
+        self._seen: dict[tuple[str, str], str] = {}
+        self._warnings: dict[str, None] = {}
+        self._refusals: dict[str, None] = {}
+        self._bulk: tuple[int, int] | None = None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the attempt that is running, for libraries that are imported only now."""
+        return self._seed
+
+    @contextmanager
+    def active(self, task: StageTask, folder: Path, allowed_paths: frozenset[str]) -> Iterator[None]:
+        """Watch while the block runs. `settle` then says what was seen."""
+        self._reset()
+        self._task, self._policy, self._seed = task, task.policy, task.seed
+        self._folder, self._allowed = os.path.realpath(folder) + os.sep, allowed_paths | {task.path}
+        Watch.current = self
+        try:
+            yield
+        finally:
+            Watch.current = None
+
+    def settle(self, algorithm: Algorithm) -> Finding:
+        """Return what the last attempt did, with the digests of what it read as it is now."""
+        Watch.current = None
+        undeclared = tuple(
+            Undeclared(_kind(kind), name, observe_input(self._root, kind, name, algorithm), where)
+            for (kind, name), where in self._seen.items()
+        )
+        return Finding(undeclared, tuple(self._warnings), tuple(self._refusals))
+
+    def on_read(self, path: object) -> None:
+        """A file is opened for reading."""
+        with self._once() as first:
+            text = _path_text(path)
+            if first and text is not None:
+                name = self._judge_read(text)
+                where = self._find_place() if name is not None else ""
+                if name is not None and where is not None:
+                    self._add("file", name, where)
+
+    def on_list(self, path: object) -> None:
+        """The names in a folder are listed."""
+        with self._once() as first:
+            text = _path_text("." if path is None else path)
+            if first and text is not None and not _is_called_by_import():
+                real = os.path.realpath(text)
+                where = self._find_place()
+                if where is not None and not self._is_free(real + os.sep):
+                    self._add("file", self.files.relative(real) + "/", where)
+
+    def on_write(self, path: object) -> None:
+        """A file is opened for writing."""
+        with self._once() as first:
+            text = _path_text(path)
+            if first and text is not None:
+                real = os.path.realpath(text)
+                free = self._is_free(real) or "__pycache__" in real
+                self._own.add(real)
+                if not free:
+                    place = self._find_place() or "?"
+                    self.warn(f"wrote {self.files.relative(real)} ({place}), outside of its folder: nothing keeps or clears it; return it")
+
+    def on_make_folder(self, path: object) -> None:
+        """A folder is made: what is in it is the stage's own."""
+        text = _path_text(path)
+        if text is not None:
+            self._own.add(os.path.realpath(text) + os.sep)
+
+    def on_variable(self, name: str) -> None:
+        """An environment variable is read."""
+        with self._once() as first:
+            task = self._task
+            if not first or task is None or name in task.env or name in _KEYED_VARIABLES:
+                return
+            frame = self._find_caller()
+            if frame is not None and (id(frame), frame.f_lasti) != self._bulk:
+                self._add("env", name, self._place(frame))
+
+    def on_all_variables(self) -> None:
+        """All variables are walked over (to copy them): the reads made by this same instruction are no use of any one."""
+        frame = self._find_caller()
+        self._bulk = None if frame is None else (id(frame), frame.f_lasti)
+
+    def on_chance(self, what: str) -> None:
+        """Unseeded chance is drawn."""
+        with self._once() as first:
+            frame = self._find_caller() if first else None
+            if frame is None:
+                return
+            words = (
+                f"stage {self._stage!r} draws unseeded chance from {what} ({self._place(frame)}): no rerun can give the same; "
+                "take `rng` (a NumPy Generator) or `seed` as a keyword-only parameter and use that"
+            )
+            if self._policy == "fail":
+                self._refuse(words)
+            self.warn(words)
+
+    def on_outside(self, what: str) -> None:
+        """Something happens that the watch cannot follow: a connection, a process."""
+        with self._once() as first:
+            frame = self._find_caller() if first else None
+            if frame is not None:
+                self.warn(f"{what} ({self._place(frame)}): what it gives is not part of the key")
+
+    def warn(self, words: str) -> None:
+        """Remember a warning (once)."""
+        if len(self._warnings) < 100:
+            self._warnings.setdefault(words if words.startswith("stage ") else f"stage {self._stage!r} {words}")
+
+    @property
+    def _stage(self) -> str:
+        return self._task.stage if self._task else "?"
+
+    @contextmanager
+    def _once(self) -> Iterator[bool]:
+        """Yield False inside of the watch's own work, which opens files and reads frames too."""
+        if getattr(self._busy, "on", False):
+            yield False
+            return
+        self._busy.on = True
+        try:
+            yield True
+        finally:
+            self._busy.on = False
+
+    def _add(self, kind: Literal["file", "env"], name: str, where: str) -> None:
+        if (kind, name) in self._seen:
+            return
+        self._seen[kind, name] = where
+        if self._policy == "fail":
+            self._refuse(self._advise(kind, name, where))
+
+    def _refuse(self, words: str) -> None:
+        self._refusals.setdefault(words)
+        raise UndeclaredInput(words)
+
+    def _advise(self, kind: str, name: str, where: str) -> str:
+        place = f" ({where})" if where else ""
+        after = ", or let it widen the key (policy warn)."
+        if kind == "env":
+            words = f"stage {self._stage!r} read the environment variable {name}{place} without declaring it"
+            return f"{words}: add @stage(env=({name!r},)){after}"
+        if name.endswith(".py"):
+            return (
+                f"stage {self._stage!r} loaded {name}{place} while it ran, and that file is no part of its code's digest: "
+                f"import it by name at the head of the file{after}"
+            )
+        source = f"folder({name.rstrip('/')!r})" if name.endswith("/") else f"file({name!r})"
+        verb = "listed" if name.endswith("/") else "read"
+        return (
+            f"stage {self._stage!r} {verb} {name}{place}, which it does not declare, so a change there would go unseen: "
+            f"make it a source, incumbent.{source}, and take it as a parameter{after}"
+        )
+
+    def _judge_read(self, text: str) -> str | None:
+        """Return the name under which a file is undeclared, or None if the stage may read it."""
+        if text.endswith(".pyc"):
+            try:
+                text = importlib.util.source_from_cache(text)
+            except (ValueError, NotImplementedError):
+                return None
+        real = os.path.realpath(text)
+        if self._is_free(real) or os.path.isdir(real):
+            return None
+        name = self.files.relative(real)
+        return None if name in self._allowed else name
+
+    def _is_free(self, real: str) -> bool:
+        if real.startswith((self._folder, *self._ignored)) or real in self._own:
+            return True
+        if self.files.is_library(real) or self.files.is_system(real):
+            return True
+        return any(folder.endswith(os.sep) and real.startswith(folder) for folder in self._own)
+
+    def _find_place(self) -> str | None:
+        """Return `path:line` of the nearest project code, "" if there is none on this thread, None if only source text is shown."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name.endswith(_READS_SOURCE_TEXT) and not self.files.is_project(name):
+                return None
+            if self.files.is_project(name):
+                return self._place(frame)
+            frame = frame.f_back
+        return ""
+
+    def _find_caller(self) -> FrameType | None:
+        """Return the frame that asked, past the standard library and this package, if it is project code, else None."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if self.files.is_project(name):
+                return frame
+            if "site-packages" in name or "dist-packages" in name:
+                return None
+            frame = frame.f_back
+        return None
+
+    def _place(self, frame: FrameType) -> str:
+        return f"{self.files.relative(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _kind(text: str) -> Literal["file", "env"]:
+    return "env" if text == "env" else "file"
+
+
+def _path_text(path: object) -> str | None:
+    if isinstance(path, bytes):
+        return os.fsdecode(path)
+    if isinstance(path, os.PathLike):
+        return os.fsdecode(os.fspath(path))
+    return path if isinstance(path, str) and path else None
+
+
+def _is_called_by_import() -> bool:
+    """Say whether the import system lists a folder on sys.path (its finder does so before each first import)."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    name = frame.f_code.co_filename if frame is not None else ""
+    return name.startswith("<frozen importlib") or f"{os.sep}importlib{os.sep}" in name or name.endswith("pkgutil.py")
+
+
+def _list_cache_folders() -> tuple[str, ...]:
+    """Return the folders in the user's home where libraries keep what they can always make again."""
+    homes = [
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
+        os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"),
+    ]
+    return tuple(os.path.realpath(os.path.join(home, name)) + os.sep for home in homes for name in _CACHES)
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__))

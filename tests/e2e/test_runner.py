@@ -1,0 +1,467 @@
+"""The two runners, by the front door: a project on disk, real worker processes, a real blob store."""
+
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import digest_bytes
+from incumbent.base.errors import InvalidInput
+from incumbent.execution.codecs.table import CODECS
+from incumbent.execution.inline_runner import InlineRunner
+from incumbent.execution.local_runner import LocalRunner
+from incumbent.pipeline.action import StageOutcome, StageTask
+from incumbent.pipeline.code import CodeClosure, PipelineCode
+from incumbent.pipeline.graph import Graph
+from incumbent.pipeline.stage import Output, StageSpec
+from incumbent.storage.blobs_local import LocalBlobs
+from incumbent.usecases.ports import Runner
+
+FACTORY = "incumbent.storage.blobs_local:LocalBlobs"
+EMPTY = digest_bytes(b"")
+
+
+class Project:
+    """A project in a folder, with one pipeline file, and a runner over it."""
+
+    def __init__(self, root: Path, kind: str) -> None:
+        self.root, self.kind = root, kind
+        self.blobs = LocalBlobs(root / ".incumbent/blobs")
+        self.runners: list[Runner] = []
+        self.module = f"flow_{os.urandom(4).hex()}"  # inline runners share this process's modules
+
+    def write(self, text: str) -> None:
+        folder = self.root / "pipelines"
+        folder.mkdir(exist_ok=True)
+        head = "import os, sys, time\nfrom pathlib import Path\nfrom incumbent.pipeline.stage import stage\n"
+        (folder / f"{self.module}.py").write_text(head + textwrap.dedent(text))
+
+    def code(self, *stages: str, unsettled: tuple[tuple[str, str, str, str], ...] = (), paths: tuple[str, ...] = ()) -> PipelineCode:
+        path = f"pipelines/{self.module}.py"
+        specs = {name: StageSpec(name, path, self.module, name, (), (), (), (Output(name, ""),)) for name in stages}
+        closures = {name: CodeClosure(EMPTY, (), frozenset(), (path, *paths)) for name in stages}
+        return PipelineCode(Graph("flow", specs, {}, {name: {} for name in stages}, unsettled), closures, (path,))
+
+    def open(self, *, cores: int = 2, threads: int | None = None) -> Runner:
+        state = self.root / ".incumbent"
+        if self.kind == "inline":
+            runner: Runner = InlineRunner(root=self.root, folder=state / "tmp", state=state, blobs=self.blobs, codecs=CODECS)
+        else:
+            runner = LocalRunner(
+                root=self.root, folder=state / "tmp", state=state, blobs=self.blobs, blobs_factory=FACTORY,
+                blobs_argument=str(state / "blobs"), cores=cores, threads=threads,
+            )  # fmt: skip
+        self.runners.append(runner)
+        return runner
+
+    def put(self, value: object, annotation: str = "") -> Artifact:
+        return CODECS.encode(value, annotation, self.blobs)
+
+    def get(self, artifact: Artifact, annotation: object = object) -> object:
+        return CODECS.decode(artifact, annotation, self.blobs, self.root / "out")
+
+    def task(self, stage: str, data: Mapping[str, Artifact] | None = None, produces: Mapping[str, str] | None = None) -> StageTask:
+        path = f"pipelines/{self.module}.py"
+        return StageTask(stage, stage, path, self.module, stage, data or {}, {}, (), produces or {stage: ""}, seed=11)
+
+    def run(self, text: str, stage: str = "it", change: Callable[[StageTask], StageTask] = lambda task: task) -> StageOutcome:
+        """Write the file, start a runner and run one stage of it."""
+        self.write(text)
+        runner = self.open()
+        assert runner.start(self.code(stage)) == []
+        runner.submit(change(self.task(stage)))
+        (outcome,) = runner.wait(60)
+        return outcome
+
+    def log(self, outcome: StageOutcome) -> str:
+        assert outcome.log is not None
+        with self.blobs.open(outcome.log) as file:
+            return file.read().decode()
+
+
+@pytest.fixture(params=["local", "inline"])
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
+    made = Project(tmp_path, request.param)
+    yield made
+    for runner in made.runners:
+        runner.close()
+
+
+@pytest.fixture
+def isolated(tmp_path: Path) -> Iterator[Project]:
+    """Only the runner with worker processes: what ends a process cannot be survived inline."""
+    made = Project(tmp_path, "local")
+    yield made
+    for runner in made.runners:
+        runner.close()
+
+
+def words(outcome: StageOutcome) -> str:
+    assert outcome.failure is not None
+    return outcome.failure.message
+
+
+def test_a_stage_gets_its_inputs_config_seed_and_rng_and_its_result_is_stored(project: Project) -> None:
+    project.write("""
+        @stage
+        def it(rows: list, *, factor: float = 1.0, seed: int = 0, rng=None) -> dict:
+            return {"sum": sum(rows) * factor, "seed": seed, "drawn": float(rng.random()), "kind": type(factor).__name__}
+    """)
+    runner = project.open()
+    runner.start(project.code("it"))
+    task = replace(project.task("it", {"rows": project.put([1, 2, 3], "list")}), config={"factor": 2}, injected=("seed", "rng"))
+    runner.submit(task)
+    (outcome,) = runner.wait(60)
+    assert outcome.state == "done", outcome.failure
+    import numpy as np
+
+    assert project.get(outcome.outputs["it"], dict) == {
+        "sum": 12.0, "seed": 11, "drawn": float(np.random.Generator(np.random.PCG64(11)).random()), "kind": "float",
+    }  # fmt: skip
+    assert outcome.resources.wall_s > 0
+    assert outcome.resources.rss_bytes_max > 1 << 20
+
+
+def test_all_chance_that_a_seed_reaches_is_the_same_in_each_attempt(project: Project) -> None:
+    text = """
+        import random
+        @stage
+        def it() -> list:
+            import numpy as np
+            import polars as pl
+            return [random.random(), float(np.random.rand()), pl.Series(range(1000)).sample(3).to_list()]
+    """
+    first, second = project.run(text), project.run(text)
+    assert first.state == second.state == "done", first.failure
+    assert first.outputs == second.outputs
+    other = project.run(text, change=lambda task: replace(task, seed=12))
+    assert other.outputs != first.outputs
+
+
+def test_a_users_exception_is_told_with_its_place_and_the_users_frames_only(project: Project) -> None:
+    outcome = project.run("""
+        def check(rows):
+            raise ValueError("no rows left")
+
+        @stage
+        def it() -> int:
+            return check([])
+    """)
+    assert outcome.state == "failed"
+    assert words(outcome) == f"ValueError: no rows left (pipelines/{project.module}.py:6 in check)"
+    assert outcome.failure is not None
+    assert not outcome.failure.is_final
+    assert "in it" in outcome.failure.traceback
+    assert "in check" in outcome.failure.traceback
+    assert "incumbent" not in outcome.failure.traceback.replace(str(project.root), "")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return 'text'", "annotated int"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise MemoryError('all of it')", "MemoryError: all of it"),
+        ("class Odd(Exception):\n        def __str__(self): raise OSError\n    raise Odd", "cannot be shown"),
+        ("def deep(): deep()\n    deep()", "RecursionError"),
+    ],
+)
+def test_each_way_to_fail_in_python_is_a_failure_in_words(project: Project, body: str, said: str) -> None:
+    outcome = project.run(f"\n@stage\ndef it() -> int:\n    {body}\n", change=lambda task: replace(task, produces={"it": "int"}))
+    assert outcome.state == "failed"
+    assert said in words(outcome)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [("None", "returned None"), ("(1,)", "returned 1 values"), ("(1, 2, 3)", "returned 3 values"), ("{1}", "returned one set")],
+)
+def test_a_stage_of_two_outputs_that_returns_something_else_is_refused_for_good(project: Project, returned: str, said: str) -> None:
+    outcome = project.run(
+        f"\n@stage\ndef it():\n    return {returned}\n", change=lambda task: replace(task, produces={"left": "", "right": ""})
+    )
+    assert outcome.state == "failed"
+    assert said in words(outcome)
+    assert "left, right" in words(outcome)
+    assert outcome.failure is not None
+    assert outcome.failure.is_final
+
+
+def test_an_output_over_its_limit_is_refused_and_the_limit_is_named(project: Project) -> None:
+    outcome = project.run(
+        "\n@stage\ndef it() -> bytes:\n    return b'x' * 100_000\n",
+        change=lambda task: replace(task, produces={"it": "bytes"}, output_bytes_max=1000),
+    )
+    assert outcome.state == "failed"
+    assert "output_bytes_max" in words(outcome)
+    assert "1000" in words(outcome)
+
+
+def test_a_value_that_nothing_can_store_is_refused(project: Project) -> None:
+    outcome = project.run("\n@stage\ndef it():\n    return (n for n in range(3))\n")
+    assert outcome.state == "failed"
+    assert "cannot be stored" in words(outcome)
+
+
+def test_an_input_that_does_not_verify_is_named_by_its_digest(project: Project) -> None:
+    project.write("\n@stage\ndef it(rows: list) -> int:\n    return len(rows)\n")
+    rows = project.put(list(range(1000)), "list")
+    (blob,) = [
+        path
+        for path in (project.root / ".incumbent/blobs").rglob("*")
+        if path.is_file() and rows.digest.partition(":")[2][4:] in str(path).replace("/", "")
+    ]
+    os.chmod(blob, 0o600)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    runner = project.open()
+    runner.start(project.code("it"))
+    runner.submit(project.task("it", {"rows": rows}))
+    (outcome,) = runner.wait(60)
+    assert outcome.state == "corrupt_input", outcome
+    assert outcome.failure is not None
+    assert outcome.failure.digest == rows.digest
+
+
+def test_metrics_travel_with_the_outcome_nan_included(project: Project) -> None:
+    outcome = project.run("""
+        from incumbent.usecases.log_metric import log_metric
+        @stage
+        def it() -> int:
+            for step in range(3):
+                log_metric("loss", 1 / (step + 1), step)
+            log_metric("bad", float("nan"))
+            return 1
+    """)
+    assert [(point.name, point.value, point.step) for point in outcome.metrics[:3]] == [
+        ("loss", 1.0, 0),
+        ("loss", 0.5, 1),
+        ("loss", 1 / 3, 2),
+    ]
+    assert outcome.metrics[3].value != outcome.metrics[3].value
+
+
+def test_a_module_that_cannot_be_imported_is_told_with_its_line(project: Project) -> None:
+    project.write("\nimport nothing_of_that_name\n")
+    runner = project.open()
+    with pytest.raises(InvalidInput, match=r"cannot be imported: ModuleNotFoundError.*flow_.*\.py:5"):
+        runner.start(project.code("it"))
+
+
+def test_types_that_only_classes_settle_are_settled_before_anything_runs(project: Project) -> None:
+    project.write("""
+        class Base: pass
+        class Child(Base): pass
+        class Other: pass
+        @stage
+        def it() -> int:
+            return 1
+    """)
+    name = project.module
+    good = ("stage 'a' gives 'a'", f"{name}.Child", "stage 'b' takes 'a'", f"{name}.Base")
+    bad = ("stage 'a' gives 'a'", f"{name}.Other", "stage 'b' takes 'a'", f"{name}.Base")
+    runner = project.open()
+    assert runner.start(project.code("it", unsettled=(good, bad))) == [
+        f"types do not fit: stage 'a' gives 'a' as {name}.Other, and stage 'b' takes 'a'"
+    ]
+
+
+def test_what_a_stage_prints_is_kept_native_prints_too(isolated: Project) -> None:
+    outcome = isolated.run("""
+        @stage
+        def it() -> int:
+            print("from python")
+            os.write(2, b"from below\\n")
+            os.system("echo from a child")
+            return 1
+    """)
+    log = isolated.log(outcome)
+    assert all(line in log for line in ("from python", "from below", "from a child"))
+    assert isolated.run("\n@stage\ndef it() -> int:\n    return 1\n").log is None
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "said"),
+    [
+        ("os._exit(3)", "failed", "exit code 3"),
+        ("import ctypes; ctypes.string_at(0)", "killed", "SIGSEGV"),
+        ("os.kill(os.getpid(), 9)", "killed", "SIGKILL"),
+        ("os.abort()", "killed", "SIGABRT"),
+    ],
+)
+def test_a_worker_that_dies_is_a_clear_state_and_the_next_task_runs(isolated: Project, body: str, state: str, said: str) -> None:
+    isolated.write(f"\n@stage\ndef it() -> int:\n    {body}\n\n@stage\ndef after() -> int:\n    return 2\n")
+    runner = isolated.open()
+    runner.start(isolated.code("it", "after"))
+    runner.submit(isolated.task("it"))
+    (outcome,) = runner.wait(60)
+    assert outcome.state == state
+    assert said in words(outcome)
+    runner.submit(isolated.task("after"))
+    (outcome,) = runner.wait(60)
+    assert outcome.state == "done"
+
+
+def test_a_crash_leaves_the_python_lines_in_the_log(isolated: Project) -> None:
+    outcome = isolated.run("\n@stage\ndef it() -> int:\n    import ctypes; ctypes.string_at(0)\n")
+    assert "in it" in isolated.log(outcome)
+
+
+def test_a_stage_over_its_time_is_stopped_with_all_it_started(isolated: Project) -> None:
+    outcome = isolated.run(
+        """
+        @stage
+        def it() -> int:
+            child = os.fork()
+            if child == 0:
+                time.sleep(600)
+            Path("child").write_text(str(child))
+            while True:
+                pass
+        """,
+        change=lambda task: replace(task, timeout_s=1.0),
+    )
+    assert outcome.state == "timed_out"
+    assert "time limit of 1 s" in words(outcome)
+    assert is_gone(int((isolated.root / "child").read_text()))
+
+
+def test_each_attempt_starts_from_a_clean_state(isolated: Project) -> None:
+    isolated.write("""
+        seen = []
+        @stage
+        def it() -> int:
+            seen.append(1)
+            return len(seen)
+    """)
+    runner = isolated.open()
+    runner.start(isolated.code("it"))
+    for _ in range(3):
+        runner.submit(isolated.task("it"))
+        (outcome,) = runner.wait(60)
+        assert isolated.get(outcome.outputs["it"]) == 1
+
+
+def test_more_tasks_than_cores_all_come_back_once(isolated: Project) -> None:
+    isolated.write("\n@stage\ndef it(n: int) -> int:\n    return n * n\n")
+    runner = isolated.open()
+    runner.start(isolated.code("it"))
+    for number in range(20):
+        runner.submit(replace(isolated.task("it", {"n": isolated.put(number)}), task_id=f"it[{number}]"))
+    results: dict[str, object] = {}
+    while len(results) < 20:
+        for outcome in runner.wait(60):
+            assert outcome.task_id not in results
+            results[outcome.task_id] = isolated.get(outcome.outputs["it"])
+    assert results == {f"it[{number}]": number * number for number in range(20)}
+    assert runner.wait(0.05) == []
+
+
+def test_a_template_that_is_killed_is_replaced_and_its_task_runs_again(isolated: Project) -> None:
+    outcome = isolated.run("""
+        @stage
+        def it() -> int:
+            if not Path("once").exists():
+                Path("once").touch()
+                os.kill(os.getppid(), 9)
+                time.sleep(600)
+            return 5
+    """)
+    assert outcome.state == "done", outcome.failure
+    assert isolated.get(outcome.outputs["it"]) == 5
+
+
+def test_a_task_that_always_kills_its_template_is_given_up(isolated: Project) -> None:
+    outcome = isolated.run("\n@stage\ndef it() -> int:\n    os.kill(os.getppid(), 9)\n    time.sleep(600)\n")
+    assert outcome.state == "killed"
+    assert "2 times" in words(outcome)
+
+
+def test_closing_the_runner_ends_what_is_running(isolated: Project) -> None:
+    isolated.write("\n@stage\ndef it() -> int:\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(600)\n")
+    runner = isolated.open()
+    runner.start(isolated.code("it"))
+    runner.submit(isolated.task("it"))
+    pid = wait_for_pid(isolated.root / "pid")
+    runner.close()
+    isolated.runners.remove(runner)
+    assert is_gone(pid)
+    assert list((isolated.root / ".incumbent/tmp").iterdir()) == []
+
+
+def test_killing_the_runners_process_leaves_no_orphan(isolated: Project, tmp_path: Path) -> None:
+    isolated.write("\n@stage\ndef it() -> int:\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(600)\n")
+    parent = os.fork()
+    if parent == 0:  # a process of its own, killed as an operator or the kernel would
+        try:
+            runner = isolated.open()
+            runner.start(isolated.code("it"))
+            runner.submit(isolated.task("it"))
+            runner.wait(600)
+        finally:
+            os._exit(1)
+    pid = wait_for_pid(isolated.root / "pid")
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert is_gone(pid)
+    assert list((isolated.root / ".incumbent/tmp").glob("attempts-*"))
+    isolated.open()  # the next runner clears what the dead one left
+    assert len(list((isolated.root / ".incumbent/tmp").glob("attempts-*"))) == 1
+
+
+def test_code_that_starts_threads_when_imported_runs_in_fresh_interpreters(isolated: Project) -> None:
+    outcome = isolated.run("""
+        import threading
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        @stage
+        def it() -> int:
+            print("started", os.getppid())
+            return os.getpid()
+    """)
+    assert outcome.state == "done", outcome.failure
+    assert "started" in isolated.log(outcome)
+
+
+def test_threads_and_the_hash_seed_stand_before_the_interpreter_starts(isolated: Project) -> None:
+    isolated.write("""
+        @stage
+        def it() -> list:
+            return [sys.flags.hash_randomization, os.environ.get("OMP_NUM_THREADS"), os.environ.get("POLARS_MAX_THREADS")]
+    """)
+    runner = isolated.open(threads=1)
+    runner.start(isolated.code("it"))
+    for threads, expected in ((None, "1"), (3, "3")):
+        runner.submit(replace(isolated.task("it"), threads=threads, policy="off"))
+        (outcome,) = runner.wait(60)
+        assert isolated.get(outcome.outputs["it"]) == [0, expected, expected]
+
+
+def wait_for_pid(path: Path) -> int:
+    while not (path.exists() and path.read_text()):
+        time.sleep(0.01)
+    return int(path.read_text())
+
+
+def is_gone(pid: int) -> bool:
+    """Wait until a process has ended (a zombie has)."""
+    for _ in range(1000):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+if sys.platform != "linux":
+    pytestmark = pytest.mark.skip(reason="these tests read /proc to see which processes are left")
