@@ -55,11 +55,11 @@ class Blobs(Protocol):
     def size(self, digest: Digest) -> int | None:
         """Return the size in bytes, or None if there is no such blob. Does not read it."""
 
-    def list_digests(self) -> Iterator[Digest]:
-        """Yield every digest in the store."""
+    def list_digests(self, *, before: datetime | None = None) -> Iterator[Digest]:
+        """Yield every digest in the store, or those last put before a time."""
 
-    def delete(self, digest: Digest) -> None:
-        """Remove a blob (for gc, and for one that failed verification); absent is no error."""
+    def delete(self, digest: Digest, *, before: datetime | None = None) -> bool:
+        """Remove a blob (unless it was put, even again, at that time or later) and return whether it was removed; absent is no error."""
 
 
 class Actions(Protocol):
@@ -96,8 +96,8 @@ class Documents(Protocol):
     def get(self, digest: Digest) -> Document:
         """Return a document. Raises NotFound; Corrupt if its bytes do not have that digest."""
 
-    def list_digests(self) -> Iterator[Digest]:
-        """Yield every digest."""
+    def list_digests(self, *, before: datetime | None = None) -> Iterator[Digest]:
+        """Yield every digest, or those of documents last put before a time."""
 
     def delete(self, digests: Sequence[Digest]) -> None:
         """Remove documents (gc)."""
@@ -213,8 +213,11 @@ class Transaction(Protocol):
 class Store(Protocol):
     """The metadata store."""
 
-    def begin(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
-        """Open a transaction. `durable` waits for the disk (governed records); without it a power cut may lose the newest."""
+    def begin(self, *, durable: bool = True, read_only: bool = False) -> AbstractContextManager[Transaction]:
+        """Open a transaction. `durable` waits for the disk (governed records); without it a power cut may lose the newest.
+
+        Writers take turns, and a run that one has looked at stands still until it ends; `read_only` waits for none and writes nothing.
+        """
 
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
@@ -345,11 +348,13 @@ class SpoolRead:
     Attributes:
         records: (sequence number, payload), ascending; numbers are those of the writer, from 0.
         position: Where the next look goes on.
+        is_final: Nothing will come after it: the writer has gone, or gone on to its next spool.
         losses: Records that no longer are what was written, in words; empty when all is well.
     """
 
     records: Sequence[tuple[int, bytes]]
     position: int
+    is_final: bool
     losses: Sequence[str] = ()
 
 
