@@ -1,0 +1,123 @@
+"""Metric points, in SQL: the one path where every microsecond counts, so points are five small cells and loaded in bulk.
+
+A point is known by (writer, sequence): sending a batch again adds nothing. The last point of each series stands beside it,
+kept in the same transaction, so that a search by a metric is a search of an index.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from incumbent.base.errors import InvalidInput
+from incumbent.base.metric import MetricPoint
+from incumbent.storage.cells import from_micros, from_real, to_micros, to_real, to_text
+from incumbent.storage.session import Session
+from incumbent.storage.sql_runs import open_run
+
+COPY_POINTS_MIN = 200
+"""From this many points on, PostgreSQL takes them by COPY into a temporary table (measured in docs/adr/0005-storage.md)."""
+
+_INSERT = "INSERT INTO metric_points (writer_no, seq, series_no, step, at, value) "
+_PointRow = tuple[int, int, int, int, int, float | None]
+
+
+class SqlMetrics:
+    """Metric points by run and name."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def append(self, run_id: str, points: Sequence[MetricPoint], *, writer: str, first: int) -> None:
+        """Store points numbered first, first + 1, … by `writer`; those stored before are left alone."""
+        if first < 0:
+            raise InvalidInput(f"points are numbered from 0, not from {first}")
+        run_no = open_run(self._session, run_id)
+        if not points:
+            return
+        writer_no = self._writer(run_no, writer)
+        series = self._series(run_no, {point.name for point in points})
+        rows: list[_PointRow] = [
+            (writer_no, seq, series[point.name], point.step, to_micros(point.at), to_real(point.value))
+            for seq, point in enumerate(points, first)
+        ]
+        self._insert(rows)
+        self._keep_latest(rows)
+
+    def _writer(self, run_no: int, writer: str) -> int:
+        find = "SELECT writer_no FROM metric_writers WHERE run_no = ? AND writer = ?"
+        row = self._session.one(find, (run_no, writer))
+        if row is None:
+            self._session.run(
+                "INSERT INTO metric_writers (run_no, writer) VALUES (?, ?) ON CONFLICT DO NOTHING", (run_no, to_text(writer, "writer"))
+            )
+            row = self._session.one(find, (run_no, writer))
+        assert row is not None
+        return int(row[0])
+
+    def _series(self, run_no: int, names: set[str]) -> dict[str, int]:
+        find = "SELECT name, series_no FROM metric_series WHERE run_no = ? AND name IN (*)"
+        known = {name: number for name, number in self._session.among(find, sorted(names), (run_no,))}
+        fresh = sorted(names - known.keys())
+        if fresh:
+            rows = [(run_no, to_text(name, "metric")) for name in fresh]
+            self._session.many("INSERT INTO metric_series (run_no, name) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+            known.update({name: number for name, number in self._session.among(find, fresh, (run_no,))})
+        return known
+
+    def _insert(self, rows: list[_PointRow]) -> None:
+        if self._session.dialect == "sqlite":
+            self._session.many(_INSERT + "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+        elif len(rows) < COPY_POINTS_MIN:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            self._session.run(
+                _INSERT + "SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[]) "
+                "ON CONFLICT DO NOTHING",
+                columns,
+            )
+        else:
+            self._session.call(lambda cursor: _copy(cursor, rows))
+
+    def _keep_latest(self, rows: list[_PointRow]) -> None:
+        last: dict[int, tuple[int, int, int, int, float | None]] = {}
+        for writer_no, seq, series_no, step, at, value in rows:
+            present = last.get(series_no)
+            if present is None or (step, at, writer_no, seq) >= present[:4]:
+                last[series_no] = (step, at, writer_no, seq, value)
+        self._session.many(
+            "UPDATE metric_series SET last_step = ?, last_at = ?, last_writer = ?, last_seq = ?, last_value = ? WHERE series_no = ? "
+            "AND (last_at IS NULL OR (last_step, last_at, last_writer, last_seq) < (?, ?, ?, ?))",
+            [(*kept, series_no, *kept[:4]) for series_no, kept in sorted(last.items())],  # sorted: two writers never lock crosswise
+        )
+
+    def history(self, run_id: str, name: str) -> Sequence[MetricPoint]:
+        """Return all points of one metric, each writer's in the order in which it logged them."""
+        row = self._session.one(
+            "SELECT series_no FROM metric_series JOIN runs ON runs.run_no = metric_series.run_no WHERE run_id = ? AND metric_series.name = ?",
+            (run_id, name),
+        )
+        if row is None:
+            return []
+        points = self._session.all("SELECT value, step, at FROM metric_points WHERE series_no = ? ORDER BY writer_no, seq", row)
+        return [MetricPoint(name, from_real(value), step, from_micros(at)) for value, step, at in points]
+
+    def latest(self, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
+        """Return, for each run, the last point (highest step, then latest) of each metric."""
+        found: dict[str, dict[str, MetricPoint]] = {run_id: {} for run_id in run_ids}
+        rows = self._session.among(
+            "SELECT run_id, metric_series.name, last_value, last_step, last_at FROM metric_series "
+            "JOIN runs ON runs.run_no = metric_series.run_no WHERE run_id IN (*) AND last_at IS NOT NULL",
+            list(found),
+        )
+        for run_id, name, value, step, at in rows:
+            found[run_id][name] = MetricPoint(name, from_real(value), step, from_micros(at))
+        return {run_id: dict(sorted(points.items())) for run_id, points in found.items()}
+
+
+def _copy(cursor: Any, rows: Sequence[_PointRow]) -> None:
+    """Load rows by COPY. COPY itself knows no ON CONFLICT, so it fills a temporary table that is emptied at the commit."""
+    cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS incoming_points (LIKE metric_points) ON COMMIT DELETE ROWS")
+    cursor.execute("TRUNCATE incoming_points")
+    with cursor.copy("COPY incoming_points (writer_no, seq, series_no, step, at, value) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["int8", "int8", "int8", "int8", "int8", "float8"])
+        for row in rows:
+            copy.write_row(row)
+    cursor.execute(_INSERT + "SELECT writer_no, seq, series_no, step, at, value FROM incoming_points ON CONFLICT DO NOTHING")

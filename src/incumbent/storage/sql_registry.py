@@ -1,0 +1,163 @@
+"""Models, versions, placements and predictions, in SQL."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from incumbent.base.artifact import artifact_from_json
+from incumbent.base.digest import Digest
+from incumbent.base.errors import Corrupt, InvalidInput, NotFound
+from incumbent.registry.model import ModelVersion, Placement, Prediction
+from incumbent.storage.cells import from_json, from_micros, object_from_json, to_json, to_micros, to_text
+from incumbent.storage.session import Row, Session
+
+_VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts"
+_PLACEMENT = "slot, model, version, status, since_at, actor, reason"
+_PREDICTION = "prediction_id, slot, model, version, at, inputs, output, latency_ms"
+
+
+class SqlRegistry:
+    """Versions by model and number, placements by slot."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add_version(self, version: ModelVersion) -> ModelVersion:
+        """Add a version under the model's next number (the one given is ignored) and return it."""
+        model = to_text(version.model, "model")
+        self._session.run("INSERT INTO models (model, last_version) VALUES (?, 0) ON CONFLICT (model) DO NOTHING", (model,))
+        row = self._session.one("UPDATE models SET last_version = last_version + 1 WHERE model = ? RETURNING last_version", (model,))
+        assert row is not None
+        added = replace(version, version=int(row[0]))
+        self._session.run(
+            f"INSERT INTO model_versions ({_VERSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                model,
+                added.version,
+                to_json(added.bundle.to_json()),
+                to_text(added.run_id, "run id"),
+                added.key,
+                added.manifest,
+                to_micros(added.created_at),
+                to_text(added.actor, "actor"),
+                to_json(dict(added.facts)),
+            ),
+        )
+        return added
+
+    def get_version(self, model: str, version: int) -> ModelVersion:
+        """Return a version. Raises NotFound."""
+        row = self._session.one(f"SELECT {_VERSION} FROM model_versions WHERE model = ? AND version = ?", (model, version))
+        if row is None:
+            raise NotFound(f"no version {version} of model {model[:80]!r}; `incumbent models ls` lists what is registered")
+        return _version(row)
+
+    def list_versions(self, model: str | None = None) -> Sequence[ModelVersion]:
+        """Return versions, newest first."""
+        condition, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
+        rows = self._session.all(f"SELECT {_VERSION} FROM model_versions{condition}", values)
+        found = sorted(map(_version, rows), key=lambda version: (version.model, version.version))
+        return sorted(found, key=lambda version: version.created_at if model is None else version.version, reverse=True)
+
+    def place(self, placement: Placement) -> None:
+        """Append to a slot's history; placing one in Production archives the version that was there."""
+        self.get_version(placement.model, placement.version)
+        own = (placement.slot, placement.model, placement.version)
+        self._session.run("UPDATE placements SET is_current = 0 WHERE slot = ? AND model = ? AND version = ? AND is_current = 1", own)
+        if placement.status == "Production":
+            live = self.find_live(placement.slot)
+            if live is not None:
+                self._session.run(
+                    "UPDATE placements SET is_current = 0 WHERE slot = ? AND status = 'Production' AND is_current = 1", own[:1]
+                )
+                reason = f"replaced by {placement.model} version {placement.version}"
+                self._append(replace(live, status="Archived", since_at=placement.since_at, actor=placement.actor, reason=reason))
+        self._append(placement)
+
+    def _append(self, placement: Placement) -> None:
+        if placement.status not in ("Staging", "Production", "Archived"):
+            raise InvalidInput(f"{placement.status!r} is not a status; expected Staging, Production or Archived")
+        self._session.run(
+            f"INSERT INTO placements ({_PLACEMENT}, is_current) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+            (
+                to_text(placement.slot, "slot"),
+                placement.model,
+                placement.version,
+                placement.status,
+                to_micros(placement.since_at),
+                to_text(placement.actor, "actor"),
+                to_text(placement.reason, "reason"),
+            ),
+        )
+
+    def find_live(self, slot: str) -> Placement | None:
+        """Return the placement in Production of a slot."""
+        row = self._session.one(
+            f"SELECT {_PLACEMENT} FROM placements WHERE slot = ? AND status = 'Production' AND is_current = 1",
+            (slot,),
+        )
+        return None if row is None else _placement(row)
+
+    def list_placements(self, slot: str | None = None) -> Sequence[Placement]:
+        """Return the history, newest first."""
+        condition, values = ("", ()) if slot is None else (" WHERE slot = ?", (slot,))
+        rows = self._session.all(f"SELECT {_PLACEMENT} FROM placements{condition} ORDER BY placement_no DESC", values)
+        return [_placement(row) for row in rows]
+
+
+class SqlPredictions:
+    """Predictions by id."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def append(self, predictions: Sequence[Prediction]) -> None:
+        """Store answers; one that is stored already is left alone."""
+        rows = [
+            (
+                to_text(found.prediction_id, "prediction id"),
+                to_text(found.slot, "slot"),
+                to_text(found.model, "model"),
+                found.version,
+                to_micros(found.at),
+                to_json(found.inputs),
+                to_json(found.output),
+                found.latency_ms,
+            )
+            for found in predictions
+        ]
+        self._session.many(
+            f"INSERT INTO predictions ({_PREDICTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (prediction_id) DO NOTHING",
+            rows,
+        )
+
+    def get(self, prediction_id: str) -> Prediction:
+        """Return one. Raises NotFound."""
+        row = self._session.one(f"SELECT {_PREDICTION} FROM predictions WHERE prediction_id = ?", (prediction_id,))
+        if row is None:
+            raise NotFound(f"no prediction {prediction_id[:80]!r} in this workspace")
+        name, slot, model, version, at, inputs, output, latency_ms = row
+        return Prediction(name, slot, model, version, from_micros(at), from_json(inputs), from_json(output), latency_ms)
+
+
+def _version(row: Row) -> ModelVersion:
+    model, version, bundle, run_id, key, manifest, created_at, actor, facts = row
+    try:
+        artifact = artifact_from_json(from_json(bundle))
+    except InvalidInput as error:
+        raise Corrupt(f"the database holds a malformed bundle for {model} version {version}: {error}") from error
+    return ModelVersion(
+        model=model,
+        version=version,
+        bundle=artifact,
+        run_id=run_id,
+        key=None if key is None else Digest(key),
+        manifest=Digest(manifest),
+        created_at=from_micros(created_at),
+        actor=actor,
+        facts=object_from_json(facts),
+    )
+
+
+def _placement(row: Row) -> Placement:
+    slot, model, version, status, since_at, actor, reason = row
+    return Placement(slot, model, version, status, from_micros(since_at), actor, reason)

@@ -1,0 +1,235 @@
+"""Looking for runs: a parsed `Query` becomes one SQL statement, with every name and value a parameter.
+
+What a comparison means (also where SQL, left alone, would differ between databases):
+- a run without the field fails every comparison, `!=` and `not in` included; so `not` of it holds;
+- metrics compare by their last point; NaN equals nothing and orders after every number, before runs without the metric;
+- params compare as numbers when the query gives a number, and what spells no number then is only `!=` to it;
+- text compares and sorts by code point, `like` minds the case and `ilike` does not.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from incumbent.base.digest import Digest
+from incumbent.base.errors import InvalidInput, NotFound
+from incumbent.storage.cells import from_micros, to_micros, to_text
+from incumbent.storage.session import Session
+from incumbent.storage.sql_runs import RUN_COLUMNS, STAGE_COLUMNS, build_runs, build_stage_run
+from incumbent.tracking.run import Note, Run, StageRun
+from incumbent.tracking.search import Combination, Comparison, Condition, Operator, Order, Query, Value
+
+_Sql = tuple[str, list[object]]
+
+_ATTRIBUTES = {
+    "run_id": "runs.run_id", "name": "runs.name", "state": "runs.state", "pipeline": "runs.pipeline", "commit": "runs.commit_hash",
+    "experiment": "experiments.name", "parent_id": "runs.parent_id", "seed": "runs.seed", "started_at": "runs.started_at",
+    "ended_at": "runs.ended_at", "duration_s": "((runs.ended_at - runs.started_at) / 1000000.0)",
+}  # fmt: skip
+_TIMES = ("started_at", "ended_at")
+_NUMBERS = ("seed", "duration_s")
+_SIGNS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_FROM = "FROM runs JOIN experiments ON experiments.experiment_no = runs.experiment_no"
+
+
+class SqlRunIndex:
+    """Runs by what is known of them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def search(self, query: Query, *, limit: int, offset: int = 0) -> Sequence[Run]:
+        """Return the runs that the query matches, in its order (newest first if it has none, and among equals)."""
+        if limit < 0 or offset < 0:
+            raise InvalidInput(f"limit {limit} and offset {offset} count from 0")
+        joins, keys, values = self._order(query.order)
+        where = ""
+        if query.condition is not None:
+            condition, more = self._condition(query.condition)
+            where, values = f" WHERE {condition}", values + more
+        order = ", ".join([*keys, "runs.started_at DESC", "runs.run_no DESC"])
+        numbers = self._session.all(
+            f"SELECT runs.run_no {_FROM}{joins}{where} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*values, min(limit, 2**62), min(offset, 2**62)),
+        )
+        return self._load([int(row[0]) for row in numbers])
+
+    def _load(self, numbers: list[int]) -> list[Run]:
+        rows = {row[0]: row for row in self._session.among(f"SELECT {RUN_COLUMNS} {_FROM} WHERE runs.run_no IN (*)", numbers)}
+        return build_runs(self._session, [rows[number] for number in numbers])
+
+    def find_latest(self, pipeline: str) -> Run | None:
+        """Return the newest finished run of a pipeline."""
+        row = self._session.one(
+            "SELECT run_no FROM runs WHERE pipeline = ? AND state = 'finished' ORDER BY started_at DESC, run_no DESC LIMIT 1", (pipeline,)
+        )
+        return None if row is None else self._load([int(row[0])])[0]
+
+    def find_makers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
+        """Return (run id, stage run) of every stage run that gave this digest, oldest first."""
+        return self._by_artifact(digest, "output")
+
+    def find_takers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
+        """Return (run id, stage run) of every stage run that took this digest as an input, oldest first."""
+        return self._by_artifact(digest, "input")
+
+    def _by_artifact(self, digest: Digest, direction: str) -> list[tuple[str, StageRun]]:
+        rows = self._session.all(
+            f"SELECT runs.run_id, {STAGE_COLUMNS} FROM stage_artifacts "
+            "JOIN stage_runs ON stage_runs.run_no = stage_artifacts.run_no AND stage_runs.stage = stage_artifacts.stage "
+            "AND stage_runs.item = stage_artifacts.item JOIN runs ON runs.run_no = stage_runs.run_no "
+            "WHERE stage_artifacts.digest = ? AND stage_artifacts.direction = ? ORDER BY stage_runs.stage_run_no",
+            (digest, direction),
+        )
+        return [(row[0], build_stage_run(row[1:])) for row in rows]
+
+    def list_experiments(self) -> Sequence[tuple[str, int]]:
+        """Return (name, number of runs) of each experiment, by name."""
+        rows = self._session.all(
+            "SELECT experiments.name, count(runs.run_no) FROM experiments LEFT JOIN runs ON runs.experiment_no = experiments.experiment_no "
+            "GROUP BY experiments.name"
+        )
+        return sorted((str(name), int(count)) for name, count in rows)
+
+    def add_note(self, note: Note) -> None:
+        """Append a note to a run, sealed or not. Raises NotFound."""
+        row = self._session.one("SELECT run_no FROM runs WHERE run_id = ?", (note.run_id,))
+        if row is None:
+            raise NotFound(f"no run {note.run_id[:80]!r} in this workspace")
+        self._session.run(
+            "INSERT INTO run_notes (run_no, at, actor, body) VALUES (?, ?, ?, ?)",
+            (row[0], to_micros(note.at), to_text(note.actor, "actor"), to_text(note.text, "note")),
+        )
+
+    def list_notes(self, run_id: str) -> Sequence[Note]:
+        """Return the notes of a run, oldest first."""
+        rows = self._session.all(
+            "SELECT run_id, at, actor, body FROM run_notes JOIN runs ON runs.run_no = run_notes.run_no WHERE run_id = ? ORDER BY note_no",
+            (run_id,),
+        )
+        return [Note(owner, from_micros(at), actor, body) for owner, at, actor, body in rows]
+
+    def _condition(self, condition: Condition) -> _Sql:
+        if isinstance(condition, Combination):
+            parts = [self._condition(part) for part in condition.parts]
+            values = [value for _, more in parts for value in more]
+            if condition.connective == "not":
+                return f"NOT ({' OR '.join(text for text, _ in parts)})", values
+            return "(" + f" {condition.connective.upper()} ".join(text for text, _ in parts) + ")", values
+        return self._comparison(condition)
+
+    def _comparison(self, wanted: Comparison) -> _Sql:
+        if wanted.entity == "attributes":
+            column = _attribute(wanted.name)
+            if wanted.name in (*_TIMES, *_NUMBERS):
+                change = _micros if wanted.name in _TIMES else _number
+                text, values = _numeric(column, wanted.operator, [change(value) for value in _values(wanted)])
+            else:
+                text, values = self._textual(column, wanted.operator, [_as_text(value) for value in _values(wanted)])
+            return f"({column} IS NOT NULL AND {text})", values
+        table, text, values = self._held(wanted)
+        return f"runs.run_no IN (SELECT run_no FROM {table} WHERE {table}.name = ? AND {text})", [wanted.name, *values]
+
+    def _held(self, wanted: Comparison) -> tuple[str, str, list[object]]:
+        """Return table, test and values for what hangs on a run by name."""
+        given = _values(wanted)
+        are_numbers = all(_is_number(value) for value in given)
+        if wanted.entity == "metrics":
+            text, values = _numeric("metric_series.last_value", wanted.operator, [_number(value) for value in given], is_odd_unequal=True)
+            return "metric_series", f"metric_series.last_at IS NOT NULL AND {text}", values
+        if wanted.entity == "params" and are_numbers and wanted.operator not in ("like", "ilike"):
+            return "params", *_numeric("params.number", wanted.operator, [_number(value) for value in given], is_odd_unequal=True)
+        column = "params.text" if wanted.entity == "params" else "tags.value"
+        return wanted.entity, *self._textual(column, wanted.operator, [_as_text(value) for value in given])
+
+    def _textual(self, column: str, operator: Operator, given: list[str]) -> _Sql:
+        if operator in ("like", "ilike"):
+            return self._like(column, given[0], minds_case=operator == "like")
+        return _compare(self._ordered(column), operator, list(given))
+
+    def _like(self, column: str, pattern: str, *, minds_case: bool) -> _Sql:
+        if self._session.dialect == "sqlite":  # its LIKE never minds the case, so we say it in GLOB's signs
+            glob = "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(character, character) for character in pattern)
+            return (f"{column} GLOB ?", [glob]) if minds_case else (f"lower_text({column}) GLOB lower_text(?)", [glob])
+        return f"{column} {'LIKE' if minds_case else 'ILIKE'} ? ESCAPE ''", [pattern]
+
+    def _ordered(self, column: str) -> str:
+        return column if self._session.dialect == "sqlite" else f'{column} COLLATE "C"'
+
+    def _order(self, order: Sequence[Order]) -> tuple[str, list[str], list[object]]:
+        """Return joins, sort keys and the joins' values."""
+        joins, keys, values = "", [], list[object]()
+        for place, key in enumerate(order):
+            direction = "DESC" if key.is_descending else "ASC"
+            if key.entity == "attributes":
+                column = _attribute(key.name)
+                sorted_by = column if key.name in (*_TIMES, *_NUMBERS) else self._ordered(column)
+                keys += [f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END", f"{sorted_by} {direction}"]
+                continue
+            table = {"metrics": "metric_series", "params": "params", "tags": "tags"}[key.entity]
+            held = f"held_{place}"
+            joins += f" LEFT JOIN {table} AS {held} ON {held}.run_no = runs.run_no AND {held}.name = ?"
+            values.append(key.name)
+            keys += self._held_keys(key.entity, held, direction)
+        return joins, keys, values
+
+    def _held_keys(self, entity: str, held: str, direction: str) -> list[str]:
+        if entity == "tags":
+            return [f"CASE WHEN {held}.name IS NULL THEN 1 ELSE 0 END", f"{self._ordered(f'{held}.value')} {direction}"]
+        present, number = (f"{held}.last_at", f"{held}.last_value") if entity == "metrics" else (f"{held}.name", f"{held}.number")
+        rank = f"CASE WHEN {present} IS NULL THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END"
+        numeric = f"CASE WHEN {number} IS NULL THEN 0 ELSE {number} END {direction}"  # so that what is no number is all alike
+        return [rank, numeric] if entity == "metrics" else [rank, numeric, f"{self._ordered(f'{held}.text')} {direction}"]
+
+
+def _attribute(name: str) -> str:
+    if name not in _ATTRIBUTES:
+        raise InvalidInput(f"{name[:80]!r} is no attribute of a run; legal: {', '.join(_ATTRIBUTES)}")
+    return _ATTRIBUTES[name]
+
+
+def _values(wanted: Comparison) -> list[Value]:
+    return list(wanted.value) if isinstance(wanted.value, tuple) else [wanted.value]
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Value) -> float | int:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidInput(f"{value!r} is compared with a number, so it must be one")
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _micros(value: Value) -> int:
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise InvalidInput(f"{value!r} is compared with a time, so it must be one: {error}") from error
+    return to_micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def _as_text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return to_text(str(value), "text")
+
+
+def _numeric(column: str, operator: Operator, given: Sequence[float | int], *, is_odd_unequal: bool = False) -> _Sql:
+    """Compare numbers; `is_odd_unequal`: a NULL stands for something there that is no number, so it differs from all."""
+    text, values = _compare(column, operator, list(given))
+    return (f"({column} IS NULL OR {text})" if is_odd_unequal and operator in ("!=", "not in") else text), values
+
+
+def _compare(column: str, operator: Operator, given: list[object]) -> _Sql:
+    if operator in ("in", "not in"):
+        return f"{column} {operator.upper()} ({', '.join('?' * len(given))})", given
+    if operator not in _SIGNS:
+        raise InvalidInput(f"{operator!r} compares text, not numbers; legal: {', '.join(_SIGNS)}, in, not in")
+    return f"{column} {_SIGNS[operator]} ?", given

@@ -1,0 +1,76 @@
+"""The metadata store over an SQL database: one transaction at a time, with every table in it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from incumbent.base.digest import ALGORITHMS, Algorithm
+from incumbent.base.errors import InvalidInput
+from incumbent.storage.session import Database, Session
+from incumbent.storage.sql_actions import SqlActions, SqlDocuments
+from incumbent.storage.sql_metrics import SqlMetrics
+from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
+from incumbent.storage.sql_runs import SqlRuns
+from incumbent.storage.sql_search import SqlRunIndex
+from incumbent.storage.sqlite import SqliteDatabase
+from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
+
+
+class SqlTransaction:
+    """All tables inside one transaction."""
+
+    def __init__(self, session: Session, algorithm: Algorithm) -> None:
+        documents = SqlDocuments(session, algorithm)
+        self.documents: Documents = documents
+        self.actions: Actions = SqlActions(session, documents)
+        self.runs: Runs = SqlRuns(session)
+        self.index: RunIndex = SqlRunIndex(session)
+        self.metrics: Metrics = SqlMetrics(session)
+        self.registry: Registry = SqlRegistry(session)
+        self.predictions: Predictions = SqlPredictions(session)
+
+
+class SqlStore:
+    """The metadata store on an open database."""
+
+    def __init__(self, database: Database, algorithm: Algorithm) -> None:
+        self._database = database
+        self._algorithm = algorithm
+
+    @contextmanager
+    def begin(self, *, durable: bool = True, read_only: bool = False) -> Iterator[Transaction]:
+        """Open a transaction; it is committed when the block ends well, and undone otherwise.
+
+        Args:
+            durable: Wait until the commit is on the disk. Without it a power cut may take the newest commits, whole.
+            read_only: Writing is refused, and no writer is kept waiting.
+        """
+        with self._database.begin(durable=durable, read_only=read_only) as session:
+            yield SqlTransaction(session, self._algorithm)
+
+    def check(self) -> Sequence[str]:
+        """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
+        return self._database.check()
+
+    def close(self) -> None:
+        """Give up connections."""
+        self._database.close()
+
+
+def open_sql_store(url: str, *, algorithm: Algorithm) -> Store:
+    """Open (and make or migrate, if need be) the metadata store at an SQLite or PostgreSQL URL.
+
+    Raises:
+        InvalidInput: Another kind of URL; a database that a newer version wrote, or made with another digest algorithm.
+        Corrupt: The database is damaged; it is left as it is.
+        Unavailable: It cannot be reached or written.
+    """
+    if algorithm not in ALGORITHMS:
+        raise InvalidInput(f"digest algorithm {algorithm!r}: expected one of {', '.join(ALGORITHMS)}")
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme == "sqlite":
+        return SqlStore(SqliteDatabase(url, algorithm), algorithm)
+    if scheme in ("postgresql", "postgres"):
+        from incumbent.storage.postgres import PostgresDatabase  # noqa: PLC0415  (psycopg is an extra, and slow to import)
+
+        return SqlStore(PostgresDatabase(url, algorithm), algorithm)
+    raise InvalidInput(f"{scheme!r} is no kind of metadata store; write sqlite:///PATH or postgresql://HOST/DATABASE")
