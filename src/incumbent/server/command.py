@@ -21,6 +21,7 @@ PORT = 8765
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.add_argument("--project", type=Path, default=None, metavar="FOLDER", help="project to serve (default: that of this folder)")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address: there is no log-in in this release")
     parser.add_argument("--port", type=int, default=PORT, help=f"0 takes any free one (default {PORT})")
     parser.add_argument("--stop-after", type=float, default=None, metavar="SECONDS", help="stop by itself after this time")
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    ws = open_workspace(read_settings(find_root(Path.cwd())))
+    ws = open_workspace(read_settings(find_root(arguments.project or Path.cwd())))
     serve(
         Server(ws, open_model_host(ws)),
         host=arguments.host,

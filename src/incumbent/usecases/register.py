@@ -14,7 +14,7 @@ from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.registry.bundle import BUNDLE_FILE, BundleCard, parse_bundle_card
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.registry.names import check_model_name, check_slot_name
+from incumbent.registry.names import check_model_name, check_slot_name, parse_version_name
 from incumbent.tracking.run import Run
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
@@ -60,6 +60,17 @@ def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | 
         if slot is not None:
             tx.registry.place(Placement(slot, model, version.version, "Staging", now, ws.actor, "registered for this slot"))
     return version
+
+
+def find_version_run(ws: Workspace, name: str) -> str:
+    """Return the id of the run that MODEL@VERSION was registered from.
+
+    Raises:
+        InvalidInput: `name` has another form.
+        NotFound: There is no such version.
+    """
+    with ws.store.begin(durable=False) as tx:
+        return tx.registry.get_version(*parse_version_name(name)).run_id
 
 
 def _find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest | None]:

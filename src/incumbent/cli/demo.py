@@ -1,0 +1,213 @@
+"""`incumbent demo`: the whole story on real data, from published tables to the lineage of one live answer."""
+
+import argparse
+import json
+import os
+import sys
+import urllib.request
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from incumbent.base.errors import Corrupt, InvalidInput, Refused, Unavailable
+from incumbent.bootstrap.workspace import open_workspace
+from incumbent.cli.background_server import BackgroundServer, start_server, stop_server
+from incumbent.cli.demo_folder import FEATURES, check_needs, commit, edit_line, make_project, own_environment
+from incumbent.cli.promote import NO_GATE
+from incumbent.cli.trace import render_lineage
+from incumbent.config import read_settings
+from incumbent.usecases.progress import Event
+from incumbent.usecases.promote import promote
+from incumbent.usecases.register import register
+from incumbent.usecases.run_pipeline import RunResult, run_pipeline
+from incumbent.usecases.trace import trace
+from incumbent.usecases.workspace import Workspace
+
+EXAMPLES = """
+examples:
+  incumbent demo
+  incumbent demo --no-browser --port 9000 --folder /tmp/incumbent-demo
+"""
+MODEL, SLOT, PIPELINE = "flights-late", "flights-late/nyc", "pipelines/flights.py:pipeline"
+STOP_AFTER_S = 3600
+PORT = 8765
+LINE = "RUSH_HOURS = (16, 19)"
+COMMENTED = "RUSH_HOURS = (16, 19)  # by the timetable, not by the clock on the wall"
+WIDENED = "RUSH_HOURS = (15, 20)  # by the timetable, not by the clock on the wall"
+UPSTREAM, DOWNSTREAM = ["ingest", "validate"], ["features", "train", "evaluate", "register", "serve"]
+SHOWN, BATCH = 5, 1000
+_ANSWER_TIMEOUT_S = 90
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page at the end")
+    parser.add_argument("--port", type=int, default=None, help=f"port of the served model (default {PORT}, or a free one if it is taken)")
+    parser.add_argument("--folder", type=Path, default=Path("incumbent-demo"), help="where the project goes (default: incumbent-demo)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    if arguments.port is not None and not 0 <= arguments.port <= 65535:
+        raise InvalidInput(f"--port {arguments.port}: a port is 0 (any free one) to 65535")
+    check_needs()
+    folder = arguments.folder.resolve()
+    stop_server(folder)
+
+    _chapter("A project: seven stages over 336,776 flights that left New York in 2013")
+    first = make_project(folder)
+    print(f"  {folder}, commit {first[:12]}")
+    ws = open_workspace(read_settings(folder, own_environment()))
+    try:
+        live = _train(ws, folder)
+        version = _place(ws, live)
+        ports = (PORT, 0) if arguments.port is None else (arguments.port,)
+        server = start_server(folder, ports=ports, stop_after_s=STOP_AFTER_S, environment=own_environment())
+        asked = _ask(server, live)
+        _chapter("Where did the first of these answers come from?")
+        print(f"  $ incumbent trace {asked}")
+        print("\n".join(f"  {line}" for line in render_lineage(trace(ws, asked))))
+    finally:
+        ws.store.close()
+    _close(server, folder, version)
+    if not arguments.no_browser and _has_screen():
+        webbrowser.open(server.address)
+    return 0
+
+
+def _train(ws: Workspace, folder: Path) -> RunResult:
+    """Tell of the three runs: everything, nothing, and what one feature reaches."""
+    _chapter("First run: nothing is known yet, so every stage runs")
+    before = _run(ws)
+    _show_metrics(before)
+
+    _chapter("A comment is edited: nothing reruns")
+    edit_line(folder, LINE, COMMENTED)
+    print(f"  {FEATURES}: {COMMENTED}")
+    _expect(_run(ws), ran=[])
+
+    _chapter("One feature is edited: it reruns with all that stands below it, and nothing else")
+    edit_line(folder, COMMENTED, WIDENED)
+    print(f"  {FEATURES}: {WIDENED}")
+    print(f"  commit {commit(folder, 'features: count 15:00 to 20:59 as the evening rush')[:12]}")
+    after = _run(ws)
+    _expect(after, ran=DOWNSTREAM)
+    _show_metrics(after, before)
+    return after
+
+
+def _place(ws: Workspace, result: RunResult) -> str:
+    _chapter("The bundle becomes a version, and the version goes live")
+    version = register(ws, model=MODEL, run=result.run_id, artifact="bundle", slot=SLOT)
+    name = f"{version.model}@{version.version}"
+    print(f"  {name} registered: bundle {version.bundle.digest}")
+    promote(ws, model=MODEL, version=version.version, slot=SLOT, reason="first version of the demo")
+    print(f"  {name} is live in slot {SLOT}\n  ({NO_GATE})")
+    return name
+
+
+def _ask(server: BackgroundServer, result: RunResult) -> str:
+    """Send flights of March over HTTP, print the answers beside what came true, and return the id of the first."""
+    _chapter("Requests: flights of March, which training never saw")
+    facts, late = _choose_flights(result)
+    path = f"api/v1/slots/{quote(SLOT, safe='')}/predict"
+    print(f"  POST {server.address}{path}")
+    first = ""
+    for row, came_true in list(zip(facts, late, strict=True))[:SHOWN]:
+        answer, headers = _post(server.address + path, {"rows": [row]})
+        first = first or headers["x-incumbent-prediction"]
+        flight = f"{row['month']:02}-{row['day']:02} {row['hour']:02}:{row['minute']:02} {row['carrier']} {row['origin']}-{row['dest']}"
+        probability = answer["rows"][0]["late_probability"]
+        truth = "late" if came_true else "on time"
+        print(
+            f"  {flight}, left {row['dep_delay']:+4} min: {probability:4.0%} late    (it was {truth})    {headers['x-incumbent-version']}"
+        )
+    batch, headers = _post(server.address + path, {"rows": facts})
+    right = sum(answer["is_late"] == came_true for answer, came_true in zip(batch["rows"], late, strict=True))
+    print(f"  {len(facts)} more in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
+    return first
+
+
+def _choose_flights(result: RunResult) -> tuple[list[dict[str, Any]], list[bool]]:
+    """Return facts and labels of flights spread over March; those with facts that training never saw missing are left out."""
+    facts: Any = result.outputs["facts"]
+    features: Any = result.outputs["features"]
+    nullable = {column["name"]: column["nullable"] for column in _signature(result)["inputs"]}
+    march = [row for row, month in enumerate(facts["month"].to_list()) if month == 3]
+    rows = facts[march[:: max(1, len(march) // BATCH)]].to_dicts()
+    labels = features["late"][march[:: max(1, len(march) // BATCH)]].to_list()
+    whole = [place for place, row in enumerate(rows) if all(value is not None or nullable[name] for name, value in row.items())][:BATCH]
+    spread = sorted(whole, key=lambda place: (place % 211, place))
+    return [rows[place] for place in spread], [labels[place] for place in spread]
+
+
+def _signature(result: RunResult) -> dict[str, Any]:
+    card: Any = result.outputs["card"]
+    signature: dict[str, Any] = card["signature"]
+    return signature
+
+
+def _post(url: str, document: object) -> tuple[dict[str, Any], dict[str, str]]:
+    request = urllib.request.Request(  # noqa: S310 - the address is that of the server we started
+        url, json.dumps(document).encode(), {"content-type": "application/json"}
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment cannot reach our loopback
+    try:
+        with direct.open(request, timeout=_ANSWER_TIMEOUT_S) as answer:
+            return json.load(answer), dict(answer.headers)
+    except OSError as error:
+        raise Unavailable(f"the server at {url} gave no answer: {error}; its log is server.log in the demo's folder") from error
+
+
+def _run(ws: Workspace) -> RunResult:
+    result = run_pipeline(ws, pipeline=PIPELINE, listen=_show)
+    if result.failure is not None:
+        raise Refused(f"stage {result.failure.stage} failed: {result.failure.message}\n{result.failure.traceback}".rstrip())
+    print(f"  run {result.run_id}: {result.ran} run, {result.hits} cached")
+    return result
+
+
+def _show(event: Event) -> None:
+    match event.kind:
+        case "done":
+            print(
+                f"  ran     {event.stage:<9} {event.wall_s:5.1f} s" + (f"    {event.text}" if event.text not in {"", "new"} else ""),
+                flush=True,
+            )
+        case "hit":
+            print(f"  cached  {event.stage}", flush=True)
+        case "warning" | "retry":
+            print(f"  {event.kind}: {event.stage} {event.text}", flush=True)
+        case _:
+            pass
+
+
+def _expect(result: RunResult, *, ran: Sequence[str]) -> None:
+    """Hold the story to what it says: a demo whose cache is wrong must not end as if it were right."""
+    found = [stage.stage for stage in result.stages if stage.state == "ran"]
+    if sorted(found) != sorted(ran):
+        raise Corrupt(f"expected to run {', '.join(ran) or 'nothing'}, but ran {', '.join(found) or 'nothing'}: please report this")
+
+
+def _show_metrics(result: RunResult, before: RunResult | None = None) -> None:
+    for name in ("auc", "accuracy", "log_loss", "brier"):
+        change = f"    was {before.metrics[name]:.4f}" if before else ""
+        print(f"  {name:<9} {result.metrics[name]:.4f} on {result.metrics['n']:,.0f} flights of March{change}")
+
+
+def _close(server: BackgroundServer, folder: Path, version: str) -> None:
+    _chapter(f"{version} answers at {server.address}")
+    print(f"  It runs in the background (process {server.pid}) and stops by itself after an hour; to stop it now: kill {server.pid}")
+    print(f"  Go on from here: cd {os.path.relpath(folder)}, then `incumbent live`, `incumbent runs ls`, `incumbent plan --edited train`")
+
+
+def _chapter(title: str) -> None:
+    print(f"\n{title}", flush=True)
+
+
+def _has_screen() -> bool:
+    return sys.stdout.isatty() and (
+        sys.platform in {"darwin", "win32"} or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    )
