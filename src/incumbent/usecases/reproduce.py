@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from incumbent.base.artifact import Artifact
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import IncumbentError, InvalidInput, NotFound, Refused
@@ -59,7 +61,6 @@ class Reproduction:
         parted_at: The first stage that is not bit-exact, "" if all are.
         recipe_differences: What differs in that stage's recipe.
         notes: How far the record could be followed (environment, commit), in words.
-        rerun_id: The rerun; its own store is gone, the id is in the notes only.
     """
 
     run_id: str
@@ -82,6 +83,18 @@ class Reproduction:
                 for s in self.stages
             ],
         }
+
+
+def reproduction_from_json(value: Json) -> Reproduction:
+    """Return what `Reproduction.to_json` wrote.
+
+    Raises:
+        ValueError: A field is missing or has another type.
+    """
+    try:
+        return msgspec.convert(value, Reproduction)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
 
 
 def reproduce(

@@ -1,0 +1,117 @@
+"""Making a `Workspace`: which store, which blobs, which everything."""
+
+import importlib
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import ALGORITHMS, Algorithm
+from incumbent.base.documents import Document
+from incumbent.base.errors import Corrupt, InvalidInput, Unavailable
+from incumbent.bootstrap import standing
+from incumbent.bootstrap.blobs import FACTORY, describe_blobs, open_blobs
+from incumbent.config import Settings
+from incumbent.execution.code_reader import SourceCodeReader
+from incumbent.execution.codecs.table import CODECS
+from incumbent.execution.environment import HostEnvironment
+from incumbent.execution.inline_runner import InlineRunner
+from incumbent.execution.local_runner import LocalRunner
+from incumbent.execution.processes import HostProcesses
+from incumbent.execution.sources.capture import DeclaredSources
+from incumbent.execution.spool import DiskSpools
+from incumbent.execution.stat_cache import StatCache
+from incumbent.execution.system_clock import SystemClock, TimeIds
+from incumbent.storage.sql_store import open_sql_store
+from incumbent.usecases.ports import Runner
+from incumbent.usecases.run_pipeline import RunResult
+from incumbent.usecases.workspace import Workspace
+
+_KEPT = "workspace.json"
+
+
+def open_workspace(settings: Settings) -> Workspace:
+    """Open the workspace that the settings describe, made new if there is none.
+
+    Raises:
+        InvalidInput: An address that is none, or a workspace of a newer version.
+        Corrupt: The store is damaged.
+        Unavailable: The folder cannot be written, or a server cannot be reached.
+    """
+    folder = settings.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        algorithm = _keep_algorithm(folder, settings.algorithm)
+    except OSError as error:
+        raise Unavailable(f"workspace folder {folder} cannot be made or written: {error.strerror}") from error
+    return _assemble(settings, algorithm, blobs_location=settings.blobs_url or str(folder / "blobs"))
+
+
+def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) -> Workspace:
+    root, folder = settings.root, settings.folder
+    argument = describe_blobs(blobs_location, algorithm)
+    blobs = open_blobs(argument)
+    attempts = folder / "tmp"
+
+    def open_runner(executor: str) -> Runner:
+        if executor == "inline":
+            return InlineRunner(root=root, folder=attempts, state=folder, blobs=blobs, codecs=CODECS)
+        if executor == "local":
+            return LocalRunner(
+                root=root,
+                folder=attempts,
+                state=folder,
+                blobs=blobs,
+                blobs_factory=FACTORY,
+                blobs_argument=argument,
+                cores=settings.workers,
+            )
+        raise InvalidInput(f"executor {executor!r}: expected local or inline")
+
+    def beside(other: Path) -> Workspace:
+        elsewhere = replace(settings, root=other, url="")
+        elsewhere.folder.mkdir(parents=True, exist_ok=True)
+        return _assemble(elsewhere, algorithm, blobs_location=blobs_location)
+
+    return Workspace(
+        root=root,
+        folder=folder,
+        store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm),
+        blobs=blobs,
+        codecs=CODECS,
+        code=SourceCodeReader(root, algorithm),
+        environment=HostEnvironment(algorithm),
+        sources=DeclaredSources(root, blobs, CODECS, StatCache(folder / "stat.db")),
+        spools=DiskSpools(folder / "spool"),
+        clock=SystemClock(),
+        ids=TimeIds(),
+        processes=HostProcesses(),
+        open_runner=open_runner,
+        beside=beside,
+        actor=settings.actor,
+    )
+
+
+def _keep_algorithm(folder: Path, wanted: Algorithm) -> Algorithm:
+    """Return the digest algorithm that this workspace began with; write it down if it is new."""
+    path = folder / _KEPT
+    try:
+        kept = json.loads(path.read_text("utf-8")).get("digest")
+    except FileNotFoundError:
+        draft = folder / f"{_KEPT}.{os.getpid()}"
+        draft.write_text(json.dumps({"digest": wanted}), "utf-8")
+        try:
+            os.link(draft, path)  # the first of two at once decides
+        except FileExistsError:
+            return _keep_algorithm(folder, wanted)
+        finally:
+            draft.unlink()
+        return wanted
+    except (ValueError, AttributeError) as error:
+        raise Corrupt(f"{path} does not say which digests this workspace has; restore it: {{\"digest\": \"blake3\"}} or sha256") from error
+    for known in ALGORITHMS:
+        if kept == known:
+            return known
+    raise InvalidInput(f"{path} names digest algorithm {kept!r}, which this version does not know; upgrade Incumbent")
