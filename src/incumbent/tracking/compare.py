@@ -89,9 +89,14 @@ def _sections(details: RunDetails) -> Iterator[tuple[Section, Mapping[str, Json]
     yield "inputs", {one.name: one.artifact.identity for one in details.artifacts if one.direction == "input"}
     yield "outputs", {one.name: one.artifact.identity for one in details.artifacts if one.direction == "output"}
     yield "code", {"commit": run.code.commit, "is_dirty": run.code.is_dirty, "tree": run.code.tree}
-    yield "stages", {one.stage if one.item is None else f"{one.stage}[{one.item}]": one.key for one in details.stages}
+    yield "stages", {stage_name(one): one.key for one in details.stages}
     yield "environment", dict(flatten(details.environment))
     yield "tags", dict(run.tags)
+
+
+def stage_name(stage: StageRun) -> str:
+    """Return the name of a stage run, the item in brackets."""
+    return stage.stage if stage.item is None else f"{stage.stage}[{stage.item}]"
 
 
 def flatten(document: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:

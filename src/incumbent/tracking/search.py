@@ -67,7 +67,7 @@ class Query:
 
 Kind = Literal["number", "text", "time", "state", "any"]
 ATTRIBUTES: dict[str, Kind] = {
-    "state": "state", "name": "text", "experiment": "text", "pipeline": "text", "run_id": "text", "commit": "text",
+    "state": "state", "name": "text", "experiment": "text", "pipeline": "text", "run_id": "text", "parent_id": "text", "commit": "text",
     "started_at": "time", "ended_at": "time", "duration_s": "number", "seed": "number",
 }  # fmt: skip
 """What can be asked of a run itself, and with what kind of value."""

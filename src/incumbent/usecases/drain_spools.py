@@ -197,7 +197,7 @@ def note_losses(ws: Workspace, run_id: str, done: Drained) -> None:
 
 
 def _seal(ws: Workspace, run_id: str, ended: Ended | None) -> Run:
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
         points = tx.metrics.latest([run_id]).get(run_id, {}).values()
     if ended is None:
@@ -228,7 +228,7 @@ def _has_all(ws: Workspace, spool: Spool, records: Sequence[Record]) -> bool:
         for point in record.points if isinstance(record, Points) else ():
             wanted.setdefault(point.name, set()).add((point.step, point.at, repr(point.value)))
     try:
-        with ws.store.begin(durable=False) as tx:
+        with ws.store.begin(read_only=True) as tx:
             run = tx.runs.get(spool.run_id)
             artifacts = {(one.direction, one.name) for one in tx.runs.list_artifacts(spool.run_id)}
             for name, points in wanted.items():
@@ -285,7 +285,7 @@ def _drain_left(ws: Workspace, run_id: str) -> Drained:
 def _settle_abandoned(ws: Workspace, with_spools: set[str], done: Drained) -> None:
     """Seal running runs without spools whose process ran on this host and is gone."""
     query = Query(Comparison("attributes", "state", "=", "running"))
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         running = tx.index.search(query, limit=ABANDONED_MAX)
     for run in running:
         process = run.facts.get("process")

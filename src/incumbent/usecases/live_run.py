@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from mimetypes import guess_type
@@ -50,6 +50,7 @@ def begin_run(
     seed: int | None = None,
     params: Mapping[str, object] | None = None,
     tags: Mapping[str, object] | None = None,
+    on_end: Callable[[], None] | None = None,
 ) -> "LiveRun":
     """Begin a run that this process logs to; use it in a `with` block, or call its `finish`.
 
@@ -61,6 +62,7 @@ def begin_run(
         seed: The seed that the run uses, to be recorded.
         params: As `LiveRun.log_params`.
         tags: As `LiveRun.set_tags`.
+        on_end: Called once the run is over, whichever way it ended (to close a workspace that was opened for it).
 
     Raises:
         InvalidInput: Something given cannot be stored.
@@ -78,7 +80,7 @@ def begin_run(
         facts={"script": Path(sys.argv[0]).name} if sys.argv and sys.argv[0] else {},
     )
     writer = ws.spools.open(began.run.run_id, is_owner=True)
-    live = LiveRun(ws, began.run, writer, is_owner=True)
+    live = LiveRun(ws, began.run, writer, is_owner=True, on_end=on_end)
     try:
         writer.append(record_bytes(began))
         live.save()
@@ -88,28 +90,29 @@ def begin_run(
     return live
 
 
-def join_run(ws: Workspace, *, run_id: str) -> "LiveRun":
+def join_run(ws: Workspace, *, run_id: str, on_end: Callable[[], None] | None = None) -> "LiveRun":
     """Log to a run that another process began (a worker of distributed training); leaving the `with` block does not end it.
 
     Raises:
         NotFound: There is no such run.
         Refused: It is over.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
     if run.state != "running":
         raise Refused(f"run {run.run_id} is {run.state} and sealed: it takes notes only. Start another run to log more")
-    return LiveRun(ws, run, ws.spools.open(run.run_id, is_owner=False), is_owner=False)
+    return LiveRun(ws, run, ws.spools.open(run.run_id, is_owner=False), is_owner=False, on_end=on_end)
 
 
 def _parent_id(ws: Workspace, parent: "str | Run | LiveRun | None") -> str | None:
     if isinstance(parent, LiveRun):
+        parent.save()  # a parent must be in the store before its children are
         return parent.id
     if isinstance(parent, Run):
         return parent.run_id
     if parent is None:
         return None
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return tx.runs.get(parent).run_id
 
 
@@ -122,7 +125,7 @@ class LiveRun:
         experiment: The experiment that it belongs to.
     """
 
-    def __init__(self, ws: Workspace, run: Run, writer: SpoolWriter, *, is_owner: bool) -> None:
+    def __init__(self, ws: Workspace, run: Run, writer: SpoolWriter, *, is_owner: bool, on_end: Callable[[], None] | None = None) -> None:
         self.id = run.run_id
         self.name = run.name
         self.experiment = run.experiment
@@ -131,6 +134,7 @@ class LiveRun:
         self._writer: SpoolWriter | None = writer
         self._is_owner = is_owner
         self._is_over = False
+        self._on_end = on_end
         self._lock = threading.Lock()
         self._names: dict[str, bytes] = {}
         self._steps: dict[str, int] = {}
@@ -357,6 +361,8 @@ class LiveRun:
             if writer is not None:
                 writer.close()
             forget(self)
+            if self._on_end is not None:
+                self._on_end()
 
     def _hand_over(self, thread: DrainThread, timeout_s: float | None) -> None:
         if self._is_owner:
@@ -370,6 +376,7 @@ class LiveRun:
         self._writer = None
         self._thread = None
         self._is_owner = False
+        self._on_end = None
 
     def __enter__(self) -> Self:
         return self

@@ -154,7 +154,7 @@ def verify_seal(ws: Workspace, *, run_id: str) -> Digest:
         Refused: The run is not sealed.
         Corrupt: What is stored is not what was sealed.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
         if run.manifest is None:
             raise Refused(f"run {run.run_id} is {run.state} and not sealed, so there is no seal to verify")
@@ -192,7 +192,7 @@ def add_note(ws: Workspace, *, run_id: str, text: str) -> Note:
 
 def get_run(ws: Workspace, *, run_id: str) -> RunDetails:
     """Return a run and all that hangs on it. Takes a unique prefix of its id too. Raises NotFound, InvalidInput."""
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return _details(tx, run_id)
 
 
@@ -213,7 +213,7 @@ def _details(tx: Transaction, run_id: str) -> RunDetails:
 
 def get_points(ws: Workspace, *, run_id: str, names: Sequence[str] | None = None) -> Mapping[str, Sequence[MetricPoint]]:
     """Return all points of the named metrics of a run (default: of every metric), in the order in which they were logged."""
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
         if names is None:
             return dict(_histories(tx, run.run_id))
@@ -229,17 +229,17 @@ def search_runs(ws: Workspace, query: str | Query = "", *, limit: int = SEARCH_L
     if limit < 1 or offset < 0:
         raise InvalidInput(f"limit {limit}, offset {offset}: a search returns at least one run, from 0 on")
     parsed = parse_query(query) if isinstance(query, str) else query
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return tx.index.search(parsed, limit=limit, offset=offset)
 
 
 def get_last_points(ws: Workspace, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
     """Return the last point of each metric of each run."""
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return tx.metrics.latest(run_ids)
 
 
 def compare(ws: Workspace, run_ids: Sequence[str]) -> RunComparison:
     """Return where runs differ, and what they share. Raises NotFound; InvalidInput for fewer than two."""
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return compare_runs([_details(tx, run_id) for run_id in run_ids])

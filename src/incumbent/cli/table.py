@@ -1,0 +1,33 @@
+"""Tables: drawn in a terminal, plain aligned columns elsewhere, so that other programs can read them."""
+
+import sys
+from collections.abc import Sequence
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text under their headers. Text is shown as it is, but for control characters."""
+    clean = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(headers, clean)
+        return
+    widths = [max(len(line[place]) for line in (headers, *clean)) for place in range(len(headers))]
+    for line in (headers, *clean):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415  (slow to import, and of no use to a pipe)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def printable(text: str) -> str:
+    """Return text with a space for each control character: what a run logged must not steer a terminal."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
