@@ -14,7 +14,8 @@ import pytest
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import InvalidInput
-from incumbent.execution.codecs.table import CODECS
+from incumbent.bootstrap.blobs import describe_blobs
+from incumbent.execution.codecs.table import CodecTable
 from incumbent.execution.inline_runner import InlineRunner
 from incumbent.execution.local_runner import LocalRunner
 from incumbent.pipeline.action import StageOutcome, StageTask
@@ -24,7 +25,8 @@ from incumbent.pipeline.stage import Output, StageSpec
 from incumbent.storage.blobs_local import LocalBlobs
 from incumbent.usecases.ports import Runner
 
-FACTORY = "incumbent.storage.blobs_local:LocalBlobs"
+FACTORY = "incumbent.bootstrap.blobs:open_blobs"
+CODECS = CodecTable()
 EMPTY = digest_bytes(b"")
 
 
@@ -33,7 +35,7 @@ class Project:
 
     def __init__(self, root: Path, kind: str) -> None:
         self.root, self.kind = root, kind
-        self.blobs = LocalBlobs(root / ".incumbent/blobs")
+        self.blobs = LocalBlobs(root / ".incumbent/blobs", "blake3")
         self.runners: list[Runner] = []
         self.module = f"flow_{os.urandom(4).hex()}"  # inline runners share this process's modules
 
@@ -56,7 +58,7 @@ class Project:
         else:
             runner = LocalRunner(
                 root=self.root, folder=state / "tmp", state=state, blobs=self.blobs, blobs_factory=FACTORY,
-                blobs_argument=str(state / "blobs"), cores=cores, threads=threads,
+                blobs_argument=describe_blobs(str(state / "blobs"), "blake3"), cores=cores, threads=threads,
             )  # fmt: skip
         self.runners.append(runner)
         return runner

@@ -10,21 +10,6 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS",
-)  # fmt: skip
-
-
-def fixed_variables(threads: int | None) -> dict[str, str]:
-    """Return the environment variables that every worker runs under, whatever its user's shell says.
-
-    They must stand before the interpreter starts: the hash seed orders sets, and BLAS and Polars read their thread counts
-    when they are loaded. cuBLAS is reproducible only with a fixed workspace.
-    """
-    fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
-    return fixed if threads is None else {**fixed, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent ends; leave at once if it already has.

@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, IncumbentError, InvalidInput
-from incumbent.execution.child_process import fixed_variables
 from incumbent.execution.failures import describe_end
 from incumbent.execution.frames import Channel
 from incumbent.execution.job import Job
 from incumbent.execution.scratch import Scratch, remove_tree
 from incumbent.execution.wire import outcome_from_json, task_to_json
+from incumbent.execution.worker_variables import fixed_variables
 from incumbent.pipeline.action import Resources, StageFailure, StageOutcome, StageTask
 from incumbent.pipeline.code import PipelineCode
 from incumbent.usecases.ports import Blobs

@@ -1,0 +1,18 @@
+"""Environment variables that every worker runs under, whatever its user's shell says."""
+
+import os
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS",
+)  # fmt: skip
+
+
+def fixed_variables(threads: int | None) -> dict[str, str]:
+    """Return the variables, by name, for workers with so many threads (None: as many as each library takes by itself).
+
+    They must stand before the interpreter starts: the hash seed orders sets, and BLAS and Polars read their thread counts
+    when they are loaded. cuBLAS is reproducible only with a fixed workspace.
+    """
+    fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
+    return fixed if threads is None else {**fixed, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
