@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--model", required=True, help="name of the model; a new name begins a new model")
     parser.add_argument("--run", required=True, metavar="RUN", help="a finished run: its id, or 6 or more characters of its beginning")
-    parser.add_argument("--artifact", default="bundle", metavar="NAME", help="which output of the run (default: bundle)")
+    parser.add_argument("--artifact", default="model", metavar="NAME", help="which output of the run (default: model)")
     parser.add_argument("--slot", default=None, help="slot in which it asks for a place: it enters it in Staging")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
 

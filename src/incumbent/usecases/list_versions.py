@@ -30,7 +30,7 @@ def list_versions(ws: Workspace, *, model: str | None = None) -> Sequence[Versio
     Raises:
         NotFound: `model` has none; the message lists the models that are.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         found = tx.registry.list_versions(model)
         if model is not None and not found:
             known = sorted({version.model for version in tx.registry.list_versions()})
@@ -46,7 +46,7 @@ def get_version(ws: Workspace, *, model: str, version: int) -> VersionRecord:
         NotFound: There is no such version.
         Corrupt: Its manifest is not what was registered.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         found = tx.registry.get_version(model, version)
         return VersionRecord(found, tx.documents.get(found.manifest), list_version_placements(tx, found))
 

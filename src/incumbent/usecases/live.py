@@ -54,7 +54,7 @@ def describe_placement(placement: Placement) -> dict[str, Json]:
 
 def list_live(ws: Workspace) -> Sequence[LiveSlot]:
     """Return every slot, by name."""
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         slots = sorted({placement.slot for placement in tx.registry.list_placements()})
         return [_describe(tx, slot) for slot in slots]
 
@@ -65,7 +65,7 @@ def get_live(ws: Workspace, slot: str) -> LiveSlot:
     Raises:
         NotFound: Nothing was ever placed there; the message lists the slots that are.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         found = _describe(tx, slot)
         if found.live is None and not found.staging:
             known = sorted({placement.slot for placement in tx.registry.list_placements()})
@@ -80,7 +80,7 @@ def list_history(ws: Workspace, slot: str) -> Sequence[Placement]:
         NotFound: Nothing was ever placed there.
     """
     get_live(ws, slot)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return tx.registry.list_placements(slot)
 
 

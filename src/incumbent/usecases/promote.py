@@ -44,7 +44,7 @@ def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) 
         Corrupt: The bundle's bytes are not what was registered.
     """
     check_slot_name(slot)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         chosen = tx.registry.get_version(model, version)
         before = tx.registry.find_live(slot)
     if before is not None and (before.model, before.version) == (model, version):

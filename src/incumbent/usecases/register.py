@@ -45,7 +45,7 @@ def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | 
     check_model_name(model)
     if slot is not None:
         check_slot_name(slot)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         source = tx.runs.get(run)
         found, key = _find_output(tx, source, artifact)
     files, card = _read_files(ws, artifact, found)
@@ -69,7 +69,7 @@ def find_version_run(ws: Workspace, name: str) -> str:
         InvalidInput: `name` has another form.
         NotFound: There is no such version.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return tx.registry.get_version(*parse_version_name(name)).run_id
 
 

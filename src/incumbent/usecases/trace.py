@@ -27,7 +27,7 @@ def trace(ws: Workspace, subject: str) -> Lineage:
         InvalidInput: `subject` has none of these forms.
         NotFound: There is no such thing here.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         walk = _Walk(ws, tx)
         if ":" in subject:
             parse_digest(subject)
