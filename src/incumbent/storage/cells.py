@@ -77,13 +77,13 @@ def artifacts_from_json(text: str) -> dict[str, Artifact]:
 
 
 def to_text(text: str, what: str) -> str:
-    """Return `text` if both databases can hold it, else raise InvalidInput.
+    r"""Return `text` if both databases can hold it, else raise InvalidInput.
 
     >>> to_text("a\\0b", "tag")
     Traceback (most recent call last):
     incumbent.base.errors.InvalidInput: tag 'a\\x00b' holds a NUL or half a character, which cannot be stored
     """
-    if "\0" in text or not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
         raise InvalidInput(f"{what} {text[:80]!r} holds a NUL or half a character, which cannot be stored")
     return text
 

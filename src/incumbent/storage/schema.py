@@ -71,8 +71,9 @@ runs = Table(
     "runs", metadata, Column("run_no", Number, primary_key=True), _text("run_id"),
     Column("experiment_no", Number, ForeignKey("experiments.experiment_no"), nullable=False),
     _text("name"), _text("pipeline"), _text("parent_id", null=True), _text("state"), _integer("started_at"),
-    _integer("ended_at", null=True), _integer("seed", null=True), _text("commit_hash"), _integer("is_dirty"), _text("dirty_tree"), _text("facts"),
-    _text("manifest", null=True), UniqueConstraint("run_id"), CheckConstraint("state IN ('running', 'finished', 'failed', 'killed')", name="state"),
+    _integer("ended_at", null=True), _integer("seed", null=True), _text("commit_hash"), _integer("is_dirty"), _text("dirty_tree"),
+    _text("facts"), _text("manifest", null=True),
+    UniqueConstraint("run_id"), CheckConstraint("state IN ('running', 'finished', 'failed', 'killed')", name="state"),
     Index("ix_runs_pipeline_state_started_at", "pipeline", "state", "started_at"), Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_experiment_no", "experiment_no"), Index("ix_runs_parent_id", "parent_id"),
 )  # fmt: skip

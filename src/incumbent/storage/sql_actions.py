@@ -29,7 +29,8 @@ class SqlDocuments:
         digests = [digest_bytes(body, self._algorithm) for body in bodies]
         now = time.time_ns() // 1_000
         self._session.many(
-            "INSERT INTO documents (digest, body, stored_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET stored_at = excluded.stored_at",
+            "INSERT INTO documents (digest, body, stored_at) VALUES (?, ?, ?) "
+            "ON CONFLICT (digest) DO UPDATE SET stored_at = excluded.stored_at",
             sorted((digest, body, now) for digest, body in dict(zip(digests, bodies, strict=True)).items()),
         )
         return digests

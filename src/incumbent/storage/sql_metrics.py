@@ -55,12 +55,12 @@ class SqlMetrics:
 
     def _series(self, run_no: int, names: set[str]) -> dict[str, int]:
         find = "SELECT name, series_no FROM metric_series WHERE run_no = ? AND name IN (*)"
-        known = {name: number for name, number in self._session.among(find, sorted(names), (run_no,))}
+        known: dict[str, int] = dict(self._session.among(find, sorted(names), (run_no,)))
         fresh = sorted(names - known.keys())
         if fresh:
             rows = [(run_no, to_text(name, "metric")) for name in fresh]
             self._session.many("INSERT INTO metric_series (run_no, name) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
-            known.update({name: number for name, number in self._session.among(find, fresh, (run_no,))})
+            known.update(dict(self._session.among(find, fresh, (run_no,))))
         return known
 
     def _insert(self, rows: list[_PointRow]) -> None:
@@ -91,7 +91,8 @@ class SqlMetrics:
     def history(self, run_id: str, name: str) -> Sequence[MetricPoint]:
         """Return all points of one metric, each writer's in the order in which it logged them."""
         row = self._session.one(
-            "SELECT series_no FROM metric_series JOIN runs ON runs.run_no = metric_series.run_no WHERE run_id = ? AND metric_series.name = ?",
+            "SELECT series_no FROM metric_series JOIN runs ON runs.run_no = metric_series.run_no "
+            "WHERE run_id = ? AND metric_series.name = ?",
             (run_id, name),
         )
         if row is None:

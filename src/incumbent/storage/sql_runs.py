@@ -62,7 +62,7 @@ class SqlRuns:
     def update(self, run: Run) -> None:
         """Replace the fields of a running run; with a manifest this seals it. Raises Refused once it is sealed."""
         run_no = open_run(self._session, run.run_id)
-        present = {name: value for name, value in self._session.all("SELECT name, value FROM params WHERE run_no = ?", (run_no,))}
+        present: dict[str, str] = dict(self._session.all("SELECT name, value FROM params WHERE run_no = ?", (run_no,)))
         if present != {name: to_json(value) for name, value in run.params.items()}:
             self._session.run("DELETE FROM params WHERE run_no = ?", (run_no,))
             self._add_params(run_no, run)
@@ -122,8 +122,9 @@ class SqlRuns:
             for found in artifacts
         ]
         self._session.many(
-            "INSERT INTO run_artifacts (run_no, direction, name, codec, digest, size, file_name, media_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (run_no, direction, name) DO UPDATE SET codec = excluded.codec, digest = excluded.digest, size = excluded.size, "
+            "INSERT INTO run_artifacts (run_no, direction, name, codec, digest, size, file_name, media_type) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_no, direction, name) DO UPDATE SET "
+            "codec = excluded.codec, digest = excluded.digest, size = excluded.size, "
             "file_name = excluded.file_name, media_type = excluded.media_type",
             rows,
         )

@@ -1,0 +1,184 @@
+"""PostgreSQL: connections and transactions through psycopg 3.
+
+Writers run READ COMMITTED. Where two could cross, the statements themselves settle it: upserts that say when, and row locks
+on the run that is written to (`sql_runs.open_run`). What still collides is a Conflict, to be tried again.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from incumbent.base.digest import Algorithm
+from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, Refused, Unavailable
+from incumbent.storage.session import Dialect, Session
+from incumbent.storage.versions import HEAD, judge_settings, missing_triggers
+
+LOCK_TIMEOUT_S = 30.0
+_IDLE_MAX = 8
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, open and of our version. A few connections are kept for the next transaction.
+
+    Args:
+        url: `postgresql://user@host/database`; what libpq understands in it, such as `?host=/run/postgresql`, is understood.
+        algorithm: The workspace's digest algorithm; a new database remembers it.
+        lock_timeout_s: How long to wait for another writer.
+
+    Raises:
+        InvalidInput: Written by a newer version, or with another digest algorithm; or a malformed URL.
+        Unavailable: The server cannot be reached, or does not let us in.
+    """
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str, algorithm: Algorithm, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._url = "postgresql://" + url.partition("://")[2]
+        self._shown = shown_url(url)
+        self._lock_timeout_s = lock_timeout_s
+        self._idle: list[psycopg.Connection] = []
+        self._guard = threading.Lock()
+        self._pid = os.getpid()
+        settings = self._read_settings()
+        judge_settings(settings, algorithm, self._shown)
+        if settings.get("revision") != HEAD:
+            self._migrate(algorithm)
+            judge_settings(self._read_settings(), algorithm, self._shown)
+
+    def _migrate(self, algorithm: Algorithm) -> None:
+        """Bring the schema to our version. Alembic and SQLAlchemy are imported only here."""
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+        from incumbent.storage.migrate import migrate_postgres  # noqa: PLC0415
+
+        try:
+            migrate_postgres(self._url, algorithm)
+        except DBAPIError as error:
+            cause = error.orig if isinstance(error.orig, Exception) else error
+            raise self.translate(cause) from error
+
+    def _read_settings(self) -> dict[str, str]:
+        """Return the settings of a database, {} when it is new. Writes nothing."""
+        with self.begin(durable=False, read_only=True) as session:
+            rows = session.all("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+            tables = {str(row[0]) for row in rows}
+            if not tables:
+                return {}
+            if not {"settings", "alembic_version"} <= tables:
+                return {"foreign": ", ".join(sorted(tables)[:5])}
+            settings = {str(name): str(value) for name, value in session.all("SELECT name, value FROM settings")}
+            revision = session.one("SELECT version_num FROM alembic_version")
+            return {**settings, "revision": str(revision[0]) if revision else ""}
+
+    @contextmanager
+    def begin(self, *, durable: bool, read_only: bool) -> Iterator[Session]:
+        """Open a transaction; commit when the block ends well, roll back otherwise."""
+        raw = self._take()
+        is_sound = False
+        try:
+            cursor = raw.cursor(binary=True)
+            try:
+                if read_only:
+                    raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                else:
+                    raw.execute("BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
+            except psycopg.Error as error:
+                raise self.translate(error) from error
+            session = Session(cursor, "postgresql", self.translate, is_read_only=read_only)
+            try:
+                yield session
+                session.must_be_sound()
+                cursor.execute("COMMIT")
+                is_sound = True
+            except psycopg.Error as error:
+                raise self.translate(error) from error
+        finally:
+            if not is_sound:
+                with suppress(psycopg.Error):  # the first error is the one to tell; a broken connection is dropped below
+                    if raw.info.transaction_status != TransactionStatus.IDLE:
+                        raw.execute("ROLLBACK")
+            self._put_back(raw)
+
+    def _take(self) -> psycopg.Connection:
+        with self._guard:
+            if self._pid != os.getpid():  # forked: the parent goes on talking over these sockets
+                self._idle, self._pid = [], os.getpid()
+            while self._idle:
+                raw = self._idle.pop()
+                if not raw.closed:
+                    return raw
+        try:
+            raw = psycopg.connect(self._url, autocommit=True, connect_timeout=10, application_name="incumbent")
+            raw.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(int(self._lock_timeout_s * 1_000))))
+            return raw
+        except psycopg.Error as error:
+            raise self.translate(error) from error
+
+    def _put_back(self, raw: psycopg.Connection) -> None:
+        with self._guard:
+            if not raw.closed and raw.info.transaction_status == TransactionStatus.IDLE and len(self._idle) < _IDLE_MAX:
+                self._idle.append(raw)
+                return
+        raw.close()
+
+    def check(self) -> Sequence[str]:
+        """Return rules and constraints that are missing or switched off, in words; its files are watched by the server itself."""
+        with self.begin(durable=False, read_only=True) as session:
+            present = {
+                str(row[0])
+                for row in session.all(
+                    "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+                    "WHERE NOT tgisinternal AND tgenabled <> 'D' AND relnamespace = current_schema()::regnamespace"
+                )
+            }
+            loose = session.all(
+                "SELECT conname FROM pg_constraint "
+                "WHERE NOT convalidated AND connamespace = current_schema()::regnamespace ORDER BY conname"
+            )
+        return missing_triggers(present) + [f"constraint {row[0]} does not hold for all rows" for row in loose]
+
+    def close(self) -> None:
+        """Close idle connections."""
+        with self._guard:
+            idle, self._idle = self._idle, []
+        if self._pid == os.getpid():
+            for raw in idle:
+                raw.close()
+
+    def translate(self, error: Exception) -> IncumbentError:
+        """Return our error for the driver's."""
+        if isinstance(error, IncumbentError):
+            return error
+        state = getattr(error, "sqlstate", None) or ""
+        message = str(error).strip().partition("\n")[0]
+        if state == "P0001":
+            return Refused(message)
+        if state[:2] == "40" or state in ("55P03", "23505", "23503"):
+            return Conflict(f"{self._shown}: another writer was first ({message}); try again")
+        if state[:2] in ("22", "23", "54") or isinstance(error, (OverflowError, UnicodeError, psycopg.DataError)):
+            return InvalidInput(f"a value cannot be stored: {message}")
+        if state[:2] == "XX":
+            return Corrupt(f"{self._shown} is damaged ({message}); call whoever runs the database")
+        return Unavailable(f"{self._shown}: {message}; check the server and the address, and run again. Nothing was lost")
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as messages may show it, without the password.
+
+    >>> shown_url("postgresql://me:secret@db:5432/work?sslmode=require")
+    'postgresql://me@db:5432/work'
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise InvalidInput(f"the address of the database cannot be read: {error}") from error
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{host}{port}{parts.path}"
