@@ -1,6 +1,7 @@
 """The Sources port: each kind of source has one row in a table, how it is captured and what its signature is."""
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -89,6 +90,8 @@ class DeclaredSources:
         before = None if kind != "file" or name.endswith("/") else _find_stamp(str(own.root / name))
         if before is None:
             return observe_input(own.root, kind, name, own.blobs.algorithm)
+        if not stat.S_ISREG(before.mode):
+            return ""  # opening a pipe could wait for ever
         known = own.cache.find([before]).get(before.path)
         if known is not None:
             return known

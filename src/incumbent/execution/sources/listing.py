@@ -6,7 +6,8 @@
    matched only by a pattern part that begins with one too, and `.incumbent` only by its full name.
 3. Symbolic links are followed while they stay in bounds (the project's root; for an absolute path, its own folder). A link that
    leads back to a folder it is in, or out of bounds, is refused rather than left out: a missing file would be silent.
-4. Names are UTF-8, entries are regular files, and a pattern that matches nothing is an error: no data is never what was meant.
+4. Names are UTF-8 without a backslash, entries are regular files, and a pattern that matches nothing is an error: no data is
+   never what was meant.
 """
 
 import fnmatch
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incumbent.base.errors import Conflict, InvalidInput
+from incumbent.execution.codecs.files import check_name
 from incumbent.execution.sources.intake import need_regular, need_text_name, refuse, show
 from incumbent.execution.stat_cache import FileStat, file_stat
 
@@ -59,6 +61,8 @@ def locate(root: Path, location: str) -> Place:
     name = "" if plain == os.curdir else os.path.basename(plain)
     if plain == os.pardir or plain.startswith(os.pardir + os.sep):
         raise InvalidInput(f"{show(location)} leaves the project ({root}); declare data that lives elsewhere by its absolute path")
+    if name:
+        check_name(name)
     path = os.path.normpath(os.path.join(root, plain))  # an absolute path stays as it is
     try:
         target = os.path.realpath(path, strict=True)
@@ -116,7 +120,7 @@ def list_files(place: Place, pattern: str) -> Listing:
                     if any(state < len(parts) for state in states):
                         waiting.append(_Folder(entry.path, name + "/", states, trail))
                 elif len(parts) in states:
-                    files.append((name, _stamp(name, entry)))
+                    files.append((name, _stamp(entry)))
             except OSError as error:
                 refuse(entry.path, error)
     if not files:
@@ -156,13 +160,14 @@ def _matching(folder: _Folder, parts: Sequence[re.Pattern[str] | None]) -> Itera
         refuse(folder.path, error)
 
 
-def _stamp(name: str, entry: os.DirEntry[str]) -> FileStat:
+def _stamp(entry: os.DirEntry[str]) -> FileStat:
     try:
         found = entry.stat()
     except FileNotFoundError:
         raise Conflict(f"{show(entry.path)} vanished while its folder was listed; run again when its writer has finished") from None
     need_regular(entry.path, found.st_mode)
-    need_text_name(name)
+    need_text_name(entry.name)
+    check_name(entry.name)
     return file_stat(entry.path, found)
 
 

@@ -17,6 +17,7 @@ from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest, digest_bytes, parse_digest
 from incumbent.base.documents import Json, document_bytes
 from incumbent.base.errors import Conflict, IncumbentError, InvalidInput, NotFound, Unavailable
+from incumbent.execution.codecs.files import check_name
 from incumbent.execution.sources.files import dump_captured, load_captured, say_bytes
 from incumbent.execution.sources.intake import Intake, one_line, show
 from incumbent.pipeline.action import Captured
@@ -24,6 +25,7 @@ from incumbent.pipeline.source import SourceSpec
 
 _STREAMS = 8
 _CHUNK_BYTES = 1 << 22
+_NAME_BYTES_MAX = 255
 # The default ends any transfer after 30 s, however large; what must not last is silence.
 _CLIENT = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "1d"}
 _SCHEMES = {"s3": "S3Store", "gs": "GCSStore"}
@@ -135,8 +137,13 @@ def _check_names(found: Sequence[_Object]) -> None:
     names = {each.name for each in found}
     for each in found:
         parts = each.name.split("/")
-        if any(part in ("", ".", "..") or "\0" in part or len(part.encode("utf-8", "replace")) > 255 for part in parts):
-            raise InvalidInput(f"the object {each.key!r} has a key that is not a legal path; rename it or choose a narrower prefix")
+        if any(len(part.encode("utf-8", "replace")) > _NAME_BYTES_MAX for part in parts):
+            raise InvalidInput(f"the object {each.key!r} has a key that is too long for a file name; choose a narrower prefix")
+        try:
+            for part in parts:
+                check_name(part)
+        except InvalidInput as error:
+            raise InvalidInput(f"the object {each.key!r} has a key that no folder can hold: {error}") from error
         for end in range(1, len(parts)):
             if "/".join(parts[:end]) in names:
                 raise InvalidInput(f"the object {each.key!r} lies in another object as if that were a folder; rename one of them")
