@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from bundles import write_bundle
 
+from bundles import write_bundle
 from incumbent.base.errors import InvalidInput, Refused, Unavailable
 from incumbent.execution.model_host import ModelProcess
 
