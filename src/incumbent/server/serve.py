@@ -1,6 +1,7 @@
 """Listen, say where, and serve until told to stop."""
 
 import ipaddress
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -36,7 +37,13 @@ def serve(server: Server, *, host: str, port: int, announce: Callable[[str], Non
                 ws="none",
             )  # fmt: skip
             running = uvicorn.Server(config)
-            timer = threading.Timer(stop_after_s or 0, lambda: setattr(running, "should_exit", True))
+
+            def stop(*_: object) -> None:
+                running.should_exit = True
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, stop)  # uvicorn raises a signal again once it has stopped: this makes that an orderly end
+            timer = threading.Timer(stop_after_s or 0, stop)
             timer.daemon = True
             if stop_after_s is not None:
                 timer.start()
