@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 import urllib.request
 import webbrowser
@@ -39,6 +40,8 @@ WIDENED = "RUSH_HOURS = (15, 20)  # by the timetable, not by the clock on the wa
 UPSTREAM, DOWNSTREAM = ["ingest", "validate"], ["features", "train", "evaluate", "register", "serve"]
 SHOWN, BATCH = 5, 1000
 _ANSWER_TIMEOUT_S = 90
+_DIGEST = re.compile(r"\w+:[0-9a-f]{64}")
+_DIGEST_SHOWN = 15
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +129,7 @@ def _ask(server: BackgroundServer, result: RunResult) -> str:
         )
     batch, headers = _post(server.address + path, {"rows": facts})
     right = sum(answer["is_late"] == came_true for answer, came_true in zip(batch["rows"], late, strict=True))
-    print(f"  {len(facts)} more in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
+    print(f"  all {len(facts):,} in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
     return first
 
 

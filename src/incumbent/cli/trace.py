@@ -45,9 +45,10 @@ def render_lineage(lineage: Lineage, *, is_full: bool = False) -> Iterator[str]:
         yield f"{head}{_show_digest(step.node, is_full=is_full)}{_show_facts(step.node)}"
         if is_full and step.node.kind == "code":
             yield from (f"{'  ' * (step.depth + 1)}{symbol}" for symbol in _texts(step.node.facts.get("symbols")))
-    if lineage.uses:
+    uses = list(lineage.tell(lineage.uses))[1:]
+    if uses:
         yield "what came of it"
-        for step in list(lineage.tell(lineage.uses))[1:]:
+        for step in uses:
             shown = " (above)" if step.is_repeat else _show_digest(step.node, is_full=is_full)
             yield f"{'  ' * step.depth}{step.role} {step.node.kind} {step.node.name}{shown}"
 
