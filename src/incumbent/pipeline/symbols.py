@@ -55,6 +55,7 @@ class SourceModule:
     is_binary: bool = False
     _tree: ast.Module | None = None
     _references: dict[int, References] = field(default_factory=dict)
+    _texts: dict[tuple[int, bool], str] = field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -122,6 +123,12 @@ class SourceModule:
                 yield min(statement.lineno, *(d.lineno for d in decorators), statement.lineno), statement.end_lineno or statement.lineno
 
     def _statement_text(self, place: int, keep_docstrings: bool) -> str:
+        key = (place, keep_docstrings)
+        if key not in self._texts:
+            self._texts[key] = self._write_statement(place, keep_docstrings)
+        return self._texts[key]
+
+    def _write_statement(self, place: int, keep_docstrings: bool) -> str:
         statement = self.statements[place]
         if isinstance(statement, ast.Import | ast.ImportFrom):
             return ""

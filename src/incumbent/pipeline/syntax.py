@@ -57,31 +57,55 @@ def canonical_text(nodes: Iterable[ast.AST], *, keep_docstrings: bool = False) -
     return "".join(written)
 
 
-def _expand(node: ast.AST, is_local: bool, keep_docstrings: bool) -> list[_Work]:
-    """Return what stands for a node: its pieces, in order, as text or as nodes still to be written."""
-    if isinstance(node, ast.Constant):
-        return [(_constant(node.value), False)]
-    if isinstance(node, ast.Name):
-        return [(f"`{node.id}`", False)]
+class _Pieces(list[_Work]):
+    """What stands for a node, in order: text, in one piece where it is in one, and nodes still to be written."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def add(self, value: object, is_local: bool) -> None:
+        if type(value) is ast.Name:
+            self.text += f"`{value.id}`"
+        elif type(value) is ast.Constant:
+            self.text += _constant(value.value)
+        elif isinstance(value, ast.AST):
+            self.append((self.text, False))
+            self.append((value, is_local))
+            self.text = ""
+        else:
+            self.text += _plain(value)
+
+    def close(self, end: str) -> "_Pieces":
+        self.append((self.text + end, False))
+        return self
+
+
+def _expand(node: ast.AST, is_local: bool, keep_docstrings: bool) -> _Pieces:
+    pieces = _Pieces()
+    if isinstance(node, ast.Name | ast.Constant):
+        pieces.add(node, False)
+        return pieces.close("")
     if isinstance(node, ast.JoinedStr):
         return _expand_joined(node.values, is_local)
     kind = type(node)
     is_inner = (is_local or kind in _FUNCTIONS) and kind is not ast.ClassDef  # a class body evaluates its annotations, wherever it is
-    parts: list[_Work] = [(f"{kind.__name__}(", False)]
+    pieces.text = f"{kind.__name__}("
     for name in _fields(kind):
         value = getattr(node, name, None)
         if isinstance(value, list):
             if name in _BODIES:
                 value = [statement for statement in value if not _is_idle(statement, keep_docstrings)]
             if value:
-                parts.append((f"{name}=[", False))
+                pieces.text += f"{name}=["
                 for item in value:
-                    parts += [(item if isinstance(item, ast.AST) else _plain(item), is_inner), (",", False)]
-                parts.append(("];", False))
+                    pieces.add(item, is_inner)
+                    pieces.text += ","
+                pieces.text += "];"
         elif value is not None and not _is_unread(kind, name, value, is_local):
-            parts += [(f"{name}=", False), (value if isinstance(value, ast.AST) else _plain(value), is_inner), (";", False)]
-    parts.append((")", False))
-    return parts
+            pieces.text += f"{name}="
+            pieces.add(value, is_inner)
+            pieces.text += ";"
+    return pieces.close(")")
 
 
 def _is_unread(kind: type[ast.AST], field: str, value: object, is_local: bool) -> bool:
@@ -109,21 +133,20 @@ def _is_idle(statement: ast.AST, keep_docstrings: bool) -> bool:
     return False
 
 
-def _expand_joined(values: list[ast.expr], is_local: bool) -> list[_Work]:
+def _expand_joined(values: list[ast.expr], is_local: bool) -> _Pieces:
     """Write an f-string with neighbouring pieces of text as one: versions of Python cut them at different places."""
-    parts: list[_Work] = [("Joined[", False)]
+    pieces = _Pieces()
+    pieces.text = "Joined["
     text = ""
     for value in values:
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             text += value.value
             continue
-        if text:
-            parts.append((f"{text!a},", False))
-            text = ""
-        parts += [(value, is_local), (",", False)]
-    if text:
-        parts.append((f"{text!a},", False))
-    return [*parts, ("]", False)]
+        pieces.text += f"{text!a}," if text else ""
+        text = ""
+        pieces.add(value, is_local)
+        pieces.text += ","
+    return pieces.close(f"{text!a},]" if text else "]")
 
 
 def _joined_has_text(spec: ast.JoinedStr) -> bool:
