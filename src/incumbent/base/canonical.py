@@ -44,6 +44,7 @@ from incumbent.base.errors import InvalidInput
 
 __all__ = [
     "FOUND",
+    "PLAIN_TYPES",
     "SUPPORTED",
     "FindClass",
     "Record",
@@ -249,3 +250,5 @@ _COMPOUNDS: dict[type, Callable[[Any, list[bytes], int], None]] = {
     datetime: lambda value, parts, depth: _write_clock(b"A", value, parts, depth),
     timedelta: lambda value, parts, depth: _write_sequence(b"I", (value.days, value.seconds, value.microseconds), parts, depth),
 }
+PLAIN_TYPES = frozenset([*_ATOMS, *_COMPOUNDS])
+"""The exact types with a canonical form, besides those told by what they are: enums, records, UUIDs, NumPy scalars."""

@@ -117,7 +117,7 @@ def _first_problem(named: collections.abc.Iterator[tuple[str, object]], wanted: 
 def _check_dtype(value: Any, items: tuple[Any, ...]) -> str | None:
     """Check `NDArray[np.float64]`, which is `ndarray[shape, dtype[float64]]`; a shape is not judged."""
     wanted = typing.get_args(items[1])[:1] if len(items) == 2 else ()
-    if not wanted or not isinstance(wanted[0], type):
+    if not wanted or wanted[0] is Any or not isinstance(wanted[0], type):
         return None
     return None if issubclass(value.dtype.type, wanted[0]) else f"an array of {value.dtype}, where {wanted[0].__name__} is annotated"
 

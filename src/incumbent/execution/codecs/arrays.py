@@ -1,6 +1,7 @@
 """NumPy arrays, as .npy without pickle: dtype, shape and C-ordered elements, and nothing else."""
 
-import io
+import ast
+import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from incumbent.usecases.ports import Blobs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MAGIC = b"\x93NUMPY\x03\x00"
 _CHUNK_BYTES = 1 << 22
 _HEADER_BYTES_MAX = 10_000
 
@@ -29,10 +31,16 @@ def write_array(value: "NDArray[Any]", blobs: Blobs) -> Artifact:
         )
     with writing(value, "return an array of numbers, text or times"):
         plain = normalise_array(value)
-        head = io.BytesIO()
-        np.lib.format.write_array_header_2_0(head, np.lib.format.header_data_from_array_1_0(plain))
-    stored = blobs.put(_chunks(head.getvalue(), plain))
+        head = _header(np.lib.format.dtype_to_descr(plain.dtype), plain.shape)
+    stored = blobs.put(_chunks(head, plain))
     return Artifact("numpy", stored.digest, stored.size)
+
+
+def _header(descr: object, shape: tuple[int, ...]) -> bytes:
+    """Return a .npy header of format 3.0 (UTF-8 field names), padded so that the elements begin on a multiple of 64 bytes."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}".encode()
+    text += b" " * (-(len(_MAGIC) + 4 + len(text) + 1) % 64) + b"\n"
+    return _MAGIC + struct.pack("<I", len(text)) + text
 
 
 def normalise_array(value: "NDArray[Any]") -> "NDArray[Any]":
@@ -87,14 +95,20 @@ def read_array(artifact: Artifact, blobs: Blobs) -> object:
     with reading(artifact):
         import numpy as np
 
-        head = io.BytesIO(data)
-        if np.lib.format.read_magic(head) != (2, 0):
-            raise ValueError("not a .npy file of version 2.0")
-        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(head, max_header_size=_HEADER_BYTES_MAX)
+        if not data.startswith(_MAGIC):
+            raise ValueError("not a .npy file of format 3.0")
+        start = len(_MAGIC) + 4
+        (length,) = struct.unpack("<I", data[len(_MAGIC) : start])
+        if length > min(_HEADER_BYTES_MAX, len(data) - start):
+            raise ValueError(f"a header of {length} bytes")
+        header = ast.literal_eval(data[start : start + length].decode("utf-8").strip())
+        dtype, shape = np.lib.format.descr_to_dtype(header["descr"]), header["shape"]
+        body = data[start + length :]
+        if _header(np.lib.format.dtype_to_descr(dtype), shape) != data[: start + length]:
+            raise ValueError("a header that is not spelled as ours")
         count = 1
         for length in shape:  # not np.prod: it wraps around
             count *= length
-        if is_fortran or dtype.hasobject or any(length < 0 for length in shape) or count * dtype.itemsize != len(data) - head.tell():
-            raise Corrupt(f"numpy {artifact.digest}: shape {shape} of {dtype} does not fit {len(data)} bytes")
-        body = bytearray(data)[head.tell() :]
-        return np.ndarray(shape, dtype, buffer=body) if body else np.zeros(shape, dtype)
+        if dtype.hasobject or any(length < 0 for length in shape) or count * dtype.itemsize != len(body):
+            raise Corrupt(f"numpy {artifact.digest}: shape {shape} of {dtype} does not fit {len(body)} bytes")
+        return np.ndarray(shape, dtype, buffer=bytearray(body)) if body else np.zeros(shape, dtype)

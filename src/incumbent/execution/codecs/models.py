@@ -186,7 +186,7 @@ def write_lightgbm(value: Any, blobs: Blobs) -> Artifact:
 def read_lightgbm(artifact: Artifact, blobs: Blobs) -> object:
     """Return the Booster."""
     data = blobs.get(artifact.digest)
-    if not (data.startswith(b"tree\nversion=") and _BOOSTER_END.encode() in data):
+    if not (data.startswith(b"tree\nversion=") and _BOOSTER_END.encode() in data and data.endswith(b"\n")):
         raise Corrupt(f"lightgbm {artifact.digest} ({artifact.size} bytes) is not a LightGBM model text")
     with reading(artifact):
         import lightgbm

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from incumbent.base.artifact import Artifact, artifact_from_json
-from incumbent.base.canonical import SUPPORTED, is_record
+from incumbent.base.canonical import PLAIN_TYPES, SUPPORTED, is_record
 from incumbent.base.documents import Document, document_bytes, parse_document
 from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.execution.codecs import arrays, files, frames, models, pandas_frames, values
@@ -44,16 +44,19 @@ def _by_type(*names: str) -> Callable[[Any], bool]:
     return lambda value: type_path(type(value)) in names
 
 
+def _is_array(value: Any) -> bool:
+    # Subclasses too, so that they are refused with advice of their own.
+    return type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "__array_finalize__")
+
+
 def _is_plain(value: Any) -> bool:
     cls = type(value)
-    return cls.__module__ in _PLAIN_MODULES or is_record(cls) or hasattr(cls, "__members__") or _is_numpy_scalar(value)
+    return cls in PLAIN_TYPES or type_path(cls) == "uuid.UUID" or is_record(cls) or hasattr(cls, "__members__") or _is_numpy_scalar(value)
 
 
 def _is_numpy_scalar(value: Any) -> bool:
     return type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and type(value).__name__ != "ndarray"
 
-
-_PLAIN_MODULES = ("builtins", "datetime", "decimal", "uuid")
 
 CODECS: tuple[Codec, ...] = (
     Codec("arrow", _by_type("pyarrow.Table"), frames.write_arrow, lambda a, t, b, _: frames.read_arrow(a, t, b)),
@@ -64,7 +67,7 @@ CODECS: tuple[Codec, ...] = (
         pandas_frames.write_pandas,
         lambda a, _t, b, _: pandas_frames.read_pandas(a, b),
     ),
-    Codec("numpy", _by_type("numpy.ndarray", "numpy.memmap"), arrays.write_array, lambda a, _t, b, _: arrays.read_array(a, b)),
+    Codec("numpy", _is_array, arrays.write_array, lambda a, _t, b, _: arrays.read_array(a, b)),
     Codec("lightgbm", _by_type("lightgbm.Booster"), models.write_lightgbm, lambda a, _t, b, _: models.read_lightgbm(a, b)),
     Codec("xgboost", _by_type("xgboost.Booster"), models.write_xgboost, lambda a, _t, b, _: models.read_xgboost(a, b)),
     Codec("pickle", models.is_estimator, models.write_estimator, lambda a, _t, b, _: models.read_estimator(a, b)),
