@@ -24,6 +24,7 @@ import os
 import re
 import secrets
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ PAYLOAD_BYTES_MAX = 2**20
 """Above any record that we write; a length beyond it is a flipped bit."""
 SEGMENT_BYTES = 8 * 2**20
 """A new file from here on: bounds the disk that a long run holds, the memory of one look, and the work after a crash."""
+DRAFT_AGE_S_MAX = 60.0
+"""A file gets its name milliseconds after it is made."""
 
 _NAME = re.compile(r"(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)\.(?P<writer>[ow][0-9a-f]{16})\.(?P<segment>[0-9]{4,})\.spool", re.ASCII)
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -112,9 +115,19 @@ class DiskSpools:
             raise InvalidInput(f"{run_id!r} cannot be a run id: letters, digits, - and _ only")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             return _Writer(self._folder, run_id, writer, self._segment_bytes)
         except OSError as error:
             raise _unavailable(f"nothing can be logged to {run_id}", self._folder, error) from error
+
+    def _sweep(self) -> None:
+        """Remove what a process left that was killed between making a file and giving it its name: no record was in it yet."""
+        for path in self._folder.glob("*.new"):
+            try:
+                if time.time() - path.stat().st_mtime > DRAFT_AGE_S_MAX:
+                    path.unlink()
+            except FileNotFoundError:
+                pass  # it has its name by now, or another process swept it
 
     def find(self, run_id: str | None = None) -> Sequence[Spool]:
         """See `Spools.find`."""
