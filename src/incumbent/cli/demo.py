@@ -175,10 +175,8 @@ def _run(ws: Workspace) -> RunResult:
 def _show(event: Event) -> None:
     match event.kind:
         case "done":
-            print(
-                f"  ran     {event.stage:<9} {event.wall_s:5.1f} s" + (f"    {event.text}" if event.text not in {"", "new"} else ""),
-                flush=True,
-            )
+            why = _DIGEST.sub(lambda found: f"{found[0][:_DIGEST_SHOWN]}…", event.text)
+            print(f"  ran     {event.stage:<9} {event.wall_s:5.1f} s    {why}", flush=True)
         case "hit":
             print(f"  cached  {event.stage}", flush=True)
         case "warning" | "retry":
