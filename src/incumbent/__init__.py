@@ -4,10 +4,10 @@ Users write `import incumbent as inc`. A name is imported when it is first used,
 """
 
 import importlib
-from typing import TYPE_CHECKING
 
 from incumbent.base.version import __version__
 
+TYPE_CHECKING = False  # type checkers read this name as true; importing it from typing would cost more than all the rest
 if TYPE_CHECKING:
     from incumbent.api import live, plan_pipeline, promote, register, reproduce, run, run_pipeline, search_runs, trace
     from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable

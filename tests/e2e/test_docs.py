@@ -68,10 +68,10 @@ def test_what_a_page_tells_the_reader_to_type_prints_what_it_shows(page, tmp_pat
         elif info == "console":
             for command in commands_of(block):
                 done = subprocess.run(
-                    ["bash", "-c", command.text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+                    ["bash", "-c", f"exec 2>&1; {command.text}"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
                 )
-                printed = done.stdout + done.stderr
-                assert pattern_of(command.seen).fullmatch(printed), f"$ {command.text}\n{printed}\n--- the page shows\n{command.seen}"
+                shown = "\n".join(command.seen)
+                assert pattern_of(command.seen).fullmatch(done.stdout), f"$ {command.text}\n{done.stdout}\n--- the page shows\n{shown}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -59,7 +59,9 @@ ROWS = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
-    write(folder, {"pipe.py": PIPELINE, "project_helpers.py": HELPERS, "pyproject.toml": '[tool.incumbent]\npipeline = "pipe.py:pipeline"\n'})
+    write(
+        folder, {"pipe.py": PIPELINE, "project_helpers.py": HELPERS, "pyproject.toml": '[tool.incumbent]\npipeline = "pipe.py:pipeline"\n'}
+    )
     assert ran(incumbent_json(folder, "run")) == ["load", "prep", "train", "ev"]
     return folder
 

@@ -5,7 +5,6 @@ import time
 
 import pytest
 from command import incumbent, incumbent_json, ran, write
-
 from test_bad_input import FILES, PIPELINE
 
 

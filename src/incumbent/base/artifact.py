@@ -41,9 +41,9 @@ def artifact_from_json(value: Json) -> Artifact:
         InvalidInput: A field is missing or of the wrong type, or the digest is malformed.
     """
     match value:
-        case {"codec": str(codec), "digest": str(digest), "size": int(size)} if size >= 0:
+        case {"codec": str(codec), "digest": str(digest), "size": int(size), **rest} if size >= 0 and not isinstance(size, bool):
             parse_digest(digest)
-            name = value.get("name", "")
+            name = rest.get("name", "")
             if isinstance(name, str):
                 return Artifact(codec, Digest(digest), size, name)
     raise InvalidInput(f"not an artifact record: {str(value)[:80]}")

@@ -1,12 +1,12 @@
 """Opening a blob store from one text, so that a worker process, here or on another machine, can open the same one."""
 
+import importlib
 import json
 from pathlib import Path
 
 from incumbent.base.digest import ALGORITHMS
 from incumbent.base.errors import InvalidInput
 from incumbent.storage.blobs_local import open_local_blobs
-from incumbent.storage.blobs_s3 import open_s3_blobs
 from incumbent.usecases.ports import Blobs
 
 FACTORY = "incumbent.bootstrap.blobs:open_blobs"
@@ -29,7 +29,9 @@ def open_blobs(text: str) -> Blobs:
     if algorithm is None:
         raise InvalidInput(f"digest algorithm {name!r}: expected one of {', '.join(ALGORITHMS)}")
     if location.startswith("s3://"):
-        return open_s3_blobs(location, algorithm)
+        # The object store's library is an extra, and slow to import.
+        opened: Blobs = importlib.import_module("incumbent.storage.blobs_s3").open_s3_blobs(location, algorithm)
+        return opened
     if "://" in location:
         raise InvalidInput(f"blob store {location!r}: expected a folder or s3://BUCKET/PREFIX")
     return open_local_blobs(Path(location), algorithm)

@@ -6,6 +6,7 @@ earlier run is its answer. Every file is looked at again, every time; only the p
 else, so this file imports next to nothing (held by tests/test_house.py).
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -93,7 +94,7 @@ def leave(
 
 def _identity(arguments: list[str]) -> list[object]:
     """What must be equal besides the files: command line, folder, interpreter, machine, our own settings."""
-    ours = sorted([name, value] for name, value in os.environ.items() if name.startswith("INCUMBENT_"))
+    ours = sorted([name, _hide(value)] for name, value in os.environ.items() if name.startswith("INCUMBENT_"))
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [FORMAT, arguments, os.getcwd(), sys.executable, sys.version, _boot_id(), cores, ours]
 
@@ -107,7 +108,12 @@ def _boot_id() -> str:
 
 
 def _values(names: dict[str, object]) -> dict[str, str | None]:
-    return {name: os.environ.get(name) for name in names}
+    return {name: None if name not in os.environ else _hide(os.environ[name]) for name in names}
+
+
+def _hide(value: str) -> str:
+    """Return a digest: a variable may hold a secret, and this file is nobody's vault."""
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _path(root: str, arguments: list[str]) -> str:

@@ -1,22 +1,17 @@
 """Making a `Workspace`: which store, which blobs, which everything."""
 
-import importlib
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
-from incumbent.base.artifact import Artifact
 from incumbent.base.digest import ALGORITHMS, Algorithm
-from incumbent.base.documents import Document
 from incumbent.base.errors import Corrupt, InvalidInput, Unavailable
-from incumbent.bootstrap import standing
 from incumbent.bootstrap.blobs import FACTORY, describe_blobs, open_blobs
 from incumbent.config import Settings
-from incumbent.execution.code_reader import SourceCodeReader
-from incumbent.execution.codecs.table import CODECS
-from incumbent.execution.environment import HostEnvironment
+from incumbent.execution.code_reader import ProjectCodeReader
+from incumbent.execution.codecs.compare import ArtifactCodecs
+from incumbent.execution.environment import LocalEnvironment
 from incumbent.execution.inline_runner import InlineRunner
 from incumbent.execution.local_runner import LocalRunner
 from incumbent.execution.processes import HostProcesses
@@ -26,7 +21,6 @@ from incumbent.execution.stat_cache import StatCache
 from incumbent.execution.system_clock import SystemClock, TimeIds
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.usecases.ports import Runner
-from incumbent.usecases.run_pipeline import RunResult
 from incumbent.usecases.workspace import Workspace
 
 _KEPT = "workspace.json"
@@ -53,11 +47,12 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
     root, folder = settings.root, settings.folder
     argument = describe_blobs(blobs_location, algorithm)
     blobs = open_blobs(argument)
+    codecs = ArtifactCodecs()
     attempts = folder / "tmp"
 
     def open_runner(executor: str) -> Runner:
         if executor == "inline":
-            return InlineRunner(root=root, folder=attempts, state=folder, blobs=blobs, codecs=CODECS)
+            return InlineRunner(root=root, folder=attempts, state=folder, blobs=blobs, codecs=codecs)
         if executor == "local":
             return LocalRunner(
                 root=root,
@@ -80,10 +75,10 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         folder=folder,
         store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm),
         blobs=blobs,
-        codecs=CODECS,
-        code=SourceCodeReader(root, algorithm),
-        environment=HostEnvironment(algorithm),
-        sources=DeclaredSources(root, blobs, CODECS, StatCache(folder / "stat.db")),
+        codecs=codecs,
+        code=ProjectCodeReader(root, algorithm),
+        environment=LocalEnvironment(root, algorithm),
+        sources=DeclaredSources(root, blobs, codecs, StatCache(folder / "stat.db")),
         spools=DiskSpools(folder / "spool"),
         clock=SystemClock(),
         ids=TimeIds(),
@@ -110,7 +105,7 @@ def _keep_algorithm(folder: Path, wanted: Algorithm) -> Algorithm:
             draft.unlink()
         return wanted
     except (ValueError, AttributeError) as error:
-        raise Corrupt(f"{path} does not say which digests this workspace has; restore it: {{\"digest\": \"blake3\"}} or sha256") from error
+        raise Corrupt(f'{path} does not say which digests this workspace has; restore it: {{"digest": "blake3"}} or sha256') from error
     for known in ALGORITHMS:
         if kept == known:
             return known

@@ -2,10 +2,11 @@
 
 import argparse
 import math
+import sys
 import time
 
 from incumbent.base.documents import Document, Json
-from incumbent.bootstrap.workspace import leave_standing
+from incumbent.bootstrap.standing_record import leave_standing
 from incumbent.cli import plan as plan_command
 from incumbent.cli.command import print_json
 from incumbent.cli.display import Display
@@ -75,9 +76,8 @@ def _leave(chosen: Chosen, result: RunResult, began_ns: int) -> None:
     name = result.prepared.graph.name
     count = len(result.prepared.graph.stages)
     text = f"{name}: {count} stages, all cached; nothing to do (run {result.run_id} stands)"
-    leave_standing(
-        chosen.ws, result, began_ns=began_ns, text=text, document={**describe(result), "hits": result.hits + result.ran, "ran": 0}
-    )
+    document: Json = {**describe(result), "hits": result.hits + result.ran, "ran": 0}
+    leave_standing(chosen.ws, chosen.settings, result, sys.argv[2:], began_ns=began_ns, text=text, document=document)
 
 
 def describe(result: RunResult) -> Document:

@@ -6,6 +6,7 @@ from pathlib import Path
 from incumbent.base.digest import Algorithm, Digest, digest_bytes
 from incumbent.base.documents import document_bytes
 from incumbent.base.errors import InvalidInput, NotFound
+from incumbent.execution.git_checkout import check_out
 from incumbent.execution.git_version import read_version
 from incumbent.execution.module_finder import ModuleFinder, SourceFiles
 from incumbent.execution.pipeline_loader import LoadedPipeline, load_pipeline
@@ -81,6 +82,10 @@ class ProjectCodeReader:
     def version(self) -> CodeVersion:
         """Return the git commit and the digest of what differs from it; empty outside of a repository."""
         return read_version(self.root, self.algorithm)
+
+    def check_out(self, commit: str, folder: Path) -> None:
+        """Write the files of a commit into an empty folder. Raises NotFound if the repository has it not."""
+        check_out(self.root, commit, folder)
 
     def _read_text(self, path: str) -> str:
         file = self._files.find_label(path) or self._inside(path)

@@ -31,7 +31,7 @@ from incumbent.base.errors import Corrupt, IncumbentError
 from incumbent.execution.attempt import Bench, run_attempt
 from incumbent.execution.child_process import die_with_parent, enter_attempt, find_unsafe_threads
 from incumbent.execution.codecs.annotations import check_type
-from incumbent.execution.codecs.table import CodecTable
+from incumbent.execution.codecs.compare import ArtifactCodecs
 from incumbent.execution.frames import Channel, FrameReader, encode_frame
 from incumbent.execution.hooks import install_hooks
 from incumbent.execution.job import Job
@@ -223,7 +223,7 @@ def open_bench(job: Job) -> Bench:
     """Return the tools of an attempt in this process."""
     module, _, function = job.blobs_factory.partition(":")
     blobs = getattr(importlib.import_module(module), function)(job.blobs_argument)
-    return Bench(job.root, Watch(job.root, ignored=(job.state,)), CodecTable(), check_type, blobs)
+    return Bench(job.root, Watch(job.root, ignored=(job.state,)), ArtifactCodecs(), check_type, blobs)
 
 
 def work(job: Job, task: StageTask, folder: Path, log: Path, write_end: int) -> None:

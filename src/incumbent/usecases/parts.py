@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from incumbent.base.artifact import Artifact, artifact_from_json
+from incumbent.base.canonical import split_items
 from incumbent.base.documents import Json, document_bytes, parse_document
 from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.usecases.workspace import Workspace
@@ -26,6 +27,29 @@ def list_parts(ws: Workspace, artifact: Artifact) -> list[Artifact]:
     except InvalidInput as error:
         raise Corrupt(f"list {artifact.digest} does not parse: {error}") from error
     raise Corrupt(f"list {artifact.digest} has no items field")
+
+
+def list_items(ws: Workspace, artifact: Artifact) -> list[Artifact] | None:
+    """Return what a stage that maps over `artifact` runs over, or None if it is no list and no folder.
+
+    A list of plain values is one artifact; its items are split off as artifacts of their own, without the user's classes.
+
+    Raises:
+        Corrupt: The bytes do not parse.
+        NotFound: A blob is gone.
+    """
+    if artifact.codec in ("list", "tree"):
+        return list_parts(ws, artifact)
+    if artifact.codec != "value":
+        return None
+    try:
+        items = split_items(ws.blobs.get(artifact.digest))
+    except InvalidInput as error:
+        raise Corrupt(f"value {artifact.digest} does not parse: {error}") from error
+    if items is None:
+        return None
+    stored = [ws.blobs.put([item]) for item in items]
+    return [Artifact("value", item.digest, item.size) for item in stored]
 
 
 def list_tree(ws: Workspace, tree: Artifact) -> dict[str, Artifact]:

@@ -20,7 +20,7 @@ from incumbent.pipeline.difference import Difference, diff_recipes
 from incumbent.pipeline.recipe import Recipe
 from incumbent.pipeline.stage import StageSpec
 from incumbent.tracking.run import StageRun
-from incumbent.usecases.parts import gather_items, list_parts
+from incumbent.usecases.parts import gather_items, list_items
 from incumbent.usecases.ports import Runner, Transaction
 from incumbent.usecases.prepare import Prepared, find_document, find_hits
 from incumbent.usecases.progress import Event, Listener
@@ -88,6 +88,7 @@ class PipelineRun:
     failure: Failure | None = None
     hits: int = 0
     ran: int = 0
+    has_undeclared: bool = False
     _missing: dict[str, int] = field(default_factory=dict)
     _consumers: dict[str, list[str]] = field(default_factory=dict)
     _ready: deque[Job] = field(default_factory=deque)
@@ -152,10 +153,10 @@ class PipelineRun:
         if mapped is None:
             return [self._make_job(spec, None, data, None)]
         try:
-            items = list_parts(self.ws, data[mapped])
+            items = list_items(self.ws, data[mapped])
         except Corrupt as error:
             raise CorruptInput(data[mapped].digest) from error
-        if not items and data[mapped].codec not in ("list", "tree"):
+        if items is None:
             raise InvalidInput(
                 f"stage {stage!r} maps over {mapped!r}, which turned out to be one {data[mapped].codec}, not a list or a folder"
             )
@@ -303,6 +304,7 @@ class PipelineRun:
 
     def _record(self, tx: Transaction, job: Job, state: str, action: Action) -> None:
         used = action.resources
+        self.has_undeclared |= bool(action.undeclared)
         tx.runs.record_stage(
             self.run_id,
             StageRun(

@@ -12,7 +12,7 @@ from incumbent.pipeline.action import Action
 from incumbent.pipeline.config import Config
 from incumbent.pipeline.difference import Difference, diff_recipes
 from incumbent.pipeline.plan import Plan, StagePlan
-from incumbent.usecases.parts import gather_items, list_parts, list_tree
+from incumbent.usecases.parts import gather_items, list_items, list_tree
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.prepare import (
     Prepared,
@@ -121,7 +121,7 @@ class _Planner:
         if mapped is None:
             recipe = self.prepared.recipe(stage, data)
             return [(None, recipe.document(), recipe.key(algorithm))]
-        recipes = [self.prepared.recipe(stage, {**data, mapped: item}, item) for item in list_parts(self.ws, data[mapped])]
+        recipes = [self.prepared.recipe(stage, {**data, mapped: item}, item) for item in list_items(self.ws, data[mapped]) or []]
         return [(place, recipe.document(), recipe.key(algorithm)) for place, recipe in enumerate(recipes)]
 
     def _judge(self, stage: str, jobs: Sequence[tuple[int | None, Document, Digest]], actions: Mapping[Digest, Action]) -> StagePlan:

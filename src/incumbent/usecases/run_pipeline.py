@@ -54,6 +54,7 @@ class RunResult:
         failure: What failed first, None when all went well.
         hits, ran: Number of stages (or items) of each kind.
         prepared: The five inputs as they were taken.
+        has_undeclared: Some stage read what it does not declare (under the policy "warn").
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class RunResult:
     hits: int
     ran: int
     prepared: Prepared
+    has_undeclared: bool = False
     failure: Failure | None = None
 
 
@@ -238,5 +240,6 @@ def _result(ws: Workspace, run: Run, state: RunState, done: PipelineRun) -> RunR
         hits=done.hits,
         ran=done.ran,
         prepared=done.prepared,
+        has_undeclared=done.has_undeclared,
         failure=done.failure,
     )

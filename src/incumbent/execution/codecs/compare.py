@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.canonical import FOUND, decode, encode, find_opaque
@@ -23,28 +23,14 @@ from incumbent.execution.codecs.reading import reading
 from incumbent.execution.codecs.structure import Leaf, lay_open
 from incumbent.execution.codecs.table import CodecTable
 from incumbent.execution.codecs.values import find_class
+from incumbent.pipeline.comparison import Comparison, Tolerance
 from incumbent.usecases.ports import Blobs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Verdict = Literal["bit-exact", "numeric", "differs"]
 _NOWHERE = Path("/nonexistent")  # nothing that is compared by content is a path
 _OPENED = ("arrow", "polars", "pandas", "numpy", "value", "pickle", "lightgbm", "xgboost")
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What comparing two artifacts gave.
-
-    Attributes:
-        detail: In words: the largest difference and where it is, or the first place where they part. Empty when bit-exact.
-        max_difference: Largest absolute difference of two floats, if everything else is equal.
-    """
-
-    verdict: Verdict
-    detail: str
-    max_difference: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +39,18 @@ class _Part:
 
     words: str
     size: float | None
+
+
+class ArtifactCodecs(CodecTable):
+    """The whole `Codecs` port: the table, and comparing what it has stored."""
+
+    def compare(self, left: Artifact, right: Artifact, blobs: Blobs, tolerance: Tolerance) -> Comparison:
+        """Say how near two artifacts are; equal digests are bit-exact without reading a byte."""
+        return compare(left, right, blobs, rtol=tolerance.relative, atol=tolerance.absolute)
+
+    def canonical_digest(self, artifact: Artifact, blobs: Blobs) -> Digest:
+        """Return the digest of the content that matters, thread counts and verbosity left out."""
+        return canonical_digest(artifact, blobs)
 
 
 def compare(left: Artifact, right: Artifact, blobs: Blobs, *, rtol: float, atol: float) -> Comparison:

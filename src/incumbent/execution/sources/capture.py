@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.execution.observed import observe_input
 from incumbent.execution.sources.delta import capture_delta, sign_delta
@@ -18,6 +19,7 @@ from incumbent.execution.sources.files import (
     sign_package_file,
 )
 from incumbent.execution.sources.intake import Intake, ignore_progress
+from incumbent.execution.sources.listed import capture_listed
 from incumbent.execution.sources.objects import capture_objects
 from incumbent.execution.sources.sql import capture_sql
 from incumbent.execution.stat_cache import FileStat, StatCache, file_stat, is_racy, is_same_file_state
@@ -83,6 +85,10 @@ class DeclaredSources:
         if stamps is None or any(is_racy(stamp, looked_ns) for stamp in stamps):
             return None
         return tuple((stamp.path, stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode % (1 << 64)) for stamp in stamps)
+
+    def capture_files(self, paths: Sequence[str]) -> Artifact:
+        """Store these files (relative to the root) as one "tree" artifact, each under its path. Raises NotFound, Conflict."""
+        return capture_listed(self._intake, paths)
 
     def observe(self, kind: str, name: str) -> str:
         """Return the digest of an undeclared input as it is now, "" if it is absent; a file is read only if its stat changed."""
