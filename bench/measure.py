@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +28,20 @@ class Figure:
     rss_bytes_max: int
 
 
-def measure(commands: dict[str, list[str]], folder: Path, rounds: int) -> dict[str, Figure]:
-    """Run each command `rounds` times, in turns, after one round that is not counted."""
+def measure(commands: dict[str, list[str]], folder: Path, rounds: int, before: Callable[[], None] = lambda: None) -> dict[str, Figure]:
+    """Run each command `rounds` times, in turns, after one round that is not counted; `before` each, untimed, something changes."""
     taken: dict[str, list[tuple[float, float, int]]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            one = _run(command, folder)
+            before()
+            one = time_once(command, folder)
             if number:
                 taken[name].append(one)
     return {name: _figure(rows) for name, rows in taken.items()}
 
 
-def _run(command: list[str], folder: Path) -> tuple[float, float, int]:
+def time_once(command: list[str], folder: Path) -> tuple[float, float, int]:
+    """Run a command that must succeed; return wall clock and CPU in seconds, and peak memory in bytes."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read().decode(errors="replace")
