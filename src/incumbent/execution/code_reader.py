@@ -131,9 +131,11 @@ class ProjectCodeReader:
             InvalidInput: It leads out of the project, by `..`, as an absolute path or through a link, or is no path at all.
         """
         file = Path(os.path.normpath(self.root / path))
+        if "\0" in path:
+            raise InvalidInput(f"{path[:200]!r} is not a path that can be looked at: it has a NUL character")
         try:
-            is_inside = "\0" not in path and file.is_relative_to(self.root) and file.resolve().is_relative_to(self.root)
             file.exists()
+            is_inside = file.is_relative_to(self.root) and file.resolve().is_relative_to(self.root)
         except (OSError, ValueError, RuntimeError) as error:
             raise InvalidInput(f"{path[:200]!r} is not a path that can be looked at: {error}") from error
         if not is_inside:

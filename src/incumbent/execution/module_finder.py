@@ -148,7 +148,10 @@ def _module_file(stem: Path) -> Path | None:
 
 
 def _is_importable_folder(folder: Path) -> bool:
-    return folder.is_dir() and any(_has_module(entry) for entry in os.scandir(folder))
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(_has_module(entry) for entry in entries)
 
 
 def _has_module(entry: "os.DirEntry[str]") -> bool:
