@@ -219,7 +219,7 @@ with join_run(ws, run_id={run_id!r}) as run:
 def test_a_run_whose_process_died_before_it_had_a_spool_is_ended_by_the_process_it_names(tmp_path):
     script = HEAD + (
         "from incumbent.usecases.log_run import describe_run, start_run\n"
-        "print(start_run(ws, describe_run(ws, experiment='pipeline')).run_id)\n"
+        "print(start_run(ws, began=describe_run(ws, experiment='pipeline')).run_id)\n"
     )
     out, _ = start(tmp_path, script).communicate(timeout=60)
     ws = open_tracked(tmp_path)

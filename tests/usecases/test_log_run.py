@@ -21,7 +21,7 @@ def ws(tmp_path):
 
 
 def start(ws, **settings):
-    return log_run.start_run(ws, log_run.describe_run(ws, experiment="credit", **settings))
+    return log_run.start_run(ws, began=log_run.describe_run(ws, experiment="credit", **settings))
 
 
 def points(*values, name="loss"):
@@ -133,29 +133,29 @@ def test_search_goes_by_last_metric_and_typed_param(ws):
         run = start(ws, params={"depth": depth})
         log_run.log_points(ws, run_id=run.run_id, points=points(*values, name="auc"), writer="w", first=0)
         auc[run.run_id] = values[-1]
-    found = log_run.search_runs(ws, "metrics.auc > 0.9 and params.depth = 6 order by metrics.auc desc")
+    found = log_run.search_runs(ws, query="metrics.auc > 0.9 and params.depth = 6 order by metrics.auc desc")
     assert [auc[run.run_id] for run in found] == [0.93, 0.91]
-    assert [auc[run.run_id] for run in log_run.search_runs(ws, "not metrics.auc > 0.15", limit=5)] == [0.1]
+    assert [auc[run.run_id] for run in log_run.search_runs(ws, query="not metrics.auc > 0.15", limit=5)] == [0.1]
     assert len(log_run.search_runs(ws, limit=2, offset=3)) == 1
     with pytest.raises(InvalidInput, match="is no attribute"):
-        log_run.search_runs(ws, "auc > 1")
+        log_run.search_runs(ws, query="auc > 1")
     with pytest.raises(InvalidInput, match="at least one run"):
         log_run.search_runs(ws, limit=0)
 
 
 def test_compare_shows_what_differs_and_names_a_missing_run(ws):
     one, other = sealed(ws, params={"lr": 0.1}), sealed(ws, params={"lr": 0.2})
-    comparison = log_run.compare(ws, [one.run_id, other.run_id])
+    comparison = log_run.compare(ws, run_ids=[one.run_id, other.run_id])
     assert [(row.section, row.name, row.values) for row in comparison.differences] == [("params", "lr", (0.1, 0.2))]
     with pytest.raises(NotFound, match="runs ls"):
-        log_run.compare(ws, [one.run_id, "run-0000000"])
+        log_run.compare(ws, run_ids=[one.run_id, "run-0000000"])
 
 
 def test_a_child_names_its_parent_and_an_unknown_parent_is_not_found(ws):
     parent = start(ws)
-    assert log_run.search_runs(ws, f"parent_id = '{parent.run_id}'") == []
+    assert log_run.search_runs(ws, query=f"parent_id = '{parent.run_id}'") == []
     child = start(ws, parent_id=parent.run_id)
-    assert log_run.search_runs(ws, f"parent_id = '{parent.run_id}'") == [child]
+    assert log_run.search_runs(ws, query=f"parent_id = '{parent.run_id}'") == [child]
     with pytest.raises(NotFound):
         start(ws, parent_id="run-nowhere")
 

@@ -95,8 +95,8 @@ def _search(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _list(ws: Workspace, query: Query, arguments: argparse.Namespace) -> int:
-    runs = log_run.search_runs(ws, query, limit=arguments.limit, offset=arguments.offset)
-    points = log_run.get_last_points(ws, [one.run_id for one in runs])
+    runs = log_run.search_runs(ws, query=query, limit=arguments.limit, offset=arguments.offset)
+    points = log_run.get_last_points(ws, run_ids=[one.run_id for one in runs])
     if arguments.json:
         listed: list[Json] = [{**run_document(one), "metrics": _last_values(points.get(one.run_id, {}))} for one in runs]
         print_json({"runs": listed})
@@ -247,7 +247,7 @@ def _text(value: Json) -> str:
 
 
 def _compare(ws: Workspace, arguments: argparse.Namespace) -> int:
-    comparison = log_run.compare(ws, arguments.runs)
+    comparison = log_run.compare(ws, run_ids=arguments.runs)
     rows = comparison.rows if arguments.all else comparison.differences
     if arguments.json:
         found: list[Json] = [

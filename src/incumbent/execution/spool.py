@@ -32,7 +32,7 @@ from pathlib import Path
 from struct import Struct
 
 from incumbent.base.errors import InvalidInput, NotFound, Refused, Unavailable
-from incumbent.usecases.ports import Spool, SpoolRead, SpoolWriter
+from incumbent.usecases.spools import Spool, SpoolRead, SpoolWriter
 
 MAGIC = b"INCSPL1\n"
 FENCE_AT = len(MAGIC)

@@ -16,7 +16,8 @@ from incumbent.tracking.record import Attached, Began, Ended, Noted, Points, Rec
 from incumbent.tracking.run import Note, Run, RunArtifact
 from incumbent.tracking.search import Comparison, Query
 from incumbent.usecases.log_run import record_beginning, record_settings, seal_run
-from incumbent.usecases.ports import Spool, Transaction
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.spools import Spool
 from incumbent.usecases.workspace import Workspace
 
 BATCH_POINTS = 5_000
@@ -54,7 +55,7 @@ class _Batch:
     record: Record
 
 
-def drain_run(ws: Workspace, run_id: str, positions: Positions, *, writer: str | None = None) -> Drained:
+def drain_run(ws: Workspace, *, run_id: str, positions: Positions, writer: str | None = None) -> Drained:
     """Store what the spools of a run on this host (or those of one writer) hold beyond `positions`, and move these on.
 
     Raises:
@@ -156,7 +157,7 @@ def _attach(tx: Transaction, new: RunArtifact) -> Sequence[str]:
     return ()
 
 
-def settle_run(ws: Workspace, run_id: str, positions: Positions, ended: Ended | None = None) -> Drained:
+def settle_run(ws: Workspace, *, run_id: str, positions: Positions, ended: Ended | None = None) -> Drained:
     """Stop all writers of a run on this host, store what they logged, seal the run, and drop the spools.
 
     Args:
@@ -175,17 +176,17 @@ def settle_run(ws: Workspace, run_id: str, positions: Positions, ended: Ended | 
             spool.fence()
             fenced.add(spool.name)
     try:
-        done = drain_run(ws, run_id, positions)
+        done = drain_run(ws, run_id=run_id, positions=positions)
         done.sealed.append(_seal(ws, run_id, done.ended or ended))
     except (Refused, NotFound) as error:
         return _clear(ws, run_id, str(error))
     for spool in ws.spools.find(run_id):
         spool.remove()
-    note_losses(ws, run_id, done)
+    note_losses(ws, run_id=run_id, done=done)
     return done
 
 
-def note_losses(ws: Workspace, run_id: str, done: Drained) -> None:
+def note_losses(ws: Workspace, *, run_id: str, done: Drained) -> None:
     """Write on the run itself what was damaged or not taken: that is where people will look."""
     if not done.losses:
         return
@@ -267,13 +268,13 @@ def _drain_left(ws: Workspace, run_id: str) -> Drained:
         if {spool.name for spool in ws.spools.find(run_id)} == {spool.name for spool in spools}:
             break  # none of them has just been ended for a new one
     if any(spool.is_owner for spool in spools):
-        return settle_run(ws, run_id, {})
+        return settle_run(ws, run_id=run_id, positions={})
     done = Drained()
     for spool in spools:
         if spool.is_alive():
             continue
         try:
-            part = drain_run(ws, run_id, {}, writer=spool.writer)
+            part = drain_run(ws, run_id=run_id, positions={}, writer=spool.writer)
         except (Refused, NotFound) as error:
             part = _clear(ws, run_id, str(error))
         else:

@@ -80,13 +80,13 @@ class DrainThread:
             raise request.error
 
     def _drain(self) -> None:
-        done = drain_run(self._ws, self._run_id, self._positions, writer=self._writer)
-        note_losses(self._ws, self._run_id, done)
+        done = drain_run(self._ws, run_id=self._run_id, positions=self._positions, writer=self._writer)
+        note_losses(self._ws, run_id=self._run_id, done=done)
         for spool in done.finished:
             spool.remove()
 
     def _settle(self, ended: Ended | None) -> None:
-        settle_run(self._ws, self._run_id, self._positions, ended)
+        settle_run(self._ws, run_id=self._run_id, positions=self._positions, ended=ended)
 
     def _beat(self) -> None:
         pause_s = INTERVAL_S

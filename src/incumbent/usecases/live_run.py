@@ -37,7 +37,7 @@ from incumbent.tracking.run import Note, Run, RunArtifact, RunState
 from incumbent.usecases.drain_thread import DrainThread
 from incumbent.usecases.leaving import GRACE_S, forget, watch
 from incumbent.usecases.log_run import describe_run
-from incumbent.usecases.ports import SpoolWriter
+from incumbent.usecases.spools import SpoolWriter
 from incumbent.usecases.workspace import Workspace
 
 

@@ -59,7 +59,7 @@ def describe_run(
     return Began(run, environment)
 
 
-def start_run(ws: Workspace, began: Began) -> Run:
+def start_run(ws: Workspace, *, began: Began) -> Run:
     """Store a run that `describe_run` described, and return it."""
     with ws.store.begin() as tx:
         record_beginning(tx, began)
@@ -220,7 +220,7 @@ def get_points(ws: Workspace, *, run_id: str, names: Sequence[str] | None = None
         return {name: tx.metrics.history(run.run_id, name) for name in names}
 
 
-def search_runs(ws: Workspace, query: str | Query = "", *, limit: int = SEARCH_LIMIT, offset: int = 0) -> Sequence[Run]:
+def search_runs(ws: Workspace, *, query: str | Query = "", limit: int = SEARCH_LIMIT, offset: int = 0) -> Sequence[Run]:
     """Return the runs that a query matches (language: `tracking/search.py`), in its order, else newest first.
 
     Raises:
@@ -233,13 +233,13 @@ def search_runs(ws: Workspace, query: str | Query = "", *, limit: int = SEARCH_L
         return tx.index.search(parsed, limit=limit, offset=offset)
 
 
-def get_last_points(ws: Workspace, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
+def get_last_points(ws: Workspace, *, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
     """Return the last point of each metric of each run."""
     with ws.store.begin(read_only=True) as tx:
         return tx.metrics.latest(run_ids)
 
 
-def compare(ws: Workspace, run_ids: Sequence[str]) -> RunComparison:
+def compare(ws: Workspace, *, run_ids: Sequence[str]) -> RunComparison:
     """Return where runs differ, and what they share. Raises NotFound; InvalidInput for fewer than two."""
     with ws.store.begin(read_only=True) as tx:
         return compare_runs([_details(tx, run_id) for run_id in run_ids])

@@ -95,4 +95,4 @@ def sweep(
 
 def open_sweep(ws: Workspace, *, name: str, experiment: str = "") -> Run:
     """Record the parent run of a sweep."""
-    return start_run(ws, describe_run(ws, experiment=experiment or name, name=f"{name} sweep", tags={"kind": "sweep"}))
+    return start_run(ws, began=describe_run(ws, experiment=experiment or name, name=f"{name} sweep", tags={"kind": "sweep"}))
