@@ -54,11 +54,10 @@ def table_bytes(table: Any) -> bytes:
 
     rows = table.num_rows  # what follows forgets it when there are no columns
     table = table.unify_dictionaries()
-    metadata = {**(table.schema.metadata or {}), _SCHEMA_KEY: base64.b64encode(table.schema.serialize().to_pybytes())}
-    if not table.column_names:
-        metadata[_ROWS_KEY] = str(rows).encode()
     fields = [field.with_type(_stored_type(field.type)) for field in table.schema]
-    schema = pa.schema(fields, metadata=dict(sorted(metadata.items())))
+    schema = pa.schema(fields)
+    spelled = base64.b64encode(table.schema.remove_metadata().serialize().to_pybytes())
+    metadata = {**(table.schema.metadata or {}), _SCHEMA_KEY: spelled, **({} if fields else {_ROWS_KEY: str(rows).encode()})}
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink, schema, compression="zstd", compression_level=1, version="2.6", data_page_version="1.0", use_dictionary=True
@@ -67,6 +66,7 @@ def table_bytes(table: Any) -> bytes:
             piece = table.slice(start, ROWS_A_GROUP)
             columns = [_normalise(column, field.type) for column, field in zip(piece.columns, fields, strict=True)]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema).combine_chunks(), row_group_size=ROWS_A_GROUP)
+        writer.add_key_value_metadata(dict(sorted(metadata.items())))  # kept out of `schema`, which Parquet would spell a second time
     return sink.getvalue()
 
 
@@ -77,12 +77,12 @@ def read_table(data: bytes) -> Any:
 
     file = pq.ParquetFile(pa.BufferReader(data))
     table = file.read()
-    metadata = dict(file.schema_arrow.metadata or {})
+    metadata = {key: value for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
     spelled = metadata.pop(_SCHEMA_KEY, None)
     rows = metadata.pop(_ROWS_KEY, None)
     if spelled is None:
         return table
-    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(spelled, validate=True)))
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(spelled, validate=True))).with_metadata(metadata or None)
     if not schema.names:
         return pa.table({"": pa.nulls(int(rows or 0))}).replace_schema_metadata(schema.metadata).select([])
     if schema.names != table.column_names:

@@ -134,15 +134,21 @@ def _write_labels(labels: "pd.Index[Any]") -> Any:
     """Spell a columns axis: its labels if they are plain, else as an index of its own."""
     import pandas as pd
 
-    if type(labels) is pd.RangeIndex or labels.nlevels > 1 or labels.dtype != object:
-        return pandas_bytes(labels)
-    return [list(labels), labels.name]
+    dtype = labels.dtype
+    if labels.nlevels == 1 and isinstance(dtype, pd.StringDtype) and not labels.hasnans:
+        return [list(labels), labels.name, dtype.storage, dtype.na_value is not pd.NA]
+    return [list(labels), labels.name] if labels.nlevels == 1 and str(dtype) == "object" else pandas_bytes(labels)
 
 
 def _read_labels(spec: Any) -> Any:
+    import numpy as np
     import pandas as pd
 
-    return from_pandas_bytes(spec) if isinstance(spec, bytes) else pd.Index(spec[0], name=spec[1], dtype=object)
+    if isinstance(spec, bytes):
+        return from_pandas_bytes(spec)
+    labels, name, *string = spec
+    dtype = pd.StringDtype(string[0], na_value=np.nan if string[1] else pd.NA) if string else np.dtype(object)
+    return pd.Index(labels, name=name, dtype=dtype, tupleize_cols=False)
 
 
 def _write_column(name: str, values: Any, columns: dict[str, Any], label: str) -> dict[str, Any]:
