@@ -1,7 +1,7 @@
 """The Open Inference Protocol, V2 REST with JSON tensors; a slot's address is its model name."""
 
-import incumbent
 from incumbent.base.errors import InvalidInput, NotFound
+from incumbent.base.version import __version__
 from incumbent.server.api_predict import name_answer
 from incumbent.server.messages import Request, Response, Server, json_response
 from incumbent.serving.tensors import describe_tensors, output_tensors, parse_infer_request
@@ -11,7 +11,7 @@ from incumbent.usecases.predict import Target, get_target, predict
 
 def get_server(_server: Server, _request: Request) -> Response:
     """Describe the server. It has no extension yet: tensors go as JSON."""
-    return json_response({"name": "incumbent", "version": incumbent.__version__, "extensions": []})
+    return json_response({"name": "incumbent", "version": __version__, "extensions": []})
 
 
 def get_live(_server: Server, _request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest, parse_digest
@@ -80,15 +81,32 @@ def _start_digest(walk: "_Walk", digest: Digest) -> str:
         run_id, stage_run = makers[0]
         name, artifact = next((n, a) for n, a in stage_run.outputs.items() if a.digest == digest)
         start = walk.add_artifact(name, artifact, walk.tx.runs.get(run_id))
+        walk.below.append(_Given(start, name, digest, run_id, stage_run.item is not None))
     elif takers:
         name, artifact = next((n, a) for n, a in takers[0][1].inputs.items() if a.digest == digest)
         start = walk.add(_data_node(name, artifact))
+        walk.below.append(_Given(start, name, digest))
     elif versions:
         return walk.add_version(versions[0])
     else:
         raise NotFound(f"nothing recorded here was made from {digest}, and nothing here made it")
-    walk.below.append((start, digest))
     return start
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Something whose uses are still to be found.
+
+    Attributes:
+        run_id: A run that gave it, "" for data.
+        is_item: A mapped stage gave it for one item, and a list of all of them went on.
+    """
+
+    node_id: str
+    name: str
+    digest: Digest
+    run_id: str = ""
+    is_item: bool = False
 
 
 class _Walk:
@@ -100,7 +118,7 @@ class _Walk:
         self.nodes: dict[str, Node] = {}
         self.origins: list[Link] = []
         self.uses: list[Link] = []
-        self.below: list[tuple[str, Digest]] = []
+        self.below: list[_Given] = []
         self._above: list[tuple[str, StageRun, Run]] = []
         self._stages: dict[str, Sequence[StageRun]] = {}
         self._makers: dict[str, dict[Digest, list[StageRun]]] = {}
@@ -130,9 +148,9 @@ class _Walk:
             self.origins.append(Link(start, "at commit", self.add(Node("commit", run.code.commit, facts=tree))))
         return start
 
-    def add_artifact(self, name: str, artifact: Artifact, run: Run) -> str:
-        """Add what a run's stage gave, with that stage; as data, if none of its stages gave it."""
-        maker = self._find_maker(name, artifact, run.run_id)
+    def add_artifact(self, name: str, artifact: Artifact, run: Run, *, is_item: bool = False) -> str:
+        """Add what a run's stage gave, with that stage; as data, if none of its stages gave it. `is_item`: a mapped stage took it."""
+        maker = self._find_maker(name, artifact, run.run_id, is_item=is_item)
         if maker is None and artifact.codec != "list":
             return self.add(_data_node(name, artifact))
         node = Node("artifact", name, artifact.digest, {"codec": artifact.codec, "size": artifact.size})
@@ -162,27 +180,29 @@ class _Walk:
         while self._above:
             start, stage_run, run = self._above.pop()
             for parameter, artifact in stage_run.inputs.items():
-                self.origins.append(Link(start, "took", self.add_artifact(parameter, artifact, run)))
+                self.origins.append(Link(start, "took", self.add_artifact(parameter, artifact, run, is_item=stage_run.item is not None)))
 
     def descend(self) -> None:
         """Follow digests to what was made of them. Runs that took a stage from the cache are counted, not walked again."""
         met: set[Digest] = set()
+        given_by: set[Link] = set()
         while self.below:
-            start, digest = self.below.pop()
-            self.link_versions(start, bundle=digest)
-            if digest in met:
+            given = self.below.pop()
+            self.link_versions(given.node_id, bundle=given.digest)
+            if given.digest in met:
                 continue
-            met.add(digest)
-            for run_ids, stage_run in self._list_takers(digest):
+            met.add(given.digest)
+            for run_ids, stage_run in self._list_takers(given):
                 runs: list[Json] = [*run_ids]
                 taker = self.add(Node("stage", _stage_name(stage_run), stage_run.key, {"state": stage_run.state, "runs": runs}))
-                self.uses.append(Link(start, "taken by", taker))
+                self.uses.append(Link(given.node_id, "taken by", taker))
                 for name, artifact in stage_run.outputs.items():
-                    facts: Document = {"codec": artifact.codec, "size": artifact.size}
-                    output = Node("artifact", name, artifact.digest, facts)
-                    if Link(taker, "gave", output.node_id) not in self.uses:
-                        self.uses.append(Link(taker, "gave", self.add(output)))
-                        self.below.append((output.node_id, artifact.digest))
+                    output = Node("artifact", name, artifact.digest, {"codec": artifact.codec, "size": artifact.size})
+                    link = Link(taker, "gave", output.node_id)
+                    if link not in given_by:
+                        given_by.add(link)
+                        self.uses.append(link)
+                        self.below.append(_Given(self.add(output), name, artifact.digest, run_ids[0], stage_run.item is not None))
 
     def link_versions(self, start: str, *, run_id: str | None = None, bundle: Digest | None = None) -> None:
         """Link the versions of a run, or of a bundle, below `start`, with the slots that hold them."""
@@ -197,21 +217,35 @@ class _Walk:
             slot = Node("slot", p.slot, facts={"since": p.since_at.isoformat(), "placed_by": p.actor, "reason": p.reason})
             self.uses.append(Link(start, f"{p.status} in", self.add(slot)))
 
-    def _list_takers(self, digest: Digest) -> list[tuple[list[str], StageRun]]:
+    def _list_takers(self, given: _Given) -> list[tuple[list[str], StageRun]]:
+        """Return who took it, each stage once with its runs: by digest; and where a list came between, by name within the run."""
+        found = list(self.tx.index.find_takers(given.digest))
+        for stage_run in self.list_stages(given.run_id) if given.run_id else ():
+            taken = stage_run.inputs.get(given.name)
+            if (
+                taken is not None
+                and taken.digest != given.digest
+                and (taken.codec == "list" if given.is_item else stage_run.item is not None)
+            ):
+                found.append((given.run_id, stage_run))
         by_key: dict[tuple[str, Digest | None], tuple[list[str], StageRun]] = {}
-        for run_id, stage_run in self.tx.index.find_takers(digest):
+        for run_id, stage_run in found:
             by_key.setdefault((_stage_name(stage_run), stage_run.key), ([], stage_run))[0].append(run_id)
         return list(by_key.values())
 
-    def _find_maker(self, name: str, artifact: Artifact, run_id: str) -> StageRun | None:
-        """Return the stage run of this run that gave the artifact, the one that calls it by this name first."""
+    def _find_maker(self, name: str, artifact: Artifact, run_id: str, *, is_item: bool) -> StageRun | None:
+        """Return the stage run of this run that gave the artifact, the one that calls it by this name first.
+
+        An item of a list that one stage gave whole has a digest of its own: there only the name leads back.
+        """
         if run_id not in self._makers:
             by_digest = self._makers.setdefault(run_id, {})
             for stage_run in self.list_stages(run_id):
                 for output in stage_run.outputs.values():
                     by_digest.setdefault(output.digest, []).append(stage_run)
         makers = self._makers[run_id].get(artifact.digest, [])
-        return next((maker for maker in makers if name in maker.outputs), makers[0] if makers else None)
+        by_name = [s for s in self.list_stages(run_id) if name in s.outputs and s.item is None] if is_item and not makers else []
+        return next((maker for maker in makers + by_name if name in maker.outputs), makers[0] if makers else None)
 
     def list_stages(self, run_id: str) -> Sequence[StageRun]:
         """Return the stage runs of a run, read once."""
