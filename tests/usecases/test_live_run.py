@@ -14,9 +14,9 @@ from incumbent.usecases.live_run import begin_run, join_run
 from tracked import open_tracked
 
 
-@pytest.fixture
-def ws(tmp_path):
-    workspace = open_tracked(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ws(request, tmp_path):
+    workspace = open_tracked(tmp_path, url=request.getfixturevalue("postgres_url") if request.param == "postgresql" else "")
     yield workspace
     workspace.store.close()
 
