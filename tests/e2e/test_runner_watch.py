@@ -168,7 +168,7 @@ def test_an_environment_variable_is_seen_unless_declared(project: Project, read:
         "import tempfile\nwith tempfile.NamedTemporaryFile() as f:\n    f.write(b'x'); f.flush(); Path(f.name).read_text()",
         "import tempfile; d = Path(tempfile.mkdtemp()); (d / 'x').write_text('y'); (d / 'x').read_text(); list(d.iterdir())",
         "import json.tool, zoneinfo; zoneinfo.ZoneInfo('Europe/Paris')",
-        "import warnings; warnings.simplefilter('always'); warnings.warn('text')",
+        "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore'); warnings.warn('text')",
         "import traceback; traceback.print_stack()",
         "import inspect; inspect.getsource(it.function)",
         "Path('/proc/self/status').read_text(); Path(os.devnull).read_text(); Path('/etc/hostname').read_text()",

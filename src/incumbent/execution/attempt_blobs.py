@@ -1,6 +1,7 @@
 """The blob store as one attempt sees it: remembers which blob was asked for last, and stops an output that grows too large."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,13 +69,13 @@ class AttemptBlobs:
         """Return the size in bytes, or None."""
         return self._blobs.size(digest)
 
-    def list_digests(self) -> Iterator[Digest]:
-        """Yield every digest in the store."""
-        return self._blobs.list_digests()
+    def list_digests(self, *, before: datetime | None = None) -> Iterator[Digest]:
+        """Yield the digests in the store."""
+        return self._blobs.list_digests(before=before)
 
-    def delete(self, digest: Digest) -> None:
+    def delete(self, digest: Digest, *, before: datetime | None = None) -> bool:
         """Remove a blob."""
-        self._blobs.delete(digest)
+        return self._blobs.delete(digest, before=before)
 
     def _count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

@@ -1,6 +1,9 @@
 """The `CodeReader` port over a project's files: pipelines, the code of their stages, the git version. Nothing is imported here."""
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from incumbent.base.digest import Algorithm, Digest, digest_bytes
@@ -41,6 +44,10 @@ class ProjectCodeReader:
                 pipeline breaks a rule.
             NotFound: There is no such file, module or name.
         """
+        with _collection_paused():
+            return self._read(reference)
+
+    def _read(self, reference: str) -> PipelineCode:
         target, symbol = _split_reference(reference)
         file, name, base = self._find_entry(target)
         search = tuple(dict.fromkeys((base, self.root, self.root / "src")))
@@ -141,6 +148,18 @@ class ProjectCodeReader:
         if not is_inside:
             raise InvalidInput(f"{path[:200]!r} leads out of the project at {self.root}; a pipeline and its code live inside of it")
         return file
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Pause the garbage collector: syntax trees are many small objects and no garbage, and it would walk them over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _split_reference(reference: str) -> tuple[str, str]:

@@ -124,9 +124,8 @@ class _RecordingEnviron(os._Environ):  # type: ignore[type-arg]
 
 def _seed_late(name: str) -> Callable[[ModuleType], None]:
     def seed(module: ModuleType) -> None:
-        watch = Watch.current
-        if watch is not None and watch.seed is not None:
-            seeding.SEEDERS[name](module, watch.seed)
+        if Watch.seed is not None:
+            seeding.SEEDERS[name](module, Watch.seed)
 
     return seed
 
@@ -144,6 +143,7 @@ def _on_native_read(path: object) -> None:
 
 PATCHES: dict[str, list[Callable[[ModuleType], None]]] = {
     "numpy.random.bit_generator": [lambda module: seeding.catch_numpy(module, _on_chance)],
+    "numpy.random.mtrand": [seeding.spare_legacy],
     **{name: [_seed_late(name)] for name in seeding.SEEDERS if name != "random"},
 }
 for _name in native_readers.READERS:

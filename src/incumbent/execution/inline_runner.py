@@ -5,6 +5,7 @@ stage leaves behind stays, what it prints goes where this process prints (so `br
 limit stops Python code only, and only in the main thread.
 """
 
+import importlib
 import os
 import resource
 import signal
@@ -61,6 +62,7 @@ class InlineRunner:
         self._paths = {name: frozenset(closure.paths) for name, closure in code.closures.items()}
         install_hooks()
         put_on_path(self._root, places)
+        _forget_modules({os.path.realpath(self._root / path) for path in code.files})
         import_modules(self._root, places)
         return settle_types(code.graph.unsettled)
 
@@ -92,6 +94,15 @@ class InlineRunner:
             )
             outcome = StageOutcome(task.task_id, "timed_out", failure=StageFailure(words))
         return replace(outcome, resources=Resources(wall_s, cpu_s, peak))
+
+
+def _forget_modules(files: set[str]) -> None:
+    """Have modules of the pipeline imported anew: one that was edited since would store old results under the new code's key."""
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if name != "__main__" and path is not None and os.path.realpath(path) in files:
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 @contextmanager

@@ -52,3 +52,8 @@ class Job:
                     {name: frozenset(cast(list[str], names)) for name, names in paths.items()},
                 )  # fmt: skip
         raise Corrupt(f"not a job: {str(value)[:200]}")
+
+
+def log_of(folder: Path) -> Path:
+    """Return where what an attempt prints is kept: beside its folder, which the stage may clear."""
+    return folder.with_suffix(".log")

@@ -5,7 +5,9 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path, PurePosixPath
+from types import CodeType
 from typing import Any, cast
 
 from incumbent.base.errors import InvalidInput
@@ -40,11 +42,12 @@ def _base_of(path: str, module: str) -> str:
 
 
 def import_modules(root: Path, places: Iterable[Place]) -> None:
-    """Import every module in `places`.
+    """Import every module in `places`, and from now on every file of this project, from its source.
 
     Raises:
         InvalidInput: One cannot be imported, or its name is taken by another file; the message says where.
     """
+    _read_from_source(root)
     for path, module in dict.fromkeys((path, module) for path, module, _ in places):
         try:
             loaded = importlib.import_module(module)
@@ -56,6 +59,28 @@ def import_modules(root: Path, places: Iterable[Place]) -> None:
             raise InvalidInput(
                 f"{path} cannot be imported as {module!r}: that name already belongs to {found or 'a built-in module'}; rename the file"
             )
+
+
+_projects: dict[Path, ProjectFiles] = {}
+
+
+def _read_from_source(root: Path) -> None:
+    """Have this project's modules compiled from source, never taken from `__pycache__`.
+
+    Byte code is trusted by the source's size and its time in whole seconds. An edit of equal length within one second would run
+    the old code, and store what it gives under the new code's key.
+    """
+    if not _projects:
+        original = SourceFileLoader.get_code
+
+        def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
+            path = self.get_filename(fullname)
+            if any(files.is_project(path) for files in _projects.values()):
+                return self.source_to_code(self.get_data(path), path)
+            return original(self, fullname)
+
+        SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
+    _projects.setdefault(root, ProjectFiles(root))
 
 
 def find_function(place: Place) -> Callable[..., object]:

@@ -17,7 +17,7 @@ from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, IncumbentError, InvalidInput
 from incumbent.execution.failures import describe_end
 from incumbent.execution.frames import Channel
-from incumbent.execution.job import Job
+from incumbent.execution.job import Job, log_of
 from incumbent.execution.scratch import Scratch, remove_tree
 from incumbent.execution.wire import outcome_from_json, task_to_json
 from incumbent.execution.worker_variables import fixed_variables
@@ -193,7 +193,7 @@ class LocalRunner:
             self._attempts += 1
             folder = self._scratch.make(str(self._attempts))
             link.running[task.task_id] = _Running(task, folder, starts)
-            order: Document = {"do": "run", "task": task_to_json(task), "folder": str(folder), "log": str(_log_of(folder))}
+            order: Document = {"do": "run", "task": task_to_json(task), "folder": str(folder)}
             link.channel.send(order)
 
     def _find_link(self, threads: int | None) -> _TemplateLink:
@@ -244,12 +244,12 @@ class LocalRunner:
 
     def _finish(self, running: _Running, outcome: StageOutcome) -> None:
         try:
-            log = self._blobs.put(_read_log(_log_of(running.folder))).digest if _has_log(running.folder) else None
+            log = self._blobs.put(_read_log(log_of(running.folder))).digest if _has_log(running.folder) else None
             outcome = replace(outcome, log=log)
         except IncumbentError as error:
             outcome = replace(outcome, warnings=(*outcome.warnings, f"the log of {running.task.task_id} could not be stored: {error}"))
         remove_tree(running.folder)
-        _log_of(running.folder).unlink(missing_ok=True)
+        log_of(running.folder).unlink(missing_ok=True)
         self._done.append(outcome)
 
     def _bury(self, threads: int | None, link: _TemplateLink) -> None:
@@ -293,13 +293,9 @@ def judge_end(task: StageTask, outcome: Json, status: int, timed_out: bool, reso
     return StageOutcome(task.task_id, "killed" if status & 0x7F else "failed", resources=resources, failure=failure)
 
 
-def _log_of(folder: Path) -> Path:
-    return folder.with_suffix(".log")
-
-
 def _has_log(folder: Path) -> bool:
     try:
-        return _log_of(folder).stat().st_size > 0
+        return log_of(folder).stat().st_size > 0
     except FileNotFoundError:
         return False
 

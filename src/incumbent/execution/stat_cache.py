@@ -26,6 +26,7 @@ from incumbent.base.errors import InvalidInput
 
 RACY_NS = 50_000_000
 _BATCH = 30_000  # SQLite takes 32,766 parameters in one statement
+_SIGNED_MAX = (1 << 63) - 1
 _WAIT_S = 5.0
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
@@ -57,8 +58,9 @@ class FileStat(NamedTuple):
 
 def file_stat(path: str, found: os.stat_result) -> FileStat:
     """Return the stamp of `path` from what `os.stat` returned for it."""
-    # Inode and device are unsigned 64-bit numbers on some file systems, and SQLite's integers are signed.
-    inode, device = _signed(found.st_ino), _signed(found.st_dev)
+    inode, device = found.st_ino, found.st_dev
+    if inode > _SIGNED_MAX or device > _SIGNED_MAX:  # unsigned on some file systems; SQLite's integers are signed
+        inode, device = _signed(inode), _signed(device)
     return FileStat(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode, device, found.st_mode)
 
 
@@ -198,4 +200,4 @@ def _is_out_of_reach(error: Exception) -> bool:
 
 
 def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number
+    return number - (1 << 64) if number > _SIGNED_MAX else number

@@ -29,12 +29,12 @@ from typing import Any, cast
 from incumbent.base.documents import Document, Json, parse_document
 from incumbent.base.errors import Corrupt, IncumbentError
 from incumbent.execution.attempt import Bench, run_attempt
-from incumbent.execution.child_process import die_with_parent, enter_attempt, find_unsafe_threads
+from incumbent.execution.child_process import count_threads, die_with_parent, enter_attempt, find_unsafe_threads
 from incumbent.execution.codecs.annotations import check_type
 from incumbent.execution.codecs.compare import ArtifactCodecs
 from incumbent.execution.frames import Channel, FrameReader, encode_frame
 from incumbent.execution.hooks import install_hooks
-from incumbent.execution.job import Job
+from incumbent.execution.job import Job, log_of
 from incumbent.execution.loading import Place, import_modules, put_on_path, settle_types
 from incumbent.execution.watch import Watch
 from incumbent.execution.wire import outcome_to_json, task_from_json, task_to_json
@@ -62,7 +62,8 @@ class Template:
         self._channel = channel
         self._workers: dict[int, _Worker] = {}
         self._job: Job | None = None
-        self._forks = False
+        self._watch: Watch | None = None
+        self._threads = 0  # how many there were when forking was last judged safe; 0: it is not
         self._wake_read, wake_write = os.pipe()
         for end in (self._wake_read, wake_write):
             os.set_blocking(end, False)
@@ -99,8 +100,8 @@ class Template:
         match message:
             case {"do": "load", "job": dict(job), "unsettled": list(unsettled)}:
                 self._load(Job.from_json(job), cast(Any, unsettled))
-            case {"do": "run", "task": dict(task), "folder": str(folder), "log": str(log)}:
-                self._start(task_from_json(task), Path(folder), Path(log))
+            case {"do": "run", "task": dict(task), "folder": str(folder)}:
+                self._start(task_from_json(task), Path(folder))
             case _:
                 raise Corrupt(f"the runner sent something that is no order: {str(message)[:200]}")
 
@@ -112,30 +113,37 @@ class Template:
         except IncumbentError as error:
             self._channel.send({"say": "not_loaded", "message": str(error)})
             return
-        self._job = job
+        self._job, self._watch = job, _make_watch(job)
         unsafe = find_unsafe_threads()
-        self._forks = not unsafe
+        self._threads = 0 if unsafe else count_threads()
         gc.collect()
-        gc.freeze()  # what is shared with the workers stays shared: their collector does not touch it
+        gc.disable()  # a collection here would write to the pages that workers share
+        gc.freeze()  # and theirs leaves alone what was there before them
         self._channel.send({"say": "loaded", "unfit": cast(Json, unfit), "unsafe": cast(Json, unsafe)})
 
-    def _start(self, task: StageTask, folder: Path, log: Path) -> None:
+    def _start(self, task: StageTask, folder: Path) -> None:
         assert self._job is not None, "the runner sends load before run"
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
         started_s = time.monotonic()
         process = None
-        if self._forks and not find_unsafe_threads():
-            pid = self._fork(task, folder, log, write_end)
+        if self._can_fork():
+            pid = self._fork(task, folder, write_end)
         else:
-            process = _spawn(self._job, task, folder, log, write_end)
+            process = _spawn(self._job, task, folder, write_end)
             pid = process.pid
         os.close(write_end)
         deadline_s = started_s + (task.timeout_s if task.timeout_s is not None else float("inf"))
         self._workers[pid] = _Worker(task.task_id, pid, read_end, started_s, deadline_s, bytearray(), process)
         self._channel.send({"say": "started", "task_id": task.task_id, "pid": pid})
 
-    def _fork(self, task: StageTask, folder: Path, log: Path, write_end: int) -> int:
+    def _can_fork(self) -> bool:
+        """Say whether a fork is safe now: what the user's modules started may have started more since."""
+        if self._threads and count_threads() > self._threads:
+            self._threads = 0 if find_unsafe_threads() else count_threads()
+        return self._threads > 0
+
+    def _fork(self, task: StageTask, folder: Path, write_end: int) -> int:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -157,8 +165,10 @@ class Template:
             self._channel.socket.close()
             for fd in [self._wake_read, *(worker.result_fd for worker in self._workers.values() if worker.result_fd >= 0)]:
                 os.close(fd)
+            gc.enable()
             assert self._job is not None
-            work(self._job, task, folder, log, write_end)
+            assert self._watch is not None
+            work(self._job, self._watch, task, folder, write_end)
             status = 0
         finally:
             os._exit(status)  # not sys.exit: the template's own clean-up is not the worker's to do
@@ -219,17 +229,21 @@ def load_job(job: Job, places: list[Place]) -> None:
     import_modules(job.root, places)
 
 
-def open_bench(job: Job) -> Bench:
-    """Return the tools of an attempt in this process."""
+def _make_watch(job: Job) -> Watch:
+    return Watch(job.root, ignored=(job.state,))
+
+
+def open_bench(job: Job, watch: Watch) -> Bench:
+    """Return the tools of an attempt in this process. The store is opened here, in the worker: connections do not survive a fork."""
     module, _, function = job.blobs_factory.partition(":")
     blobs = getattr(importlib.import_module(module), function)(job.blobs_argument)
-    return Bench(job.root, Watch(job.root, ignored=(job.state,)), ArtifactCodecs(), check_type, blobs)
+    return Bench(job.root, watch, ArtifactCodecs(), check_type, blobs)
 
 
-def work(job: Job, task: StageTask, folder: Path, log: Path, write_end: int) -> None:
+def work(job: Job, watch: Watch, task: StageTask, folder: Path, write_end: int) -> None:
     """Be a worker: run the task and write its outcome to `write_end`."""
-    enter_attempt(folder, log)
-    outcome = run_attempt(task, open_bench(job), folder=folder, allowed_paths=job.paths.get(task.stage, frozenset()))
+    enter_attempt(folder, log_of(folder))
+    outcome = run_attempt(task, open_bench(job, watch), folder=folder, allowed_paths=job.paths.get(task.stage, frozenset()))
     for warning in outcome.warnings:
         sys.stderr.write(f"incumbent: {warning}\n")
     sys.stdout.flush()
@@ -239,10 +253,10 @@ def work(job: Job, task: StageTask, folder: Path, log: Path, write_end: int) -> 
         data = data[os.write(write_end, data) :]
 
 
-def _spawn(job: Job, task: StageTask, folder: Path, log: Path, write_end: int) -> "subprocess.Popen[bytes]":
+def _spawn(job: Job, task: StageTask, folder: Path, write_end: int) -> "subprocess.Popen[bytes]":
     """Start a fresh interpreter for one attempt; it finds its orders in a file, since a pipe could fill up before it reads."""
     orders = folder / "orders.json"
-    orders.write_text(json.dumps({"job": job.to_json(), "task": task_to_json(task), "folder": str(folder), "log": str(log)}))
+    orders.write_text(json.dumps({"job": job.to_json(), "task": task_to_json(task), "folder": str(folder)}))
     command = [sys.executable, "-P", "-m", "incumbent.execution.template", "attempt", str(orders), str(write_end), str(os.getpid())]
     return subprocess.Popen(command, pass_fds=(write_end,), process_group=0, stdin=subprocess.DEVNULL)
 
@@ -253,12 +267,12 @@ def _attempt_main(orders: str, write_end: int, parent: int) -> None:
     document = parse_document(Path(orders).read_bytes())
     os.unlink(orders)
     match document:
-        case {"job": dict(given), "task": dict(task), "folder": str(folder), "log": str(log)}:
+        case {"job": dict(given), "task": dict(task), "folder": str(folder)}:
             job, stage_task = Job.from_json(given), task_from_json(task)
         case _:
             raise Corrupt(f"{orders} holds no orders")
     load_job(job, [(stage_task.path, stage_task.module, stage_task.symbol)])
-    work(job, stage_task, Path(folder), Path(log), write_end)
+    work(job, _make_watch(job), stage_task, Path(folder), write_end)
     sys.stdout.flush()
     os._exit(0)
 

@@ -28,6 +28,8 @@ from incumbent.pipeline.action import Policy, StageTask, Undeclared
 
 _CACHES = ("matplotlib", "fontconfig", "numba", "pip", "joblib", "torch/kernels", "triton")
 _READS_SOURCE_TEXT = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
+_PASS_VARIABLES = ("os", "_collections_abc")
+_PASS_CHANCE = ("random", "secrets", "uuid")
 _KEYED_VARIABLES = frozenset({"PYTHONHASHSEED", "TZ", "LC_ALL", "LANG", "TMPDIR"})
 
 
@@ -54,6 +56,8 @@ class Watch:
     """The watch over one process; active only inside `active`, one attempt at a time. `hooks` feeds it with events."""
 
     current: "Watch | None" = None
+    seed: int | None = None
+    """The seed of the attempt that is running in this process, for libraries that are imported only now."""
 
     def __init__(self, root: Path, *, ignored: tuple[Path, ...] = ()) -> None:
         self.files = ProjectFiles(root)
@@ -65,31 +69,26 @@ class Watch:
     def _reset(self) -> None:
         self._task: StageTask | None = None
         self._policy: Policy = "off"
-        self._seed: int | None = None
         self._folder = ""
         self._allowed: frozenset[str] = frozenset()
         self._own: set[str] = set()  # files it wrote and folders it made, as real paths
         self._seen: dict[tuple[str, str], str] = {}
         self._warnings: dict[str, None] = {}
         self._refusals: dict[str, None] = {}
+        self._chances: set[str] = set()  # places; one draw may pass several functions that are watched
         self._bulk: tuple[int, int] | None = None
-
-    @property
-    def seed(self) -> int | None:
-        """The seed of the attempt that is running, for libraries that are imported only now."""
-        return self._seed
 
     @contextmanager
     def active(self, task: StageTask, folder: Path, allowed_paths: frozenset[str]) -> Iterator[None]:
         """Watch while the block runs. `settle` then says what was seen."""
         self._reset()
-        self._task, self._policy, self._seed = task, task.policy, task.seed
+        self._task, self._policy = task, task.policy
         self._folder, self._allowed = os.path.realpath(folder) + os.sep, allowed_paths | {task.path}
-        Watch.current = self
+        Watch.current, Watch.seed = (None if task.policy == "off" else self), task.seed
         try:
             yield
         finally:
-            Watch.current = None
+            Watch.current = Watch.seed = None
 
     def settle(self, algorithm: Algorithm) -> Finding:
         """Return what the last attempt did, with the digests of what it read as it is now."""
@@ -144,21 +143,22 @@ class Watch:
             task = self._task
             if not first or task is None or name in task.env or name in _KEYED_VARIABLES:
                 return
-            frame = self._find_caller()
+            frame = self._find_caller(_PASS_VARIABLES)
             if frame is not None and (id(frame), frame.f_lasti) != self._bulk:
                 self._add("env", name, self._place(frame))
 
     def on_all_variables(self) -> None:
         """All variables are walked over (to copy them): the reads made by this same instruction are no use of any one."""
-        frame = self._find_caller()
+        frame = self._find_caller(_PASS_VARIABLES)
         self._bulk = None if frame is None else (id(frame), frame.f_lasti)
 
     def on_chance(self, what: str) -> None:
         """Unseeded chance is drawn."""
         with self._once() as first:
-            frame = self._find_caller() if first else None
-            if frame is None:
+            frame = self._find_caller(_PASS_CHANCE) if first else None
+            if frame is None or self._place(frame) in self._chances:
                 return
+            self._chances.add(self._place(frame))
             words = (
                 f"stage {self._stage!r} draws unseeded chance from {what} ({self._place(frame)}): no rerun can give the same; "
                 "take `rng` (a NumPy Generator) or `seed` as a keyword-only parameter and use that"
@@ -256,14 +256,23 @@ class Watch:
             frame = frame.f_back
         return ""
 
-    def _find_caller(self) -> FrameType | None:
-        """Return the frame that asked, past the standard library and this package, if it is project code, else None."""
+    def _find_caller(self, past: tuple[str, ...] | None = None) -> FrameType | None:
+        """Return the frame that asked, if it is project code, else None.
+
+        Args:
+            past: Names of the library modules that only pass the question on; None looks past the whole standard library.
+        """
         frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename in _OWN_FILES:
+            frame = frame.f_back
         while frame is not None:
             name = frame.f_code.co_filename
             if self.files.is_project(name):
                 return frame
-            if "site-packages" in name or "dist-packages" in name:
+            if name.startswith(_HERE):  # called by the stage (a bundle that it opens): a library, so in the environment's digest
+                return None
+            module = os.path.basename(name).removesuffix(".py").removeprefix("<frozen ").removesuffix(">")
+            if "site-packages" in name or "dist-packages" in name or (past is not None and module not in past):
                 return None
             frame = frame.f_back
         return None
@@ -302,4 +311,6 @@ def _list_cache_folders() -> tuple[str, ...]:
     return tuple(os.path.realpath(os.path.join(home, name)) + os.sep for home in homes for name in _CACHES)
 
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OWN_FILES = frozenset(_HERE + name for name in ("watch.py", "hooks.py", "seeding.py", "native_readers.py"))
+"""Whoever feeds the watch: the one that asked stands behind them."""

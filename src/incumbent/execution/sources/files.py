@@ -188,7 +188,7 @@ def _capture_tree(intake: Intake, spec: SourceSpec, place: Place, describe: Desc
     listed_ns = intake.cache.now_ns()
     listing = list_files(place, spec.detail)
     key = f"{spec.kind} {int(spec.link)} {place.path}\n{spec.detail}"
-    stamp = digest_bytes(repr(listing).encode("utf-8", "surrogateescape"), intake.blobs.algorithm)
+    stamp = _stamp(intake, listing)
     noted = None if intake.is_anew else load_captured(intake.cache.find_notes({key: stamp}).get(key))
     if noted is not None and intake.blobs.size(noted.artifact.digest) is not None:
         return noted  # the tree's document was stored after its parts, and vouches for them
@@ -202,9 +202,13 @@ def _capture_tree(intake: Intake, spec: SourceSpec, place: Place, describe: Desc
     count = len(listing.files)
     captured = Captured(artifact, f"{words}{count:,} file{'s' * (count != 1)}, {say_bytes(size)}", {"files": count, **facts})
     if not any(is_racy(file, listed_ns) for file in (*listing.folders, *(file for _, file in listing.files))):
-        settled = digest_bytes(repr(after).encode("utf-8", "surrogateescape"), intake.blobs.algorithm)
-        intake.cache.record_notes([(key, settled, dump_captured(captured))])
+        intake.cache.record_notes([(key, _stamp(intake, after), dump_captured(captured))])
     return captured
+
+
+def _stamp(intake: Intake, listing: Listing) -> Digest:
+    """Return one digest of all stamps; two listings have the same one only if they agree in every field."""
+    return digest_bytes(json.dumps([listing.folders, listing.files]).encode("ascii"), intake.blobs.algorithm)
 
 
 def _tree_document(listing: Listing, digests: Mapping[str, Digest], *, link: bool) -> bytes:

@@ -14,7 +14,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,10 +101,10 @@ def list_files(place: Place, pattern: str) -> Listing:
         InvalidInput: A rule above is broken; the message names the file.
         Conflict: A file vanished while the folder was listed.
     """
-    parts = _compile(pattern)
+    glob = _Pattern(pattern)
     files: list[tuple[str, FileStat]] = []
     folders: list[FileStat] = []
-    waiting = [_Folder(place.path, "", _closure({0}, parts), ())]
+    waiting = [_Folder(place.path, "", glob.start, ())]
     while waiting:
         folder = waiting.pop()
         stamp = _stat_folder(folder.path)
@@ -112,14 +112,14 @@ def list_files(place: Place, pattern: str) -> Listing:
         if trail[-1] in folder.trail:
             raise InvalidInput(f"{show(folder.path)} is a symbolic link to a folder that it is in; remove it, or name a pattern without it")
         folders.append(stamp)
-        for name, states, entry in _matching(folder, parts):
+        for name, states, entry in _matching(folder, glob):
             try:
                 if entry.is_symlink():
                     _check_link(entry.path, place.bound)
                 if entry.is_dir():
-                    if any(state < len(parts) for state in states):
+                    if min(states) < glob.length:
                         waiting.append(_Folder(entry.path, name + "/", states, trail))
-                elif len(parts) in states:
+                elif glob.length in states:
                     files.append((name, _stamp(entry)))
             except OSError as error:
                 refuse(entry.path, error)
@@ -148,12 +148,12 @@ def _stat_folder(path: str) -> FileStat:
     return file_stat(path, found)
 
 
-def _matching(folder: _Folder, parts: Sequence[re.Pattern[str] | None]) -> Iterator[tuple[str, frozenset[int], os.DirEntry[str]]]:
+def _matching(folder: _Folder, glob: "_Pattern") -> Iterator[tuple[str, frozenset[int], os.DirEntry[str]]]:
     """Yield (name below the source, states after it, entry) of each entry that the pattern has not ruled out."""
     try:
         with os.scandir(folder.path) as entries:
             for entry in entries:
-                states = _step(entry.name, folder.states, parts)
+                states = glob.step(entry.name, folder.states)
                 if states:
                     yield folder.prefix + entry.name, states, entry
     except OSError as error:
@@ -166,8 +166,9 @@ def _stamp(entry: os.DirEntry[str]) -> FileStat:
     except FileNotFoundError:
         raise Conflict(f"{show(entry.path)} vanished while its folder was listed; run again when its writer has finished") from None
     need_regular(entry.path, found.st_mode)
-    need_text_name(entry.name)
-    check_name(entry.name)
+    if not entry.name.isascii() or "\\" in entry.name:  # the plain case is ten thousand times as common
+        need_text_name(entry.name)
+        check_name(entry.name)
     return file_stat(entry.path, found)
 
 
@@ -180,41 +181,49 @@ def _check_link(path: str, bound: str) -> None:
         )
 
 
-def _compile(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
-    """Return the pattern's parts; None stands for `**`."""
-    parts = pattern.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise InvalidInput(f"{pattern!r} is not a pattern inside a folder: it may not begin or end with '/', nor hold '.', '..' or '//'")
-    if parts[-1] == "**":
-        parts.append("*")
-    return tuple(None if part == "**" else _compile_part(part) for part in parts)
+class _Pattern:
+    """A glob pattern as a small automaton: a state is the number of parts that are done, `length` of them is a match."""
+
+    def __init__(self, pattern: str) -> None:
+        parts = pattern.split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            raise InvalidInput(
+                f"{pattern!r} is not a pattern inside a folder: it may not begin or end with '/', nor hold '.', '..' or '//'"
+            )
+        if parts[-1] == "**":
+            parts.append("*")
+        self._parts = tuple(None if part == "**" else _compile_part(part) for part in parts)
+        self._closures: dict[frozenset[int], frozenset[int]] = {}
+        self.length = len(parts)
+        self.start = self._close(frozenset({0}))
+
+    def step(self, name: str, states: frozenset[int]) -> frozenset[int]:
+        """Return where the pattern may stand after one more name."""
+        after = []
+        for state in states:
+            if state < self.length:
+                part = self._parts[state]
+                if part is None:
+                    if not name.startswith("."):
+                        after.append(state)
+                elif part(name):
+                    after.append(state + 1)
+        found = frozenset(after)
+        return self._closures.get(found) or self._close(found)
+
+    def _close(self, states: frozenset[int]) -> frozenset[int]:
+        """Add the states that a `**` may be left for without eating a name."""
+        closed = set(states)
+        for state in states:
+            at = state
+            while at < self.length and self._parts[at] is None:
+                at += 1
+                closed.add(at)
+        self._closures[states] = frozenset(closed)
+        return self._closures[states]
 
 
-def _compile_part(part: str) -> re.Pattern[str]:
+def _compile_part(part: str) -> Callable[[str], object]:
     hidden = "" if part.startswith(".") else r"(?!\.)"
     own = "" if part == _OWN_FOLDER else rf"(?!{re.escape(_OWN_FOLDER)}\Z)"
-    return re.compile(hidden + own + fnmatch.translate(part))
-
-
-def _step(name: str, states: frozenset[int], parts: Sequence[re.Pattern[str] | None]) -> frozenset[int]:
-    """Return where the pattern may stand after one more name; part number `len(parts)` means that it matches."""
-    after = set()
-    for state in states:
-        if state == len(parts):
-            continue
-        part = parts[state]
-        if part is None:
-            if not name.startswith("."):
-                after.add(state)
-        elif part.match(name):
-            after.add(state + 1)
-    return _closure(after, parts)
-
-
-def _closure(states: set[int], parts: Sequence[re.Pattern[str] | None]) -> frozenset[int]:
-    """Add the states that a `**` may be left for without eating a name."""
-    for state in sorted(states):
-        while state < len(parts) and parts[state] is None:
-            state += 1  # noqa: PLW2901 - a run of `**`
-            states.add(state)
-    return frozenset(states)
+    return re.compile(hidden + own + fnmatch.translate(part)).match
