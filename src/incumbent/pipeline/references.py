@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from incumbent.pipeline.scope import GLOBAL, Import, Scope, bound_names, find_meaning, list_imports, list_loaded, parameter_names
+from incumbent.pipeline.scope import GLOBAL, INERT, Import, Scope, bound_names, find_meaning, list_imports, list_loaded, parameter_names
 
 CHANGING_METHODS = frozenset({
     "__setitem__", "add", "add_argument", "append", "appendleft", "clear", "difference_update", "discard", "extend", "insert",
@@ -116,6 +116,8 @@ class _Reader:
         self.work: list[_Step] = []
 
     def read(self, step: _Step) -> None:
+        if type(step.node) in INERT:
+            return
         special = _SPECIAL.get(type(step.node))
         if special is None:
             self.push(ast.iter_child_nodes(step.node), step.scope, step.is_late)

@@ -28,6 +28,12 @@ Meaning = Import | GlobalName | None
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+INERT = frozenset(
+    kind
+    for base in (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+    for kind in (*base.__subclasses__(), ast.Constant, ast.Pass, ast.Break, ast.Continue)
+)
+"""Nodes without names in them: half of all nodes, so passed over early."""
 
 
 class Scope:
@@ -101,7 +107,12 @@ def bound_names(body: Iterable[ast.AST], package: str) -> dict[str, Meaning]:
     work = list(body)
     while work:
         node = work.pop()
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if type(node) in INERT:
+            continue
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                names.setdefault(node.id, None)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             names.update(list_imports(node, package))
         elif isinstance(node, ast.Global | ast.Nonlocal):
             declared.update(dict.fromkeys(node.names, GLOBAL if isinstance(node, ast.Global) else None))
@@ -123,11 +134,8 @@ def _same_scope(node: ast.AST) -> Iterable[ast.AST]:
 
 
 def _own_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node binds by itself: variables, definitions, exception handlers, patterns of `match`."""
-    if isinstance(node, ast.Name):
-        if not isinstance(node.ctx, ast.Load):
-            yield node.id
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    """Yield the names that a node binds in a field of its own: definitions, exception handlers, patterns of `match`."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
         if node.name:
