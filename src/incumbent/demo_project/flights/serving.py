@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
+import numpy as np
 import polars as pl
 
 from flights.features import derive_features, encode
@@ -24,7 +25,7 @@ def load(folder: Path) -> Callable[[Columns], dict[str, list[Any]]]:
     def answer(columns: Columns) -> dict[str, list[Any]]:
         facts = pl.DataFrame({name: pl.Series(name, columns[name], dtype=kind) for name, kind in types.items()})
         table = encode(derive_features(facts), categories).to_numpy()
-        late = booster.predict(table, num_threads=1)  # one row at a time: more threads only get in each other's way
+        late = np.asarray(booster.predict(table, num_threads=1))  # one row at a time: more threads only get in each other's way
         return {"late_probability": late.tolist(), "is_late": (late >= 0.5).tolist()}
 
     return answer

@@ -73,7 +73,7 @@ def list_faults(name: str, table: pl.DataFrame) -> list[str]:
     for column, (least, greatest) in RANGES[name].items():
         outside = table.filter(~pl.col(column).is_between(least, greatest)).height  # a null is neither in nor out
         if outside:
-            found = f"{table[column].min()} to {table[column].max()}"
+            found = f"{table[column].min()!r} to {table[column].max()!r}"
             faults.append(f"{name}.{column}: {outside:,} rows outside {least:g} to {greatest:g} (found {found})")
     key = KEYS.get(name)
     if key is not None and table.select(key).is_duplicated().any():

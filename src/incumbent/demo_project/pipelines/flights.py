@@ -94,7 +94,7 @@ def register(
         modules=[feature_code, serving_code],
         inputs=facts.filter(pl.col("month") <= 2).to_dict(as_series=False),
         outputs={"late_probability": "float", "is_late": "bool"},
-        facts={"label": f"arrives more than {LATE_AFTER_MIN} minutes late", "evaluation": evaluation},
+        facts={"label": f"arrives more than {LATE_AFTER_MIN} minutes late", "evaluation": {**evaluation}},
     )
     return folder, card
 
