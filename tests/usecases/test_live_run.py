@@ -111,6 +111,26 @@ def test_children_are_nested_and_sealed_on_their_own(ws):
         begin_run(ws, parent="run-unknown")
 
 
+class SoundStoreOfAnotherRelease(AwayStore):
+    """A store that answers, but not with what was hoped for."""
+
+    @contextmanager
+    def begin(self, **options):
+        raise InvalidInput("written by a newer version of Incumbent")
+        yield
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path):
+    base = open_tracked(tmp_path)
+    ws = open_tracked(tmp_path, store=SoundStoreOfAnotherRelease(base.store))
+    ended = []
+    with pytest.raises(InvalidInput, match="newer version"):
+        begin_run(ws, on_end=lambda: ended.append(True))
+    assert ended == [True]
+    assert spool_files(ws) == []
+    base.store.close()
+
+
 def test_nothing_is_logged_to_a_run_that_is_over(ws):
     run = begin_run(ws)
     run.finish()

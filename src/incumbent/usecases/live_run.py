@@ -340,6 +340,8 @@ class LiveRun:
             self._writer.close()
         for spool in self._ws.spools.find(self.id):
             spool.remove()
+        if self._on_end is not None:
+            self._on_end()
 
     def _end(self, state: RunState, error: str, timeout_s: float | None) -> None:
         with self._lock:
