@@ -105,16 +105,23 @@ def _use_cases():
                 yield from ((path, functions[alias.name]) for alias in node.names if alias.name in functions)
 
 
+READERS = re.compile(r"(get|find|list)_|trace$")
+"""Verbs that only read may take what they read about by position: `trace(ws, subject)`."""
+
+
 def test_a_use_case_takes_a_workspace_first_and_everything_else_by_keyword():
+    ports = {node.name for node in ast.parse((PACKAGE / "usecases" / "ports.py").read_text()).body if isinstance(node, ast.ClassDef)}
     for path, function in _use_cases():
         arguments = function.args
         positional = [*arguments.posonlyargs, *arguments.args]
+        kinds = [ast.unparse(a.annotation) if a.annotation else "" for a in positional]
         where = f"{name_of(path)}:{function.lineno} {function.name}"
-        if not any(a.annotation and ast.unparse(a.annotation) == "Workspace" for a in [*positional, *arguments.kwonlyargs]):
+        if "Workspace" not in [*kinds, *(ast.unparse(a.annotation) for a in arguments.kwonlyargs if a.annotation)]:
             continue  # a pure function of values, which a face may use to render
-        assert [a.arg for a in positional] == ["ws"], f"{where}: (ws: Workspace, *, …)"
-        assert ast.unparse(positional[0].annotation) == "Workspace", where
+        assert (positional[0].arg, kinds[0]) == ("ws", "Workspace"), f"{where}: (ws: Workspace, *, …)"
         assert function.returns is not None, where
+        if not READERS.match(function.name):
+            assert set(kinds[1:]) <= ports, f"{where}: what is no port is given by keyword"
 
 
 def _loaded_modules(code):
@@ -174,7 +181,7 @@ def test_every_requirement_of_the_project_is_locked():
 
 
 REGISTRIES = re.compile(r"(pypi|pythonhosted|npmjs|conda|anaconda|pytorch|crates|jfrog|rubygems)\.(org|com|io)", re.IGNORECASE)
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(root|work|home/\w+|Users/\w+|opt/(wheels|pypi\S*)|tmp/w)(/|\b)")
+MACHINE_PATHS = re.compile(r"(?<![\w.}])/(root|work|home/\w+|Users/\w+|opt/(wheels|pypi\S*)|tmp/w)(/|\b)")
 OWN_WORDS = {"tests/test_house.py"}
 
 

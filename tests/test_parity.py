@@ -1,0 +1,48 @@
+"""One use case, several faces: each public verb has a command, or stands here with the reason why not."""
+
+import inspect
+
+import incumbent
+from incumbent.cli import COMMANDS
+
+SPELLED = {"run_pipeline": "run", "plan_pipeline": "plan", "search_runs": "runs"}
+"""Python name -> command, where they are not the same word: in Python a bare `run` opens a run in a script."""
+
+PYTHON_ALONE = {
+    "stage": "marks a function",
+    "run": "a block in a script; the command `run` is run_pipeline",
+    "log_metric": "called from inside a stage",
+    "pack_bundle": "called from inside a stage",
+    "open_bundle": "called from inside a stage or a test",
+}
+
+COMMAND_ALONE = {
+    "demo": "tells a story",
+    "init": "writes files for a beginner",
+    "why": "renders the plan of one stage, which plan_pipeline gives",
+    "artifacts": "keeps house in a workspace",
+    "models": "lists for people; live and trace give values",
+    "slots": "lists for people; live gives values",
+    "server": "runs until it is stopped",
+    "doctor": "looks at the machine for a person",
+}
+
+
+def public_verbs():
+    return {name for name in incumbent.__all__ if inspect.isfunction(getattr(incumbent, name))}
+
+
+def test_every_public_verb_has_a_command_or_a_reason_to_have_none():
+    missing = {name for name in public_verbs() - PYTHON_ALONE.keys() if SPELLED.get(name, name.replace("_", "-")) not in COMMANDS}
+    assert missing == set()
+
+
+def test_every_command_has_a_public_verb_or_a_reason_to_have_none():
+    spelled = {SPELLED.get(name, name.replace("_", "-")) for name in public_verbs() - PYTHON_ALONE.keys()}
+    assert set(COMMANDS) - spelled - COMMAND_ALONE.keys() == set()
+
+
+def test_the_lists_of_exceptions_hold_nothing_that_is_gone():
+    assert set(PYTHON_ALONE) <= public_verbs()
+    assert set(SPELLED) <= public_verbs()
+    assert set(COMMAND_ALONE) <= set(COMMANDS)
