@@ -27,6 +27,9 @@ from incumbent.usecases.progress import Event, Listener, ignore
 from incumbent.usecases.run_pipeline import SNAPSHOT, RunResult, run_pipeline
 from incumbent.usecases.workspace import Workspace
 
+Place = tuple[str, int | None]
+"""Stage and item."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
@@ -136,9 +139,6 @@ def reproduce(
         try:
             result = _rerun(there, recorded, inputs, executor, listen)
             near = Nearness(tolerance or Tolerance(), is_canonical)
-            with ws.store.begin(durable=False) as tx:
-                environment = find_document(tx, str(recorded.facts.get("environment", "")))
-            notes.append(_environment_note(environment, there.environment.summary()))
             return _compare(ws, there, recorded, stages, result, near=near, notes=notes)
         finally:
             there.store.close()
@@ -215,10 +215,10 @@ def _compare(
         if found.verdict != "bit-exact" and parted is None:
             parted = stage
     differences: Sequence[Difference] = ()
-    if parted is not None:
-        again = rerun.get((parted.stage, parted.item))
-        with ws.store.begin(durable=False) as tx, there.store.begin(durable=False) as tx_there:
-            differences = _diff(tx, tx_there, parted, again)
+    with ws.store.begin(durable=False) as tx, there.store.begin(durable=False) as tx_there:
+        notes.append(_environment_note(tx, tx_there, stages, rerun))
+        if parted is not None:
+            differences = _diff(tx, tx_there, parted, rerun.get((parted.stage, parted.item)))
     return Reproduction(
         run_id=recorded.run_id,
         verdict=worst([stage.verdict for stage in compared]),
@@ -270,14 +270,23 @@ def _diff(tx: Transaction, tx_there: Transaction, stage: StageRun, again: StageR
     return diff_recipes(old, new, get_document)
 
 
-def _environment_note(recorded: Json, present: Json) -> str:
-    if recorded is None:
-        return "environment: the present one; that of the run was not recorded"
-    if recorded == present:
-        return "environment: the present one, and it is the recorded one"
-    moved = _moved(recorded, present)
-    listed = ", ".join(moved[:8]) + (f" and {len(moved) - 8} more" if len(moved) > 8 else "")
-    return f"environment: the present one (not rebuilt; --clean-room rebuilds it); it differs from the recorded one in: {listed}"
+def _environment_note(tx: Transaction, tx_there: Transaction, stages: Sequence[StageRun], rerun: Mapping[Place, StageRun]) -> str:
+    """Say whether the stages saw the environment that was recorded, as far as their code reaches it."""
+    moved: set[str] = set()
+    for stage in stages:
+        old = _environment_of(tx, stage)
+        new = _environment_of(tx_there, rerun.get((stage.stage, stage.item)))
+        if old is not None and new is not None:
+            moved |= set(_moved(old, new))
+    if not moved:
+        return "environment: as far as the stages reach it, the recorded one"
+    listed = ", ".join(sorted(moved)[:8]) + (f" and {len(moved) - 8} more" if len(moved) > 8 else "")
+    return f"environment: not the recorded one; it differs in: {listed}"
+
+
+def _environment_of(tx: Transaction, stage: StageRun | None) -> Document | None:
+    recipe = find_document(tx, stage.key) if stage is not None and stage.key is not None else None
+    return None if recipe is None else find_document(tx, str(recipe.get("env", "")))
 
 
 def _moved(left: Json, right: Json, path: str = "") -> list[str]:
