@@ -29,6 +29,7 @@ from incumbent.usecases import register as register_usecase
 from incumbent.usecases import reproduce as reproduce_usecase
 from incumbent.usecases import run_pipeline as run_usecase
 from incumbent.usecases import trace as trace_usecase
+from incumbent.usecases.drain_spools import drain_spools
 from incumbent.usecases.live import LiveSlot
 from incumbent.usecases.live_run import LiveRun, begin_run
 from incumbent.usecases.progress import Listener, ignore
@@ -81,9 +82,7 @@ def run_pipeline(
         )
 
 
-def plan_pipeline(
-    pipeline: Pipeline | str, *, config: Config | None = None, seed: int | None = None, edited: Sequence[str] = ()
-) -> Plan:
+def plan_pipeline(pipeline: Pipeline | str, *, config: Config | None = None, seed: int | None = None, edited: Sequence[str] = ()) -> Plan:
     """Say which stages would rerun, which are hits, and why, without running anything.
 
     Raises:
@@ -135,8 +134,9 @@ def run(
     settings = read_settings(find_root(Path.cwd()))
     ws = open_workspace(settings)
     return begin_run(
-        ws, experiment=experiment or settings.experiment or "default", name=name, parent=parent, seed=seed, params=params, tags=tags
-    )
+        ws, experiment=experiment or settings.experiment or "default", name=name, parent=parent, seed=seed, params=params, tags=tags,
+        on_end=ws.store.close,
+    )  # fmt: skip
 
 
 def search_runs(query: str = "", *, limit: int = 100) -> Sequence[Run]:
@@ -146,6 +146,7 @@ def search_runs(query: str = "", *, limit: int = 100) -> Sequence[Run]:
         InvalidInput: The query does not parse; the message points at the place.
     """
     with _opened(None) as (ws, _, _reference):
+        drain_spools(ws)
         return log_run.search_runs(ws, query=query, limit=limit)
 
 
