@@ -66,13 +66,13 @@ class _Search:
     def read_write(self, module: SourceModule, place: int, write: Write) -> None:
         for end in self.resolver.resolve(module, write.use).ends:
             if isinstance(end, External):
-                if not write.is_late and write.is_replaced:
+                if not write.is_late and write.how != "called":
                     self.add_effect(module, place)
             elif isinstance(end, Missing):
-                if write.is_replaced and not end.is_plain:
+                if write.how == "replaced" and not end.is_plain:
                     self.add_patch((end.module.path, end.name), module, write)
             elif isinstance(end, Bound):
-                if write.is_replaced and write.use.chain and not end.rest:
+                if write.how == "replaced" and write.use.chain and not end.rest:
                     self.add_patch(end.node, module, write)
                 elif write.is_late:
                     self.writers.setdefault(end.node, set()).update(

@@ -7,7 +7,7 @@ what happens in the bodies of functions. Written with a stack: no depth of nesti
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from incumbent.pipeline.scope import GLOBAL, INERT, Import, Scope, bound_names, find_meaning, list_imports, list_loaded, parameter_names
 
@@ -41,12 +41,13 @@ class Write(NamedTuple):
     """A change made to what a name stands for.
 
     Attributes:
-        use: What is changed, or for `is_replaced` the attribute that is bound anew (`helpers.f = g`).
+        use: What is changed, or for "replaced" the attribute that is bound anew.
+        how: "replaced" (`helpers.f = g`), "assigned" (`TABLE["x"] = 1`), or "called" (a method, a decorator, an argument).
         is_late: It happens in a function's body.
     """
 
     use: Use
-    is_replaced: bool
+    how: Literal["replaced", "assigned", "called"]
     is_late: bool
     line: int
 
@@ -143,8 +144,8 @@ class _Reader:
     def note_use(self, use: Use, step: _Step) -> None:
         (self.found.late if step.is_late else self.found.early).add(use)
 
-    def note_write(self, use: Use, step: _Step, *, is_replaced: bool = False) -> None:
-        self.found.writes.append(Write(use, is_replaced, step.is_late, getattr(step.node, "lineno", 0)))
+    def note_write(self, use: Use, step: _Step, how: Literal["replaced", "assigned", "called"]) -> None:
+        self.found.writes.append(Write(use, how, step.is_late, getattr(step.node, "lineno", 0)))
 
     # One method for each kind of node that needs more than a look at its children.
 
@@ -159,7 +160,7 @@ class _Reader:
                     self.found.dynamics.append(Dynamic("docstring", use, None, node.id, node.lineno))
         elif step.scope is not None and find_meaning(node.id, step.scope) is GLOBAL and not _is_class_name(node.id, step.scope):
             self.note_use(Use(node.id), step)
-            self.note_write(Use(node.id), step)
+            self.note_write(Use(node.id), step, "assigned")
             self.found.declared.add(node.id)
 
     def attribute(self, step: _Step) -> None:
@@ -177,7 +178,7 @@ class _Reader:
         if isinstance(node.ctx, ast.Load):
             self.note_use(use, step)
         else:
-            self.note_write(use, step, is_replaced=True)
+            self.note_write(use, step, "replaced")
             self.note_use(Use(use.root, use.chain[:-1]) if len(use.chain) > 1 else use, step)
 
     def subscript(self, step: _Step) -> None:
@@ -186,7 +187,7 @@ class _Reader:
         if not isinstance(node.ctx, ast.Load):
             use = self.use_of(node.value, step.scope)
             if use is not None:
-                self.note_write(use, step)
+                self.note_write(use, step, "assigned")
         self.push((node.value, node.slice), step.scope, step.is_late)
 
     def call(self, step: _Step) -> None:
@@ -196,7 +197,7 @@ class _Reader:
         use = self.use_of(node.func, step.scope)
         if use is not None:
             if use.chain and use.chain[-1] in CHANGING_METHODS:
-                self.note_write(Use(use.root, use.chain[:-1]), step)
+                self.note_write(Use(use.root, use.chain[:-1]), step, "called")
             if not step.is_late:
                 self.found.invoked.add(use)
             last = use.chain[-1] if use.chain else _tail(use.root)
@@ -240,12 +241,12 @@ class _Reader:
             full = Use(target.root, (*target.chain, name.value))
             self.note_use(full, step)
             if last in ("setattr", "delattr"):
-                self.note_write(full, step, is_replaced=True)
+                self.note_write(full, step, "replaced")
             return True
         words = f"{last}({ast.unparse(node.args[0])[:60]}, {ast.unparse(name)[:60]})"
         self.found.dynamics.append(Dynamic("attribute", target, None, words, node.lineno))
         if last in ("setattr", "delattr"):
-            self.note_write(Use(target.root, (*target.chain, "*")), step, is_replaced=True)
+            self.note_write(Use(target.root, (*target.chain, "*")), step, "replaced")
         return True
 
     def expression(self, step: _Step) -> None:
@@ -256,13 +257,13 @@ class _Reader:
         if isinstance(value, ast.Call):
             use = self.use_of(value.func, step.scope)
             if use is not None and use.chain:
-                self.note_write(Use(use.root, use.chain[:-1]), step)
+                self.note_write(Use(use.root, use.chain[:-1]), step, "called")
             if not step.is_late:
                 self.found.calls.append(use or Use("", ()))
                 for argument in (*value.args, *(keyword.value for keyword in value.keywords)):
                     given = self.use_of(argument, step.scope)
                     if given is not None:
-                        self.note_write(given, step)
+                        self.note_write(given, step, "called")
         self.push((node.value,), step.scope, step.is_late)
 
     def function(self, step: _Step) -> None:
@@ -285,7 +286,7 @@ class _Reader:
             if not step.is_late:
                 self.found.invoked.add(use)
             if use.chain and not (step.scope is not None and step.scope.is_class):
-                self.note_write(Use(use.root, use.chain[:-1]), step)  # @registry.register, @process.register
+                self.note_write(Use(use.root, use.chain[:-1]), step, "called")  # @registry.register, @process.register
         self.push(nodes, step.scope, step.is_late)
 
     def parameters(self, arguments: ast.arguments, step: _Step) -> None:
@@ -346,7 +347,7 @@ class _Reader:
         use = self.use_of(node.target, step.scope)
         if use is not None:
             self.note_use(use, step)
-            self.note_write(use, step, is_replaced=bool(use.chain))
+            self.note_write(use, step, "replaced" if use.chain else "assigned")
         self.push((node.target, node.value), step.scope, step.is_late)
 
     def imports(self, step: _Step) -> None:

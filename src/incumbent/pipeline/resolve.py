@@ -3,7 +3,7 @@
 A name may stand for several things (both branches of a `try` import it): all of them are given.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from incumbent.pipeline.references import Use
@@ -135,8 +135,7 @@ class Resolver:
         targets = module.imports.get(name, ())
         if targets:
             found.passed.add((module.path, name))
-        for target in targets:
-            yield from self._imported(target, step.chain)
+            yield from self._imported_names(step, targets)
         if module.has(name):
             return
         if name == FILE:
@@ -150,6 +149,13 @@ class Resolver:
             yield _Name(giver, name, step.chain, False)
         if not givers:
             yield Missing(module, name, step.is_plain, outside)
+
+    def _imported_names(self, step: _Name, targets: Iterable[Import]) -> "Iterator[_Name | _Module | End]":
+        for target in targets:
+            if target.name == step.name and self.find(target.module) is step.module:  # `from . import name` in a package's __init__
+                yield _Module(f"{target.module}.{target.name}", step.chain)
+            else:
+                yield from self._imported(target, step.chain)
 
     def _star_givers(self, module: SourceModule, name: str) -> tuple[list[SourceModule], tuple[str, ...]]:
         """Return the project modules whose star import gives a name, and the outside modules whose star import may."""

@@ -71,6 +71,22 @@ REACHED = {
         },
         ("a__init", "import f, g", "import g as f, f as g"),
     ),
+    "a submodule that its package imports by itself": (
+        {"main": "from a import f\ndef stage(): return f()", "a__init": "from . import b\nf = b.g", "a__b": "def g(): return 1"},
+        ("a__b", "return 1", "return 2"),
+    ),
+    "an environment variable that a package sets": (
+        {"main": "from a.b import f\ndef stage(): return f()", "a__init": "import os\nos.environ['X'] = '1'", "a__b": "def f(): return 1"},
+        ("a__init", "'1'", "'2'"),
+    ),
+    "an attribute given to a class from another module": (
+        {"main": "import b\nfrom a import C\ndef stage(): return C.y", "a": "class C: ...", "b": "from a import C\nC.y = 1"},
+        ("b", "= 1", "= 2"),
+    ),
+    "a class that a pattern matches": (
+        {"main": "from a import K\ndef stage(x):\n  match x:\n    case K(): return 1", "a": "class K:\n  n = 1"},
+        ("a", "n = 1", "n = 2"),
+    ),
     "an import inside the function": (
         {"main": "def stage():\n  from a import f\n  return f()", "a": "def f(): return 1"},
         ("a", "return 1", "return 2"),
