@@ -13,6 +13,7 @@ from typing import Any, cast
 from incumbent.base.errors import InvalidInput
 from incumbent.execution.failures import describe_error
 from incumbent.execution.project_files import ProjectFiles
+from incumbent.pipeline.pipeline import find_stage
 from incumbent.pipeline.stage import Stage
 from incumbent.pipeline.types import judge_types, split_generic, split_union
 
@@ -92,6 +93,8 @@ def find_function(place: Place) -> Callable[..., object]:
     path, module, symbol = place
     if module not in sys.modules:
         importlib.import_module(module)
+    if symbol.endswith("]"):  # a stage that only its pipeline holds
+        return cast(Callable[..., object], find_stage(vars(sys.modules[module]), symbol).function)
     found = getattr(sys.modules[module], symbol, None)
     if isinstance(found, Stage):
         return cast(Callable[..., object], found.function)
