@@ -12,15 +12,14 @@ from incumbent.execution.sources.delta import capture_delta, sign_delta
 from incumbent.execution.sources.files import (
     capture_file,
     capture_folder,
-    capture_package_file,
     capture_parquet,
     sign_file,
     sign_folder,
-    sign_package_file,
 )
 from incumbent.execution.sources.intake import Intake, ignore_progress
 from incumbent.execution.sources.listed import capture_listed
 from incumbent.execution.sources.objects import capture_objects
+from incumbent.execution.sources.packages import capture_package_file, sign_package_file
 from incumbent.execution.sources.sql import capture_sql
 from incumbent.execution.stat_cache import FileStat, StatCache, file_stat, is_racy, is_same_file_state
 from incumbent.pipeline.action import Captured

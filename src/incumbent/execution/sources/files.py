@@ -1,11 +1,9 @@
-"""Data on local disk: one file, a folder, a Parquet dataset, a file in an installed package.
+"""Data on local disk: one file, a folder, a Parquet dataset.
 
 What is new is read once, into the blob store; what is unchanged costs one `stat`. A capture is a state that the disk was in: the
 stamps are taken before and after the reading, and if any moved (or a file came or went) the capture ends with Conflict.
 """
 
-import importlib.metadata
-import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +12,9 @@ from pathlib import Path
 from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.digest import Digest, digest_bytes
 from incumbent.base.documents import Json, document_bytes
-from incumbent.base.errors import InvalidInput, NotFound
-from incumbent.execution.sources.intake import Intake, changed, show
-from incumbent.execution.sources.listing import Listing, Place, is_inside, list_files, locate, stat_file
+from incumbent.base.errors import InvalidInput
+from incumbent.execution.sources.intake import Intake, changed
+from incumbent.execution.sources.listing import Listing, Place, list_files, locate, stat_file
 from incumbent.execution.sources.parquet import describe_parquet
 from incumbent.execution.stat_cache import FileStat, is_racy, is_same_file_state
 from incumbent.pipeline.action import Captured
@@ -32,7 +30,7 @@ Describe = Callable[[Sequence[tuple[str, str]]], tuple[str, Mapping[str, Json]]]
 def capture_file(intake: Intake, spec: SourceSpec) -> Captured:
     """Capture one file: an artifact "file" under the file's own name."""
     place = locate(intake.root, spec.location)
-    return _capture_one(intake, place, spec.link)
+    return capture_place(intake, place, link=spec.link)
 
 
 def capture_folder(intake: Intake, spec: SourceSpec) -> Captured:
@@ -46,7 +44,7 @@ def capture_parquet(intake: Intake, spec: SourceSpec) -> Captured:
     if os.path.isdir(place.path):
         return _capture_tree(intake, spec, place, describe_parquet)
     before = stat_file(place.path)
-    taken = _capture_one(intake, place, spec.link)
+    taken = capture_place(intake, place, link=spec.link)
     key, stamp = f"parquet file {place.path}", str(taken.artifact.digest)
     noted = load_captured(intake.cache.find_notes({key: stamp}).get(key))
     if noted is not None and noted.artifact == taken.artifact:
@@ -57,16 +55,6 @@ def capture_parquet(intake: Intake, spec: SourceSpec) -> Captured:
     captured = Captured(taken.artifact, f"{words}{taken.version}", facts)
     intake.cache.record_notes([(key, stamp, dump_captured(captured))])
     return captured
-
-
-def capture_package_file(intake: Intake, spec: SourceSpec) -> Captured:
-    """Capture a data file of an installed package, which is not imported: some packages with good data no longer can be."""
-    place = locate_in_package(spec.location, spec.detail)
-    taken = _capture_one(intake, place, spec.link)
-    version = find_package_version(spec.location)
-    if version is None:
-        return taken
-    return Captured(taken.artifact, f"{spec.location} {version}, {taken.version}", {"package": spec.location, "package_version": version})
 
 
 def sign_file(intake: Intake, spec: SourceSpec) -> list[FileStat]:
@@ -81,40 +69,6 @@ def sign_folder(intake: Intake, spec: SourceSpec) -> list[FileStat]:
         return [stat_file(place.path)]
     listing = list_files(place, spec.detail)
     return [*listing.folders, *(stamp for _, stamp in listing.files)]
-
-
-def sign_package_file(_: Intake, spec: SourceSpec) -> list[FileStat]:
-    """Return the stamp of a package's data file."""
-    return [stat_file(locate_in_package(spec.location, spec.detail).path)]
-
-
-def locate_in_package(package: str, path: str) -> Place:
-    """Return where a data file of an installed package (by import name, or by distribution name) is, importing nothing of it.
-
-    Raises:
-        InvalidInput: The name or path is not legal, or the package is not a folder on disk.
-        NotFound: There is no such package, or no such file in it.
-    """
-    if os.path.isabs(path) or os.pardir in Path(path).parts:
-        raise InvalidInput(f"{show(path)} is not a path inside the package {package}")
-    folders = list(_package_folders(package))
-    if not folders:
-        raise NotFound(f"no installed package is called {show(package)}; install it into this environment, or mend the name")
-    for folder in folders:
-        found = os.path.join(folder, path)
-        if os.path.exists(found):
-            if not is_inside(os.path.realpath(found), os.path.realpath(folder)):
-                raise InvalidInput(f"{show(path)} in the package {package} is a symbolic link that leads out of it")
-            return Place(found, folder, os.path.basename(found))
-    raise NotFound(f"the package {package} has no file {show(path)} (looked in {', '.join(map(show, folders))})")
-
-
-def find_package_version(package: str) -> str | None:
-    """Return the version of the distribution of this name, or None: import names and distribution names may differ."""
-    try:
-        return importlib.metadata.version(package)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 def take_in(intake: Intake, files: Sequence[FileStat], *, link: bool) -> dict[str, Digest]:
@@ -178,7 +132,8 @@ def load_captured(noted: str | None) -> Captured | None:
         return None
 
 
-def _capture_one(intake: Intake, place: Place, link: bool) -> Captured:
+def capture_place(intake: Intake, place: Place, *, link: bool) -> Captured:
+    """Capture the one file at `place`."""
     stamp = stat_file(place.path)
     digest = take_in(intake, [stamp], link=link)[stamp.path]
     return Captured(Artifact("file", digest, stamp.size, place.name), say_bytes(stamp.size))
@@ -251,22 +206,3 @@ def _split(files: Sequence[FileStat]) -> Iterator[list[FileStat]]:
 
 def _real_path(path: str) -> Path:
     return Path(os.path.realpath(path) if os.path.islink(path) else path)
-
-
-def _package_folders(package: str) -> Iterator[str]:
-    """Yield folders that `package` may mean: where it would be imported from, else where its distribution's files are."""
-    if not package.isascii() or not package.replace("-", "_").replace(".", "_").isidentifier():
-        raise InvalidInput(f"{show(package)!r} is not the name of a package")
-    top, _, rest = package.partition(".")
-    try:
-        # The name without dots: finding a.b would import a.
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is not None and spec.submodule_search_locations is not None:
-        for folder in spec.submodule_search_locations:
-            yield os.path.join(folder, *rest.split(".")) if rest else folder
-    try:
-        yield str(importlib.metadata.distribution(package).locate_file(""))
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return
