@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from incumbent.base.digest import Digest
+from incumbent.base.digest import Algorithm, Digest
 from incumbent.base.errors import Conflict, InvalidInput
 from incumbent.storage.disk import clone, is_alive, remove, source_error, store_error
-from incumbent.storage.hashing import CHUNK_BYTES
+from incumbent.storage.hashing import CHUNK_BYTES, SinkError, hash_file
 
 SMALL_BYTES_MAX = CHUNK_BYTES
 """Up to this size bytes are hashed in memory first, so that a blob which is there already is not written at all."""
@@ -94,15 +94,34 @@ def open_source(path: Path) -> Iterator[tuple[int, os.stat_result]]:
 
 def read_source(path: Path, number: int, before: os.stat_result) -> bytes:
     """Return all bytes of a small open file. Raises Conflict if it changed meanwhile."""
-    parts = []
+    parts, total = [], 0
     try:
-        while part := os.read(number, CHUNK_BYTES):
+        while total <= before.st_size and (part := os.read(number, CHUNK_BYTES)):
             parts.append(part)
+            total += len(part)
     except OSError as error:
         raise source_error(error, path) from error
     data = b"".join(parts)
     must_be_unchanged(path, number, before, len(data))
     return data
+
+
+def hash_source(path: Path, number: int, algorithm: Algorithm, before: os.stat_result, sink: int | None = None) -> tuple[Digest, int]:
+    """Return (digest, size) of an open file, copying it to `sink` on the way.
+
+    Raises:
+        Conflict: It changed meanwhile.
+        InvalidInput: It cannot be read.
+        OSError: Writing the copy failed.
+    """
+    try:
+        digest, size = hash_file(number, algorithm, before.st_size, sink)
+    except SinkError as error:
+        raise error.error from error
+    except OSError as error:
+        raise source_error(error, path) from error
+    must_be_unchanged(path, number, before, size)
+    return digest, size
 
 
 def must_be_unchanged(path: Path, number: int, before: os.stat_result, size: int) -> None:

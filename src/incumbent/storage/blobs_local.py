@@ -31,17 +31,17 @@ from incumbent.storage.blob_files import (
     changed,
     clear_leftovers,
     copy_out,
+    hash_source,
     is_fan_out,
     is_rest,
-    must_be_unchanged,
     open_source,
     read_source,
     signature,
     temporary_name,
 )
 from incumbent.storage.cells import to_micros
-from incumbent.storage.disk import clone, is_no_link, locked, remove, source_error, store_error, sync_files, sync_folder
-from incumbent.storage.hashing import SinkError, hash_file, write_all
+from incumbent.storage.disk import clone, is_no_link, locked, remove, store_error, sync_files, sync_folder
+from incumbent.storage.hashing import hash_file, write_all
 from incumbent.usecases.ports import Blobs, Stored
 
 GROUP_BYTES_MAX = 256 << 20
@@ -121,43 +121,33 @@ class LocalBlobs:
             if clone(source, number):  # a snapshot: whoever writes to the file now does not reach it
                 digest, size = hash_file(number, self.algorithm, before.st_size)
             else:
-                try:
-                    digest, size = hash_file(source, self.algorithm, before.st_size, number)
-                except SinkError as error:
-                    raise error.error from error
-                except OSError as error:
-                    raise source_error(error, path) from error
-                must_be_unchanged(path, source, before, size)
+                digest, size = hash_source(path, source, self.algorithm, before, number)
             os.fsync(number)
             self._adopt(temporary, digest, size)
         return Stored(digest, size)
 
     def _put_linked(self, path: Path, source: int, before: os.stat_result) -> Stored | None:
         """Link the file itself into the store; None where that cannot be (another file system, another owner)."""
-        try:
-            digest, size = hash_file(source, self.algorithm, before.st_size)
-        except OSError as error:
-            raise source_error(error, path) from error
-        must_be_unchanged(path, source, before, size)
-        target = self.path(digest)
+        digest, size = hash_source(path, source, self.algorithm, before)
         with self._storing(str(path)):
             if self._renew(digest, size):
                 return Stored(digest, size)
+            spare = self._incoming / temporary_name()
             try:
-                if before.st_mode & 0o222:
-                    os.fchmod(source, stat.S_IMODE(before.st_mode) & ~0o222)
-                os.fsync(source)
-                with locked(self._lock, exclusive=False):
-                    is_ours = self._link(Path(os.path.realpath(path)), target, size)
+                os.link(os.path.realpath(path), spare)
             except OSError as error:
                 if is_no_link(error):
                     return None
                 raise
-            linked = target.stat()
-            if is_ours and (linked.st_ino, linked.st_size, linked.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
-                remove(target)  # the path was given another file, or new bytes, between the look and the link
-                raise changed(path)
-            sync_folder(target.parent)
+            try:
+                linked = spare.stat()
+                if (linked.st_ino, linked.st_size, linked.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+                    raise changed(path)  # the path was given another file, or new bytes, since it was opened
+                os.fchmod(source, stat.S_IMODE(before.st_mode) & ~0o222)
+                os.fsync(source)
+                self._adopt(spare, digest, size)
+            finally:
+                remove(spare)
         return Stored(digest, size)
 
     def put_files(self, paths: Sequence[Path], *, link: bool = False) -> Sequence[Stored]:
@@ -328,27 +318,25 @@ class LocalBlobs:
             self._link(temporary, path, size)
         sync_folder(path.parent)
 
-    def _link(self, source: Path, target: Path, size: int) -> bool:
-        """Link without overwriting what is sound, and return whether it was; what has another size, or another owner, is replaced."""
+    def _link(self, source: Path, target: Path, size: int) -> None:
+        """Link without overwriting what is sound; what has another size, or another owner, is replaced."""
         try:
             os.link(source, target)
-            return True
         except FileNotFoundError:
             if target.parent.exists():
                 raise
             target.parent.mkdir(exist_ok=True)
             sync_folder(self._folder)
-            return self._link(source, target, size)
+            self._link(source, target, size)
         except FileExistsError:
             found = target.stat()
             with suppress(PermissionError):
                 if found.st_size == size:
                     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
-                    return False
+                    return
             spare = self._incoming / temporary_name()
             os.link(source, spare)
             spare.replace(target)
-            return True
 
     def _open(self, digest: Digest) -> BinaryIO:
         try:

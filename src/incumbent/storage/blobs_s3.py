@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 from incumbent.base.digest import Algorithm, Digest, digest_bytes, finish, new_hasher, parse_digest
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
-from incumbent.storage.blob_files import MODE, is_fan_out, is_rest, must_be_unchanged, open_source
+from incumbent.storage.blob_files import MODE, hash_source, is_fan_out, is_rest, must_be_unchanged, open_source
 from incumbent.storage.disk import remove, store_error
-from incumbent.storage.hashing import CHUNK_BYTES, hash_file
+from incumbent.storage.hashing import CHUNK_BYTES
 from incumbent.usecases.ports import Blobs, Stored
 
 PART_BYTES = 8 << 20
@@ -79,8 +79,7 @@ class S3Blobs:
         """Store a file: hashed first, then sent if it is not there. Raises Conflict if it changed meanwhile; nothing can be linked."""
         del link
         with open_source(path) as (number, before):
-            digest, size = hash_file(number, self.algorithm, before.st_size)
-            must_be_unchanged(path, number, before, size)
+            digest, size = hash_source(path, number, self.algorithm, before)
             if not self._is_fresh(digest, size):
                 with os.fdopen(os.dup(number), "rb") as file:
                     file.seek(0)
@@ -226,7 +225,7 @@ class S3Blobs:
     def _talking(self, what: str) -> Iterator[None]:
         try:
             yield
-        except _errors().BaseError as error:
+        except (_errors().BaseError, OSError) as error:  # obstore says FileNotFoundError of a bucket that is not there
             message = str(error).strip().partition("\n")[0][:300]
             raise Unavailable(f"{self._url}: {what}: {message}; check the address and the credentials, and run again") from error
 

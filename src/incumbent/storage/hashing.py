@@ -31,7 +31,7 @@ def hash_file(source: int, algorithm: Algorithm, size: int, sink: int | None = N
     Args:
         source: File descriptor, read from where it stands to its end.
         algorithm: Of the digest.
-        size: About how much is there; decides only whether threads are worth it.
+        size: How much there was to read. A file that grows is not followed: reading ends at the first byte beyond.
         sink: File descriptor to copy to.
 
     Raises:
@@ -39,11 +39,11 @@ def hash_file(source: int, algorithm: Algorithm, size: int, sink: int | None = N
         SinkError: Writing failed.
     """
     if size < _PIPELINE_BYTES_MIN:
-        return _hash_small(source, algorithm, sink)
+        return _hash_small(source, algorithm, size, sink)
     hasher: Hasher = blake3(max_threads=blake3.AUTO) if algorithm == "blake3" else new_hasher(algorithm)
     chunks: queue.Queue[bytes | Exception] = queue.Queue(_AHEAD)
     is_over = threading.Event()
-    reader = threading.Thread(target=_read_ahead, args=(source, sink, chunks, is_over), daemon=True)
+    reader = threading.Thread(target=_read_ahead, args=(source, size, sink, chunks, is_over), daemon=True)
     reader.start()
     total = 0
     try:
@@ -60,10 +60,10 @@ def hash_file(source: int, algorithm: Algorithm, size: int, sink: int | None = N
     return finish(hasher, algorithm), total
 
 
-def _hash_small(source: int, algorithm: Algorithm, sink: int | None) -> tuple[Digest, int]:
+def _hash_small(source: int, algorithm: Algorithm, size: int, sink: int | None) -> tuple[Digest, int]:
     hasher = new_hasher(algorithm)
     total = 0
-    while chunk := os.read(source, CHUNK_BYTES):
+    while total <= size and (chunk := os.read(source, CHUNK_BYTES)):
         hasher.update(chunk)
         total += len(chunk)
         if sink is not None:
@@ -71,10 +71,12 @@ def _hash_small(source: int, algorithm: Algorithm, sink: int | None) -> tuple[Di
     return finish(hasher, algorithm), total
 
 
-def _read_ahead(source: int, sink: int | None, chunks: "queue.Queue[bytes | Exception]", is_over: threading.Event) -> None:
+def _read_ahead(source: int, size: int, sink: int | None, chunks: "queue.Queue[bytes | Exception]", is_over: threading.Event) -> None:
     try:
+        total = 0
         while not is_over.is_set():
-            chunk = os.read(source, CHUNK_BYTES)
+            chunk = os.read(source, CHUNK_BYTES) if total <= size else b""
+            total += len(chunk)
             chunks.put(chunk)
             if not chunk:
                 return
