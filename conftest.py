@@ -7,6 +7,9 @@ import pytest
 ACCEPTED_SKIPS = ("not on this platform:", "no other Python here:", "no git history here:")
 """A skip in CI (CI=true) must open with one of these: what CI cannot have, not what it should have had."""
 
+collect_ignore = ["src/incumbent/storage/migrations/env.py", "src/incumbent/demo_project"]
+"""Not for doctest: the one runs inside of Alembic alone, the other is a user's project that is shipped as data."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the fault and soak suites in full, not in their short form")
