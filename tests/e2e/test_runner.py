@@ -264,6 +264,14 @@ def test_a_stage_over_its_time_is_stopped_with_all_it_started(isolated: Project)
     assert is_gone(int((isolated.root / "child").read_text()))
 
 
+def test_inline_a_loop_of_python_code_is_stopped_at_its_time(tmp_path: Path) -> None:
+    project = Project(tmp_path, "inline")
+    outcome = project.run("\n@stage\ndef it() -> int:\n    while True:\n        pass\n", change=lambda task: replace(task, timeout_s=0.2))
+    project.close()
+    assert outcome.state == "timed_out"
+    assert "time limit of 0.2 s" in words(outcome)
+
+
 def test_each_attempt_starts_from_a_clean_state(isolated: Project) -> None:
     isolated.write("""
         seen = []

@@ -127,6 +127,7 @@ def test_a_database_file_and_a_folders_names_are_seen(project: Project) -> None:
     assert seen(run(project, "import sqlite3; sqlite3.connect('data/x.db').close()")) == [("file", "data/x.db")]
     assert seen(run(project, "list(Path('data').iterdir())")) == [("file", "data/")]
     assert seen(run(project, "sorted(os.listdir('data'))")) == [("file", "data/")]
+    assert seen(run(project, "sorted(os.listdir())")) == [("file", "./")]
 
 
 def test_a_file_that_is_not_there_is_an_input_too(project: Project) -> None:

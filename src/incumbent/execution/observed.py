@@ -29,6 +29,8 @@ def observe_input(root: Path, kind: str, name: str, algorithm: Algorithm) -> str
     try:
         if name.endswith("/"):
             return digest_bytes(document_bytes({"names": [os.fsencode(entry).hex() for entry in sorted(os.listdir(path))]}), algorithm)
+        if not path.is_file():
+            return ""  # opening a pipe could wait for ever
         hasher = new_hasher(algorithm)
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):

@@ -51,4 +51,6 @@ class ProjectFiles:
     def relative(self, path: str) -> str:
         """Return a path as it is shown and recorded: relative to the root where it is inside, absolute elsewhere."""
         real = os.path.realpath(path)
+        if real == self.root:
+            return "."
         return real[len(self._inside) :].replace(os.sep, "/") if real.startswith(self._inside) else real
