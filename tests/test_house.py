@@ -147,6 +147,15 @@ def test_starting_loads_nothing_heavy(code):
     assert _loaded_modules(code) & HEAVY == set()
 
 
+def test_the_short_way_of_a_run_loads_next_to_nothing():
+    """An all-cached run is over before a real one would have imported its modules (bench/cached.py)."""
+    loaded = _loaded_modules("import incumbent.cli")
+    assert {name for name in loaded if name.startswith("incumbent.")} <= {
+        "incumbent.base", "incumbent.base.version", "incumbent.bootstrap", "incumbent.bootstrap.standing", "incumbent.cli",
+    }  # fmt: skip
+    assert loaded & {"argparse", "blake3", "dataclasses", "inspect", "pathlib", "sqlite3", "subprocess", "tomllib", "typing"} == set()
+
+
 def test_every_public_name_exists_and_is_documented():
     for name in incumbent.__all__:
         value = getattr(incumbent, name)
