@@ -106,6 +106,14 @@ def test_the_reference_pages_are_those_that_the_code_gives():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_page_of_settings_names_each_setting_that_is_read_and_no_other():
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "src" / "incumbent").rglob("*.py"))
+    assert set(re.findall(r"`(INCUMBENT_\w+)`", page)) == set(re.findall(r"INCUMBENT_[A-Z_]*[A-Z]\b", code))
+    keys = re.search(r"_KEYS = \{(.+?)\}", (ROOT / "src" / "incumbent" / "config.py").read_text(), re.DOTALL)
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(re.findall(r"\"(\w+)\"", keys[1]))
+
+
 def test_the_readme_fits_on_a_screen_and_its_two_commands_are_the_two_scripts():
     text = (ROOT / "README.md").read_text()
     assert text.count("\n") <= 75
