@@ -21,7 +21,7 @@ from incumbent.pipeline.action import Captured
 from incumbent.pipeline.source import SourceSpec
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-_BATCH_FILES = 4096
+_BATCH_FILES = 16_384
 _BATCH_BYTES = 1 << 28
 Describe = Callable[[Sequence[tuple[str, str]]], tuple[str, Mapping[str, Json]]]
 """Takes (name, path) of files, returns words for the version and facts."""
