@@ -45,11 +45,15 @@ class PostgresDatabase:
         self._idle: list[psycopg.Connection] = []
         self._guard = threading.Lock()
         self._pid = os.getpid()
-        settings = self._read_settings()
-        judge_settings(settings, algorithm, self._shown)
-        if settings.get("revision") != HEAD:
-            self._migrate(algorithm)
-            judge_settings(self._read_settings(), algorithm, self._shown)
+        try:
+            settings = self._read_settings()
+            judge_settings(settings, algorithm, self._shown)
+            if settings.get("revision") != HEAD:
+                self._migrate(algorithm)
+                judge_settings(self._read_settings(), algorithm, self._shown)
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self, algorithm: Algorithm) -> None:
         """Bring the schema to our version. Alembic and SQLAlchemy are imported only here."""
@@ -159,7 +163,9 @@ class PostgresDatabase:
         message = str(error).strip().partition("\n")[0]
         if state == "P0001":
             return Refused(message)
-        if state[:2] == "40" or state in ("55P03", "23505", "23503"):
+        if state == "23503":
+            return Refused(f"other records rest on this one: {message}")
+        if state[:2] == "40" or state in ("55P03", "23505"):
             return Conflict(f"{self._shown}: another writer was first ({message}); try again")
         if state[:2] in ("22", "23", "54") or isinstance(error, (OverflowError, UnicodeError, psycopg.DataError)):
             return InvalidInput(f"a value cannot be stored: {message}")

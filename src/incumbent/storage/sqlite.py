@@ -101,8 +101,9 @@ class SqliteDatabase:
         """Open a transaction; commit when the block ends well, roll back otherwise."""
         link = self._take()
         is_sound = False
+        cursor = link.raw.cursor()
         try:
-            session = Session(link.raw.cursor(), "sqlite", self.translate, is_read_only=read_only)
+            session = Session(cursor, "sqlite", self.translate, is_read_only=read_only)
             try:
                 self._set(link, is_full=durable, is_query_only=read_only)
                 link.raw.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
@@ -120,6 +121,7 @@ class SqliteDatabase:
                 with suppress(sqlite3.Error):  # a full disk has rolled back already; the first error is the one to tell
                     if link.raw.in_transaction:
                         link.raw.execute("ROLLBACK")
+            cursor.close()  # a statement that it still held would keep the file open after the connection is closed
             self._put_back(link)
 
     def _set(self, link: _Link, *, is_full: bool, is_query_only: bool) -> None:
@@ -209,8 +211,11 @@ def _constraint(error: Exception) -> IncumbentError | None:
         return InvalidInput(f"a value is too large for the database: {error}")
     if not isinstance(error, sqlite3.IntegrityError):
         return None
-    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
         return Refused(str(error))
+    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return Refused(f"other records rest on this one: {error}")
     return Conflict(f"another writer was first: {error}")
 
 
