@@ -112,6 +112,9 @@ class Data:
         stored = self.blobs.put([str(self.world.data).encode()])
         return Captured(Artifact("file", stored.digest, stored.size, "data"), "now")
 
+    def capture_many(self, specs, say):
+        return {name: self.capture(spec) for name, spec in specs.items()}
+
     def capture_files(self, paths):
         stored = self.blobs.put([b'{"entries":[]}'])
         return Artifact("tree", stored.digest, stored.size, "source")

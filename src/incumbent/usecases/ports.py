@@ -268,6 +268,9 @@ class Sources(Protocol):
         `anew` reads everything in any case: for when a blob that was taken in earlier is gone or corrupt.
         """
 
+    def capture_many(self, specs: Mapping[str, SourceSpec], say: Callable[[str], None]) -> Mapping[str, Captured]:
+        """Capture sources by name; those of one kind may share their waits. An error names the source."""
+
     def signature(self, spec: SourceSpec) -> Signature | None:
         """Return what a fast check looks at by stat alone; None if only capturing tells, as for SQL, or if it is too fresh to trust.
 

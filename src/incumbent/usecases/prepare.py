@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import IncumbentError, InvalidInput, NotFound
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.pipeline.action import Action, Captured, Environment
 from incumbent.pipeline.code import PipelineCode
 from incumbent.pipeline.config import Config, resolve_config
@@ -94,17 +94,9 @@ def prepare(
     environments = {}
     for name, spec in code.graph.stages.items():
         environments[name] = ws.environment.describe(code.closures[name], spec.options.env, spec.options.threads)
-    sources = {}
-    for name, source in code.graph.sources.items():
-        known = (pinned or {}).get(name)
-        if known is not None:
-            sources[name] = Captured(known, "pinned")
-            continue
-        say(f"reading source {name} ({source.kind} {source.location})")
-        try:
-            sources[name] = ws.sources.capture(source)
-        except IncumbentError as error:
-            raise type(error)(f"source {name!r}: {error}") from error
+    known = {name: Captured(artifact, "pinned") for name, artifact in (pinned or {}).items() if name in code.graph.sources}
+    wanted = {name: source for name, source in code.graph.sources.items() if name not in known}
+    sources = {**known, **ws.sources.capture_many(wanted, say)}
     return Prepared(pipeline, code, resolved, seed, environments, sources)
 
 

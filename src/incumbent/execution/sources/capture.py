@@ -2,22 +2,26 @@
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
+from incumbent.base.errors import IncumbentError
 from incumbent.execution.observed import observe_input
 from incumbent.execution.sources.delta import capture_delta, sign_delta
 from incumbent.execution.sources.files import (
     capture_file,
     capture_folder,
     capture_parquet,
+    capture_plain_files,
     sign_file,
     sign_folder,
 )
 from incumbent.execution.sources.intake import Intake, ignore_progress
 from incumbent.execution.sources.listed import capture_listed
+from incumbent.execution.sources.listing import Place, locate, stat_file
 from incumbent.execution.sources.objects import capture_objects
 from incumbent.execution.sources.packages import capture_package_file, sign_package_file
 from incumbent.execution.sources.sql import capture_sql
@@ -70,6 +74,23 @@ class DeclaredSources:
         own = self._intake
         return capture(Intake(own.root, own.blobs, own.codecs, own.cache, own.environ, anew, progress or ignore_progress), spec)
 
+    def capture_many(self, specs: Mapping[str, SourceSpec], say: Callable[[str], None]) -> dict[str, Captured]:
+        """Capture sources by name; plain files share their waits for the disk. Raises as `capture` does, naming the source."""
+        plain: dict[str, tuple[Place, FileStat]] = {}
+        captured: dict[str, Captured] = {}
+        for name, spec in specs.items():
+            with _naming(name):
+                if spec.kind == "file" and not spec.link:
+                    place = locate(self._intake.root, spec.location)
+                    plain[name] = place, stat_file(place.path)
+                else:
+                    say(f"reading source {name} ({spec.kind} {spec.location})")
+                    captured[name] = self.capture(spec)
+        if plain:
+            say(f"reading {len(plain)} source file{'s' * (len(plain) > 1)}")
+            captured |= capture_plain_files(self._intake, plain)
+        return {name: captured[name] for name in specs}
+
     def signature(self, spec: SourceSpec) -> Signature | None:
         """Return what a fast check looks at by stat alone: while it stays the same, so does what was captured after it.
 
@@ -106,6 +127,14 @@ class DeclaredSources:
         if digest and after is not None and is_same_file_state(before, after) and not is_racy(before, read_from_ns):
             own.cache.record([(after, Digest(digest))])
         return digest
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    try:
+        yield
+    except IncumbentError as error:
+        raise type(error)(f"source {source!r}: {error}") from error
 
 
 def _find_stamp(path: str) -> FileStat | None:
