@@ -166,6 +166,10 @@ class StoreContract:
             between = datetime.now(UTC)
             tx.documents.put([{"a": 1}])
             assert list(tx.documents.list_digests(before=between)) == []
+            tx.documents.delete([found], before=between)
+            assert list(tx.documents.list_digests()) == [found]
+            tx.documents.delete([found], before=datetime.now(UTC) + hour)
+            assert list(tx.documents.list_digests()) == []
 
     # actions and claims
 

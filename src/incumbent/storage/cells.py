@@ -79,7 +79,7 @@ def artifacts_from_json(text: str) -> dict[str, Artifact]:
 def to_text(text: str, what: str) -> str:
     r"""Return `text` if both databases can hold it, else raise InvalidInput.
 
-    >>> to_text("a\\0b", "tag")
+    >>> to_text("a" + chr(0) + "b", "tag")
     Traceback (most recent call last):
     incumbent.base.errors.InvalidInput: tag 'a\\x00b' holds a NUL or half a character, which cannot be stored
     """

@@ -14,6 +14,7 @@ from incumbent.storage.session import Row, Session
 
 _COLUMNS = "key, stage, outputs, metrics, undeclared, log, wall_s, cpu_s, rss_bytes_max, run_id, created_at"
 _CLAIM_ATTEMPTS = 5
+_EVER = 2**62
 
 
 class SqlDocuments:
@@ -51,13 +52,14 @@ class SqlDocuments:
 
     def list_digests(self, *, before: datetime | None = None) -> Iterator[Digest]:
         """Yield every digest, or those of documents last put before a time."""
-        limit = 2**62 if before is None else to_micros(before)
+        limit = _EVER if before is None else to_micros(before)
         for (digest,) in self._session.all("SELECT digest FROM documents WHERE stored_at < ? ORDER BY digest", (limit,)):
             yield Digest(digest)
 
-    def delete(self, digests: Sequence[Digest]) -> None:
-        """Remove documents; absent is no error."""
-        self._session.many("DELETE FROM documents WHERE digest = ?", [(digest,) for digest in digests])
+    def delete(self, digests: Sequence[Digest], *, before: datetime | None = None) -> None:
+        """Remove documents (but those put, even again, at that time or later); absent is no error."""
+        limit = _EVER if before is None else to_micros(before)
+        self._session.many("DELETE FROM documents WHERE digest = ? AND stored_at < ?", [(digest, limit) for digest in digests])
 
 
 class SqlActions:
