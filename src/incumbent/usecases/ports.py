@@ -99,8 +99,8 @@ class Documents(Protocol):
     def list_digests(self, *, before: datetime | None = None) -> Iterator[Digest]:
         """Yield every digest, or those of documents last put before a time."""
 
-    def delete(self, digests: Sequence[Digest]) -> None:
-        """Remove documents (gc)."""
+    def delete(self, digests: Sequence[Digest], *, before: datetime | None = None) -> None:
+        """Remove documents (but those put, even again, at that time or later); absent is no error."""
 
 
 class Runs(Protocol):
