@@ -18,6 +18,7 @@ def incumbent(folder: Path, *arguments: str, env: dict[str, str] | None = None, 
         text=True,
         timeout=timeout_s,
         stdin=subprocess.DEVNULL,
+        check=False,
     )
     assert "Traceback (most recent call last)" not in done.stderr.replace("in the user's code", ""), done.stderr
     if code is not None:

@@ -25,7 +25,7 @@ def leave_standing(
         return False
     if result.has_undeclared or any(not spec.options.cache for spec in graph.stages.values()):
         return False
-    files = {ws.root / "pyproject.toml", ws.folder / "workspace.json"}
+    files = {ws.root / "pyproject.toml", ws.folder / "workspace.json", ws.root, ws.root / "src"}
     for path in code.files:
         files |= {ws.root / path, (ws.root / path).parent}  # a new file in the folder may shadow a module
     for source in graph.sources.values():

@@ -18,8 +18,14 @@ exit code: 0 sound; 4 something is wrong with the stored data.
 """
 
 _EXTRAS = {
-    "arrow": "pyarrow", "polars": "polars", "pandas": "pandas", "s3": "obstore", "delta": "deltalake", "postgres": "psycopg", "sweep": "optuna",
-}  # fmt: skip
+    "arrow": "pyarrow",
+    "polars": "polars",
+    "pandas": "pandas",
+    "s3": "obstore",
+    "delta": "deltalake",
+    "postgres": "psycopg",
+    "sweep": "optuna",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     extras: dict[str, Json] = {extra: importlib.util.find_spec(module) is not None for extra, module in _EXTRAS.items()}
     environment = ws.environment.summary()
     if arguments.json:
-        print_json({"root": str(settings.root), "settings": settings_read, "extras": extras, "problems": list(problems), "host": environment})
+        print_json(
+            {"root": str(settings.root), "settings": settings_read, "extras": extras, "problems": list(problems), "host": environment}
+        )
     else:
         print(f"project    {settings.root}")
         for name, text in settings_read.items():

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 def render_lineage(lineage: Lineage, *, is_full: bool = False) -> Iterator[str]:
     """Yield a lineage as the lines of a tree."""
     for step in lineage.tell(lineage.origins):
-        head = f"{'  ' * step.depth}{step.role + ' ' if step.role else ''}{step.node.kind} {step.node.name}"
+        head = f"{'  ' * step.depth}{_name(step.role, step.node)}"
         if step.is_repeat:
             yield f"{head} (above)"
             continue
@@ -50,7 +50,13 @@ def render_lineage(lineage: Lineage, *, is_full: bool = False) -> Iterator[str]:
         yield "what came of it"
         for step in uses:
             shown = " (above)" if step.is_repeat else _show_digest(step.node, is_full=is_full)
-            yield f"{'  ' * step.depth}{step.role} {step.node.kind} {step.node.name}{shown}"
+            yield f"{'  ' * step.depth}{_name(step.role, step.node)}{shown}"
+
+
+def _name(role: str, node: Node) -> str:
+    """Return role, kind and name, the kind once: "by code", not "by code code"."""
+    kind = "" if role.endswith(node.kind) else f"{node.kind} "
+    return f"{role} {kind}{node.name}" if role else f"{kind}{node.name}"
 
 
 def _show_digest(node: Node, *, is_full: bool) -> str:

@@ -64,8 +64,10 @@ class Plan:
 
     def to_json(self) -> Json:
         """Return the document form."""
+        counted = self.count()
+        counts: dict[str, Json] = {"hit": counted["hit"], "run": counted["run"], "waits": counted["waits"]}
         return {
             "pipeline": self.pipeline,
-            "counts": {state: number for state, number in self.count().items()},
+            "counts": counts,
             "stages": [stage.to_json() for stage in self.stages.values()],
         }
