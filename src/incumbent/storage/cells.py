@@ -81,7 +81,7 @@ def to_text(text: str, what: str) -> str:
 
     >>> to_text("a" + chr(0) + "b", "tag")
     Traceback (most recent call last):
-    incumbent.base.errors.InvalidInput: tag 'a\\x00b' holds a NUL or half a character, which cannot be stored
+    incumbent.base.errors.InvalidInput: tag 'a\x00b' holds a NUL or half a character, which cannot be stored
     """
     if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
         raise InvalidInput(f"{what} {text[:80]!r} holds a NUL or half a character, which cannot be stored")

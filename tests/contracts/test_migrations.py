@@ -1,0 +1,51 @@
+"""The migrations make what `schema.py` says, on both databases; and each has its place in the list of revisions."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+import incumbent.storage
+from incumbent.storage.schema import metadata
+from incumbent.storage.sql_store import open_sql_store
+from incumbent.storage.versions import HEAD, REVISIONS
+
+
+def differences(url: str) -> list[object]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+    engine.dispose()
+    return [one for one in found if "alembic_version" not in str(one)]
+
+
+def test_a_new_sqlite_database_is_what_the_schema_says(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'incumbent.db'}"
+    open_sql_store(url, algorithm="blake3").close()
+    assert differences(url) == []
+
+
+def test_a_new_postgres_database_is_what_the_schema_says(postgres_url: str) -> None:
+    open_sql_store(postgres_url, algorithm="blake3").close()
+    assert differences("postgresql+psycopg://" + postgres_url.partition("://")[2]) == []
+
+
+def test_the_revisions_are_one_line_and_all_listed() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(incumbent.storage.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config)
+    assert [revision.revision for revision in script.walk_revisions()][::-1] == list(REVISIONS)
+    assert script.get_heads() == [HEAD]
+
+
+@pytest.mark.parametrize("algorithm", ["blake3", "sha256"])
+def test_a_new_database_remembers_its_format_and_algorithm(tmp_path: Path, algorithm: str) -> None:
+    store = open_sql_store(f"sqlite:///{tmp_path / 'incumbent.db'}", algorithm=algorithm)  # type: ignore[arg-type]
+    with store._database.begin(durable=False, read_only=True) as session:  # type: ignore[attr-defined]
+        assert dict(session.all("SELECT name, value FROM settings")) == {"algorithm": algorithm, "format": "1"}
+    store.close()
