@@ -78,7 +78,7 @@ def write_doit(folder: Path, data: Path, shape: str, count: int) -> None:
 def install_doit(folder: Path) -> str:
     """Make a venv with doit and return the path of its program."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([folder / "bin" / "pip", "install", "--quiet", "doit"], check=True)
+    subprocess.run([folder / "bin" / "pip", "install", "-qq", "doit"], check=True)
     return str(folder / "bin" / "doit")
 
 

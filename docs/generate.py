@@ -7,6 +7,7 @@ python docs/generate.py --check    say which pages differ from the code, and fai
 import argparse
 import importlib
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -95,9 +96,9 @@ def _is_exception(value: object) -> bool:
 
 
 def _signature(value: object) -> str:
-    """Spell a signature one parameter a line when it is long; annotations as they stand in the source."""
+    """Spell a signature, one parameter a line when it is long; classes by their last name, wherever this Python keeps them."""
     signature = inspect.signature(value)  # type: ignore[arg-type]
-    text = str(signature).replace("incumbent.", "").replace("collections.abc.", "").replace("pathlib.", "")
+    text = _short(str(signature))
     if len(text) <= 100:
         return text
     marked, shown = False, []
@@ -105,9 +106,14 @@ def _signature(value: object) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not marked:
             shown.append("*")
             marked = True
-        shown.append(str(parameter).replace("incumbent.", "").replace("collections.abc.", "").replace("pathlib.", ""))
-    returns = text.rpartition(") -> ")[2] if ") -> " in text else ""
-    return "(\n" + "".join(f"    {line},\n" for line in shown) + ")" + (f" -> {returns}" if returns else "")
+        shown.append(_short(str(parameter)))
+    _, arrow, returns = text.rpartition(") -> ")
+    return "(\n" + "".join(f"    {line},\n" for line in shown) + ")" + (f" -> {returns}" if arrow else "")
+
+
+def _short(text: str) -> str:
+    text = re.sub(r"\b(?:[a-z_]+\.)+([A-Z]\w*)", r"\1", text)
+    return text.replace("None | bool | int | float | str | list['Json'] | dict[str, 'Json']", "Json").replace("'", '"')
 
 
 def _docstring(value: object) -> str:
