@@ -112,6 +112,7 @@ def _signature(value: object) -> str:
 
 
 def _short(text: str) -> str:
+    text = re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
     text = re.sub(r"\b(?:[a-z_]+\.)+([A-Z]\w*)", r"\1", text)
     return text.replace("None | bool | int | float | str | list['Json'] | dict[str, 'Json']", "Json").replace("'", '"')
 
