@@ -101,7 +101,7 @@ def test_no_process_outlives_a_killed_run(tmp_path):
     while not (calls / "calls.txt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)  # the run alone, not its workers
-    process.wait()
+    process.communicate()
 
     def left():
         found = []
