@@ -21,6 +21,9 @@ def describe_blobs(location: str, algorithm: str) -> str:
 def open_blobs(text: str) -> Blobs:
     """Open the store that `describe_blobs` described: a folder, or `s3://bucket/prefix`.
 
+    Blobs named by SHA-256 have a subfolder to themselves: two workspaces of different algorithms may be given the same address,
+    and each would find the other's blobs corrupt.
+
     Raises:
         InvalidInput: Another kind of address.
     """
@@ -28,10 +31,12 @@ def open_blobs(text: str) -> Blobs:
     algorithm = next((known for known in ALGORITHMS if known == name), None)
     if algorithm is None:
         raise InvalidInput(f"digest algorithm {name!r}: expected one of {', '.join(ALGORITHMS)}")
+    if algorithm != "blake3":
+        location = f"{location.rstrip('/')}/{algorithm}"
     if location.startswith("s3://"):
         # The object store's library is an extra, and slow to import.
         opened: Blobs = importlib.import_module("incumbent.storage.blobs_s3").open_s3_blobs(location, algorithm)
         return opened
     if "://" in location:
-        raise InvalidInput(f"blob store {location!r}: expected a folder or s3://BUCKET/PREFIX")
+        raise InvalidInput(f"blob store at {location.partition('://')[0][:40]}://…: expected a folder or s3://BUCKET/PREFIX")
     return open_local_blobs(Path(location), algorithm)

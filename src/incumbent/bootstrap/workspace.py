@@ -37,7 +37,8 @@ def open_workspace(settings: Settings) -> Workspace:
     folder = settings.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        algorithm = _keep_algorithm(folder, settings.algorithm)
+        # Of a shared database many folders are one workspace: it remembers the algorithm itself, and says so if it is another.
+        algorithm = settings.algorithm if settings.url else _keep_algorithm(folder, settings.algorithm)
     except OSError as error:
         raise Unavailable(f"workspace folder {folder} cannot be made or written: {error.strerror}") from error
     return _assemble(settings, algorithm, blobs_location=settings.blobs_url or str(folder / "blobs"))
@@ -86,6 +87,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         open_runner=open_runner,
         beside=beside,
         actor=settings.actor,
+        owns_blobs=bool(settings.url) or not settings.blobs_url,
     )
 
 

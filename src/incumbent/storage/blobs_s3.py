@@ -10,6 +10,7 @@ very same old bytes would be lost. The engine rebuilds a blob that is gone (docs
 """
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -226,8 +227,25 @@ class S3Blobs:
         try:
             yield
         except (_errors().BaseError, OSError) as error:  # obstore says FileNotFoundError of a bucket that is not there
-            message = str(error).strip().partition("\n")[0][:300]
-            raise Unavailable(f"{self._url}: {what}: {message}; check the address and the credentials, and run again") from error
+            raise Unavailable(
+                f"{self._url}: {what}: {_reason(str(error))}; check the address and the credentials, and run again. Nothing was lost"
+            ) from error
+
+
+def _reason(message: str) -> str:
+    """Return what matters in obstore's account of a failed request: the server's own code, or the cause below all wrapping.
+
+    >>> _reason("Generic S3 error: Error performing HEAD http://h/b/k in 9ms, after 6 retries, max_retries: 6 - HTTP error: no route")
+    'HTTP error: no route'
+    >>> _reason("Error performing PUT http://h/b/k in 12ms - Server returned non-2xx status code: 404 Not Found: <Code>NoSuchBucket</Code>")
+    'the server answered 404 Not Found (NoSuchBucket)'
+    """
+    status = re.search(r"status code: (\d{3} [A-Za-z ]*)", message)
+    code = re.search(r"<Code>([A-Za-z]+)</Code>", message)
+    if status:
+        return f"the server answered {status[1].strip()}" + (f" ({code[1]})" if code else "")
+    first = message.strip().partition("\n")[0].rpartition(" - ")[2][:300]
+    return re.sub(r"//[^/\s]*@", "//", first)  # an endpoint's address may hold a password
 
 
 def _errors() -> Any:
@@ -247,7 +265,8 @@ def _split(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or parts.query or {"..", "."} & set(prefix.split("/")):
-        raise InvalidInput(f"{url[:200]!r} is not an S3 address; write s3://BUCKET/PREFIX, and give the rest by AWS_... variables")
+        # The address itself is not repeated: what is wrong with it may be that it holds a secret.
+        raise InvalidInput("the blob store's is not an S3 address; write s3://BUCKET/PREFIX, and give the rest by AWS_... variables")
     return parts.netloc, prefix
 
 

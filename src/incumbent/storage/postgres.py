@@ -39,8 +39,9 @@ class PostgresDatabase:
     dialect: Dialect = "postgresql"
 
     def __init__(self, url: str, algorithm: Algorithm, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self._url = "postgresql://" + url.partition("://")[2]
         self._shown = shown_url(url)
+        self._url = "postgresql://" + url.partition("://")[2]
+        _must_parse(self._url, self._shown)
         self._lock_timeout_s = lock_timeout_s
         self._idle: list[psycopg.Connection] = []
         self._guard = threading.Lock()
@@ -177,14 +178,35 @@ class PostgresDatabase:
 def shown_url(url: str) -> str:
     """Return a URL as messages may show it, without the password.
 
+    Raises:
+        InvalidInput: It is not clear where the password ends, or which part is what. Nothing of the URL is repeated then.
+
     >>> shown_url("postgresql://me:secret@db:5432/work?sslmode=require")
     'postgresql://me@db:5432/work'
     """
+    unclear = InvalidInput(
+        "the address of the database cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the password "
+        "write %2F for /, %3F for ?, %23 for #, %40 for @, %25 for % and %20 for a space"
+    )
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise InvalidInput(f"the address of the database cannot be read: {error}") from error
+    except ValueError:
+        raise unclear from None
+    has_lost_its_user = "@" in parts.query and ":" in parts.netloc and "@" not in parts.netloc
+    if "://" not in url or "@" in parts.path or parts.fragment or has_lost_its_user:
+        raise unclear
     user = f"{parts.username}@" if parts.username else ""
     return f"postgresql://{user}{host}{port}{parts.path}"
+
+
+def _must_parse(url: str, shown: str) -> None:
+    """Raise unless libpq can read the URL. What it says of one that it cannot read may quote the password, so it is not passed on."""
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        raise InvalidInput(
+            f"the address of the database at {shown} cannot be read: an option after the ? is unknown, or a character needs "
+            "percent-encoding (%25 for %, %20 for a space)"
+        ) from None

@@ -48,7 +48,7 @@ def judge_settings(settings: Mapping[str, str], algorithm: Algorithm, where: str
     if settings.get("algorithm") != algorithm:
         raise InvalidInput(
             f"{where} was made with digest algorithm {settings.get('algorithm')!r}, not {algorithm!r}; "
-            "a workspace keeps the one it began with"
+            f'a workspace keeps the one it began with: set [tool.incumbent] digest = "{settings.get("algorithm")}"'
         )
 
 

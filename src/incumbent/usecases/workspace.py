@@ -18,6 +18,8 @@ class Workspace:
         open_runner: Makes a runner of the named executor ("local", "inline").
         beside: Another workspace at this root: same blobs, an empty store of its own in `.incumbent/` there.
         actor: Who acts, for records.
+        owns_blobs: No other metadata store is expected to need what is in `blobs`. False for the SQLite of one checkout over
+            a blob store that is named by address, for there every checkout has a store of its own.
     """
 
     root: Path
@@ -35,3 +37,4 @@ class Workspace:
     open_runner: Callable[[str], Runner]
     beside: Callable[[Path], "Workspace"]
     actor: str
+    owns_blobs: bool = True
