@@ -51,22 +51,27 @@ def signature(seen: os.stat_result) -> Signature:
 
 @dataclass(slots=True)
 class Group:
-    """Temporary files that are written and not yet durable: (path, digest, size) each."""
+    """Files that are not durable yet.
 
-    waiting: list[tuple[Path, Digest, int]] = field(default_factory=list)
-    digests: set[Digest] = field(default_factory=set)
+    Attributes:
+        waiting: Digest -> (temporary file, size), written and not yet synced or named.
+        renewed: Blobs that were there; the process that named them may not have synced the name yet.
+        size: Bytes in all.
+    """
+
+    waiting: dict[Digest, tuple[str, int]] = field(default_factory=dict)
+    renewed: set[Digest] = field(default_factory=set)
     size: int = 0
 
-    def add(self, path: Path, digest: Digest, size: int) -> None:
+    def add(self, path: str, digest: Digest, size: int) -> None:
         """Take in one more."""
-        self.waiting.append((path, digest, size))
-        self.digests.add(digest)
+        self.waiting[digest] = path, size
         self.size += size
 
     def clear(self) -> None:
         """Begin anew."""
         self.waiting.clear()
-        self.digests.clear()
+        self.renewed.clear()
         self.size = 0
 
 
@@ -137,6 +142,7 @@ def changed(path: Path) -> Conflict:
 
 @cache
 def _host() -> str:
+    """Return this host's name, fit for a file name."""
     return re.sub(r"[^\w.]", "_", socket.gethostname())
 
 
@@ -145,7 +151,7 @@ def temporary_name() -> str:
     return f"{_host()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
-def clear_leftovers(folder: Path) -> None:
+def clear_leftovers(folder: str) -> None:
     """Remove temporary files whose writers are gone: killed here, or on another host and not heard of for days."""
     now = time.time()
     for entry in os.scandir(folder):
@@ -154,7 +160,7 @@ def clear_leftovers(folder: Path) -> None:
             age_s = now - entry.stat(follow_symlinks=False).st_mtime
             is_dead = host == _host() and pid.isdecimal() and not is_alive(int(pid)) and age_s > _LEFTOVER_AGE_S
             if is_dead or age_s > _FOREIGN_AGE_S:
-                remove(Path(entry.path))
+                remove(entry.path)
 
 
 def copy_out(file: BinaryIO, target: Path) -> None:
