@@ -218,6 +218,9 @@ class StoreContract:
             assert list(tx.actions.list_all()) == [three]
             assert three.log is not None
             assert tx.actions.forget_output(three.log) == [three]
+            tx.actions.record(three, three_recipe)
+            tx.actions.forget([three.key, digest("absent")])
+            assert (list(tx.actions.list_all()), tx.documents.get(three.key)) == ([], three_recipe)
 
     def test_a_claim_is_held_by_one_until_released_or_expired(self, store: Store) -> None:
         key, later = digest("key"), NOW + timedelta(seconds=10)

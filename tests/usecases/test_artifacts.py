@@ -13,12 +13,12 @@ import pytest
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest, digest_bytes
 from incumbent.base.documents import document_bytes
-from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound
+from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Refused
 from incumbent.pipeline.action import Action, Resources
 from incumbent.registry.model import ModelVersion
 from incumbent.storage.blobs_local import open_local_blobs
 from incumbent.tracking.run import CodeVersion, Run, RunArtifact, StageRun
-from incumbent.usecases.collect_garbage import collect_garbage
+from incumbent.usecases.collect_garbage import Retention, collect_garbage
 from incumbent.usecases.get_artifact import get_artifact
 from incumbent.usecases.log_run import seal_run
 from incumbent.usecases.verify_artifacts import verify_artifacts
@@ -262,3 +262,101 @@ def test_the_command_lists_verifies_and_collects(tmp_path: Path) -> None:
     assert command("ls", "run-none")[0] == 3
     assert command("get", "blake3:" + "0" * 64, "--output", "x")[0] == 3
     assert command("get", "nonsense")[0] == 2
+
+
+def add_run(ws: Workspace, run_id: str, *, text: str, pipeline: str = "p", day: int = 1, key_of: str | None = None) -> Action:
+    """A finished pipeline run of one stage that gave `text`; `key_of`: took the result of that run's action as a hit."""
+    at = datetime(2013, 1, day, tzinfo=UTC)
+    run = Run(run_id, "e", "n", pipeline, None, "running", at, None, 1, CodeVersion(), {})
+    output, source = put(ws, text), put(ws, f"source of {run_id}")
+    recipe = {"kind": "recipe", "stage": "train", "data": {"raw": source.identity if key_of is None else ""}, "of": key_of or run_id}
+    key = digest_bytes(document_bytes(recipe))  # type: ignore[arg-type]
+    action = Action(key, "train", {"model": output}, (), (), None, Resources(), run_id, at)
+    with ws.store.begin() as tx:
+        tx.runs.create(run)
+        if key not in tx.actions.find([key]):
+            tx.actions.record(action, recipe)  # type: ignore[arg-type]
+        tx.runs.record_stage(run_id, StageRun("train", None, "ran", key, {"raw": source}, {"model": output}))
+        tx.runs.record_artifacts([RunArtifact(run_id, "input", "raw", source), RunArtifact(run_id, "output", "model", output)])
+    seal_run(ws, run=run, state="finished", ended_at=at)
+    return action
+
+
+def spend(ws: Workspace, **options: object) -> set[str]:
+    """Collect under a retention; return the texts of the blobs that went."""
+    before = {digest: ws.blobs.get(digest).decode() for digest in ws.blobs.list_digests()}
+    would = collect_garbage(in_an_hour(ws), retention=Retention(**options), dry_run=True)  # type: ignore[arg-type]
+    assert set(ws.blobs.list_digests()) == before.keys()
+    done = collect_garbage(in_an_hour(ws), retention=Retention(**options))  # type: ignore[arg-type]
+    assert (would.blobs, would.documents, would.actions) == (done.blobs, done.documents, done.actions)
+    assert verify_artifacts(ws).problems == ()
+    return {before[digest] for digest, _ in done.blobs}
+
+
+def test_older_runs_keep_their_record_and_data_but_not_what_their_stages_gave(ws: Workspace) -> None:
+    old = [add_run(ws, f"run-aaaaaaa{day}", text=f"output {day}", day=day) for day in (1, 2, 3)]
+    with ws.store.begin(read_only=True) as tx:
+        documents = set(tx.documents.list_digests())
+    assert spend(ws, keep_runs=2) == {"output 1"}
+    assert spend(ws, keep_runs=2) == set()
+    assert spend(ws, keep_runs=0) == {"output 2", "output 3"}
+    with ws.store.begin(read_only=True) as tx:
+        assert set(tx.documents.list_digests()) == documents, "recipes and manifests are the record"
+        assert tx.actions.find([action.key for action in old]) == {}, "no entry promises what is gone"
+
+
+def test_each_pipeline_has_newest_runs_of_its_own_and_scripts_keep_all(ws: Workspace) -> None:
+    add_run(ws, "run-aaaaaaa1", text="p", day=1)
+    add_run(ws, "run-aaaaaaa2", text="q", day=2, pipeline="q")
+    add_run(ws, "run-aaaaaaa3", text="script", day=1, pipeline="")
+    assert spend(ws, keep_runs=1) == set()
+    assert spend(ws, older_than_days=1) == {"p", "q"}
+
+
+def test_a_run_goes_only_when_it_is_past_every_limit(ws: Workspace) -> None:
+    add_run(ws, "run-aaaaaaa1", text="1", day=1)
+    assert spend(ws, keep_runs=1, older_than_days=0) == set()
+    assert spend(ws, keep_runs=0, older_than_days=30_000) == set()
+    assert spend(ws, keep_runs=0, older_than_days=0) == {"1"}
+
+
+def test_what_a_kept_run_took_from_an_older_one_stays_and_stays_a_hit(ws: Workspace) -> None:
+    action = add_run(ws, "run-aaaaaaa1", text="shared", day=1, key_of="both")
+    add_run(ws, "run-aaaaaaa2", text="shared", day=2, key_of="both")
+    assert spend(ws, keep_runs=1) == set()
+    with ws.store.begin(read_only=True) as tx:
+        assert tx.actions.find([action.key]) == {action.key: action}
+
+
+def test_a_run_that_a_version_came_from_keeps_everything(ws: Workspace) -> None:
+    action = add_run(ws, "run-aaaaaaa1", text="model", day=1)
+    with ws.store.begin() as tx:
+        [manifest] = tx.documents.put([{"kind": "version"}])
+        tx.registry.add_version(ModelVersion("m", 0, action.outputs["model"], "run-aaaaaaa1", action.key, manifest, AT, "me"))
+    assert spend(ws, keep_runs=0) == set()
+
+
+def test_a_running_run_is_never_past_a_limit(ws: Workspace) -> None:
+    output = put(ws, "given by a run that goes on")
+    with ws.store.begin() as tx:
+        tx.runs.create(Run("run-running", "e", "n", "p", None, "running", AT, None, 1, CodeVersion(), {}))
+        tx.runs.record_stage("run-running", StageRun("s", None, "ran", None, {}, {"o": output}))
+    assert spend(ws, keep_runs=0, older_than_days=0) == set()
+
+
+def test_gc_of_blobs_that_other_checkouts_may_need_wants_a_word(ws: Workspace) -> None:
+    orphan = put(ws, "of another checkout's run")
+    shared = replace(in_an_hour(ws), owns_blobs=False)
+    with pytest.raises(Refused, match="other checkouts keep there"):
+        collect_garbage(shared)
+    assert ws.blobs.size(orphan.digest) is not None
+    assert collect_garbage(shared, dry_run=True).blobs == ((orphan.digest, orphan.size),)
+    assert collect_garbage(shared, is_sole_user=True).blobs == ((orphan.digest, orphan.size),)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"keep_runs": -1}, {"older_than_days": -0.1}, {"older_than_days": float("nan")}, {"older_than_days": 1e9}]
+)
+def test_a_senseless_limit_is_refused(limits: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match="expected 0"):
+        Retention(**limits)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
 from incumbent.cli.table import print_table
 from incumbent.tracking.record import artifact_document
-from incumbent.usecases.collect_garbage import GRACE_S, collect_garbage
+from incumbent.usecases.collect_garbage import GRACE_S, Retention, collect_garbage
 from incumbent.usecases.get_artifact import get_artifact, list_run_artifacts
 from incumbent.usecases.verify_artifacts import verify_artifacts
 from incumbent.usecases.workspace import Workspace
@@ -20,7 +20,16 @@ examples:
   incumbent artifacts get run-0a1b2c:model --output model
   incumbent artifacts get blake3:3f6b… --output raw.csv
   incumbent artifacts verify            exit code 4 if anything is not what was written
-  incumbent artifacts gc --dry-run      what would go
+  incumbent artifacts gc --dry-run      what would go, with sizes
+  incumbent artifacts gc --keep-runs 5  older runs keep their record and their data, but not what their stages gave
+  incumbent artifacts gc --older-than 30 --keep-runs 1
+"""
+GC = """\
+Remove what no run, version or cached action needs: data that no run used, outputs of attempts that were killed,
+results that were replaced. Every run keeps what it gave, unless --keep-runs or --older-than say otherwise; with
+both, a run must be past both. A run past them keeps its whole record (params, metrics, digests, logs) and all that
+it began from (data, project files), so that `incumbent reproduce` makes the rest again. Runs of scripts, and runs
+that a registered version came from, keep everything in any case. Safe while runs are going on.
 """
 _PROGRESS_BLOBS = 100
 
@@ -34,7 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     get.add_argument("artifact", metavar="RUN:NAME|DIGEST")
     get.add_argument("--output", type=Path, metavar="PATH", help="where to; must not exist (default: the artifact's name, here)")
     verify = verbs.add_parser("verify", help="hash every blob and document again, derive every key, check every seal")
-    gc = verbs.add_parser("gc", help="remove what no run, version or cached action needs")
+    gc = verbs.add_parser(
+        "gc",
+        help="remove what no run, version or cached action needs",
+        description=GC,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    gc.add_argument(
+        "--keep-runs", type=int, metavar="N", help="only the newest N finished runs of each pipeline keep what their stages gave"
+    )
+    gc.add_argument("--older-than", type=float, metavar="DAYS", help="only runs that ended within DAYS keep what their stages gave")
     gc.add_argument("--dry-run", action="store_true", help="only say what would go")
     gc.add_argument(
         "--grace",
@@ -43,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="nothing younger goes (default: %(default)g; less only when nothing runs)",
     )
+    gc.add_argument("--sole-user", action="store_true", help="no other checkout keeps blobs at this INCUMBENT_BLOBS")
     gc.add_argument("--ignore-damage", action="store_true", help="go on although a needed list or folder cannot be read: its parts may go")
     for sub, run_verb in ((ls, _ls), (get, _get), (verify, _verify), (gc, _gc)):
         sub.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
@@ -104,13 +124,23 @@ def _verify(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _gc(ws: Workspace, arguments: argparse.Namespace) -> int:
-    done = collect_garbage(ws, dry_run=arguments.dry_run, grace_s=arguments.grace, ignore_damage=arguments.ignore_damage)
+    done = collect_garbage(
+        ws,
+        retention=Retention(arguments.keep_runs, arguments.older_than),
+        dry_run=arguments.dry_run,
+        grace_s=arguments.grace,
+        ignore_damage=arguments.ignore_damage,
+        is_sole_user=arguments.sole_user,
+    )
     if arguments.json:
         print_json(done.to_json())
         return 0
     if done.is_dry_run:
         for digest, size in done.blobs:
             print(f"{digest}  {show_bytes(size)}")
+    if done.spent_runs:
+        word = "to forget" if done.is_dry_run else "forgotten"
+        print(f"{done.spent_runs} older runs keep only their record; cached results {word}: {done.actions}")
     print(
         f"{'would remove' if done.is_dry_run else 'removed'} {len(done.blobs)} blobs ({show_bytes(done.freed_bytes)}) "
         f"and {len(done.documents)} documents; {done.kept_blobs} blobs stay"

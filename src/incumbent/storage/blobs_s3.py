@@ -266,7 +266,7 @@ def _split(url: str) -> tuple[str, str]:
     prefix = parts.path.strip("/")
     if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or parts.query or {"..", "."} & set(prefix.split("/")):
         # The address itself is not repeated: what is wrong with it may be that it holds a secret.
-        raise InvalidInput("the blob store's is not an S3 address; write s3://BUCKET/PREFIX, and give the rest by AWS_... variables")
+        raise InvalidInput("INCUMBENT_BLOBS is not an S3 address; write s3://BUCKET/PREFIX, and give the rest by AWS_... variables")
     return parts.netloc, prefix
 
 

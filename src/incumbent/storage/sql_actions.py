@@ -98,9 +98,13 @@ class SqlActions:
             (digest,),
         )
         forgotten = [_action(row) for row in rows]
-        self._session.many("DELETE FROM action_outputs WHERE key = ?", [(action.key,) for action in forgotten])
-        self._session.many("DELETE FROM actions WHERE key = ?", [(action.key,) for action in forgotten])
+        self.forget([action.key for action in forgotten])
         return forgotten
+
+    def forget(self, keys: Sequence[Digest]) -> None:
+        """Forget actions; their recipes stay. Absent is no error."""
+        self._session.many("DELETE FROM action_outputs WHERE key = ?", [(key,) for key in keys])
+        self._session.many("DELETE FROM actions WHERE key = ?", [(key,) for key in keys])
 
     def claim(self, key: Digest, owner: str, now: datetime, lease_s: float) -> str | None:
         """Try to become the one who runs `key`: None if it worked, else the present owner. An expired lease is taken over."""

@@ -74,6 +74,9 @@ class Actions(Protocol):
     def forget_output(self, digest: Digest) -> Sequence[Action]:
         """Forget every action that gave this digest (its blob is corrupt or gone) and return them."""
 
+    def forget(self, keys: Sequence[Digest]) -> None:
+        """Forget actions; their recipes stay. Absent is no error."""
+
     def claim(self, key: Digest, owner: str, now: datetime, lease_s: float) -> str | None:
         """Try to become the one who runs `key`: None if it worked, else the present owner. An expired lease is taken over."""
 

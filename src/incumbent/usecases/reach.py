@@ -2,10 +2,15 @@
 
 Marking is generous: any text in a kept document that has the form of a digest counts as a reference, whatever it means. So a
 document of a later format, or a fact that happens to name a blob, keeps what it names; nothing is removed by misreading.
+
+What a pipeline's stages gave can be given again by their recipes. So a run may be *spent*: its record stays whole (params,
+metrics, digests, logs), and so does all that it began from (data, project files, code, environment); only the bytes of what
+its stages gave may go, unless something else needs them. A script's run is never spent: nothing gives its outputs again.
 """
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from incumbent.base.artifact import Artifact
@@ -29,29 +34,45 @@ class Reach:
     Attributes:
         blobs: Blob -> what needs it, in words: each should be in the store.
         mentioned: Every other digest that something kept names: a document, a key, a blob that may be gone for good reason.
+        records: Documents that stay for the record alone; the blobs that they name may go.
+        unneeded: Keys of actions that only spent runs have used.
         unread: What could not be looked into, in words: lists and folders whose own document is gone or damaged.
     """
 
     blobs: dict[Digest, str] = field(default_factory=dict)
     mentioned: set[Digest] = field(default_factory=set)
+    records: set[Digest] = field(default_factory=set)
+    unneeded: list[Digest] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
-    def __contains__(self, digest: Digest) -> bool:
+    def keeps_blob(self, digest: Digest) -> bool:
+        """Return whether a blob stays."""
         return digest in self.blobs or digest in self.mentioned
 
+    def keeps_document(self, digest: Digest) -> bool:
+        """Return whether a document stays."""
+        return digest in self.mentioned or digest in self.records or digest in self.blobs
 
-def find_reach(ws: Workspace, tx: Transaction) -> Reach:
-    """Return all that the runs, versions and actions of this workspace need."""
+
+def find_reach(ws: Workspace, tx: Transaction, *, spent: AbstractSet[str] = frozenset()) -> Reach:
+    """Return all that the runs, versions and actions of this workspace need; of the runs `spent`, only their records."""
     walk = _Walk(ws, tx)
-    run_ids = set()
-    for run in list_runs(tx):
-        run_ids.add(run.run_id)
-        walk.add_run(run)
     for version in tx.registry.list_versions():
-        origin = f"{version.model}@{version.version}"
-        walk.add_artifact(version.bundle, origin)
+        walk.add_artifact(version.bundle, f"{version.model}@{version.version}")
         walk.mention([version.manifest, version.key, dict(version.facts)])
+    runs = list(list_runs(tx))
+    used = {stage.key for run in runs if run.run_id not in spent for stage in tx.runs.list_stages(run.run_id)}
+    standing = []
     for action in tx.actions.list_all():
+        if action.run_id in spent and action.key not in used:
+            walk.reach.unneeded.append(action.key)
+        else:
+            standing.append(action)
+    walk.given = {artifact.digest for action in standing for artifact in action.outputs.values()}
+    for run in runs:
+        walk.add_run(run, is_spent=run.run_id in spent)
+    run_ids = {run.run_id for run in runs}
+    for action in standing:
         if action.run_id in run_ids:
             walk.mention([action.key, action.log, *[artifact.identity for artifact in action.outputs.values()]])
     walk.follow()
@@ -67,27 +88,53 @@ def list_runs(tx: Transaction) -> Iterator[Run]:
 
 
 class _Walk:
-    """Marks, then follows what the marked documents name, until nothing new comes up."""
+    """Marks, then follows what the marked documents name, until nothing new comes up.
+
+    Attributes:
+        given: Outputs of actions that stand: what a later run would take as a hit, so it must be there.
+    """
 
     def __init__(self, ws: Workspace, tx: Transaction) -> None:
         self.reach = Reach()
+        self.given: set[Digest] = set()
         self._ws, self._tx = ws, tx
         self._documents = set(tx.documents.list_digests())
         self._todo: list[Digest] = []
-        self._expanded: set[tuple[str, Digest]] = set()
+        self._records: list[Digest] = []
+        self._expanded: set[tuple[str, Digest, bool]] = set()
 
-    def add_run(self, run: Run) -> None:
-        """Mark all that hangs on a run."""
-        self.mention([run.manifest, dict(run.facts)])
+    def add_run(self, run: Run, *, is_spent: bool) -> None:
+        """Mark all that hangs on a run; of a spent one, its record and what it began from."""
+        self.mention([dict(run.facts)])
+        began_from = set()
         for row in self._tx.runs.list_artifacts(run.run_id):
-            self.add_artifact(row.artifact, f"run {run.run_id}, {row.direction} {row.name!r}")
+            if row.direction == "input" or not run.pipeline:
+                began_from.add(row.artifact.digest)
+                self.add_artifact(row.artifact, f"run {run.run_id}, {row.direction} {row.name!r}")
+            elif not is_spent:
+                self._add_given(row.artifact, f"run {run.run_id}, {row.direction} {row.name!r}")
         for stage in self._tx.runs.list_stages(run.run_id):
             where = f"run {run.run_id}, stage {stage.stage!r}"
-            for name, artifact in [*stage.inputs.items(), *stage.outputs.items()]:
-                self.add_artifact(artifact, f"{where}, {name!r}")
             if stage.log is not None:
                 self.reach.blobs.setdefault(stage.log, f"{where}, log")
+            if is_spent:
+                self._record(stage.key)
+                continue
+            for name, artifact in [*stage.inputs.items(), *stage.outputs.items()]:
+                if artifact.digest not in began_from:
+                    self._add_given(artifact, f"{where}, {name!r}")
             self.mention([stage.key])
+        if is_spent:
+            self._record(run.manifest)
+        else:
+            self.mention([run.manifest])
+
+    def _add_given(self, artifact: Artifact, origin: str) -> None:
+        """Mark what a stage gave: it must be there while an action says so, and may be gone when its run was spent once."""
+        if artifact.digest in self.given:
+            self.add_artifact(artifact, origin)
+        else:
+            self.mention([artifact.identity])
 
     def add_artifact(self, artifact: Artifact, origin: str) -> None:
         """Mark a blob, and the parts that it names if it is a list or a folder."""
@@ -95,12 +142,21 @@ class _Walk:
         while todo:
             found = todo.pop()
             self.reach.blobs.setdefault(found.digest, origin)
-            todo += self._expand(found, origin)
+            todo += self._expand(found, origin, is_needed=True)
 
-    def _expand(self, artifact: Artifact, origin: str) -> list[Artifact]:
-        if artifact.codec not in ("list", "tree") or (artifact.codec, artifact.digest) in self._expanded:
+    def _mention_parts(self, artifact: Artifact) -> None:
+        todo = [artifact]
+        while todo:
+            found = todo.pop()
+            self.reach.mentioned.add(found.digest)
+            if self._ws.blobs.size(found.digest) is not None:
+                todo += self._expand(found, "an action", is_needed=False)
+
+    def _expand(self, artifact: Artifact, origin: str, *, is_needed: bool) -> list[Artifact]:
+        place = (artifact.codec, artifact.digest, is_needed)
+        if artifact.codec not in ("list", "tree") or place in self._expanded:
             return []
-        self._expanded.add((artifact.codec, artifact.digest))
+        self._expanded.add(place)
         try:
             return list_parts(self._ws, artifact)
         except (Corrupt, NotFound) as error:
@@ -112,21 +168,35 @@ class _Walk:
         for text in _texts(value):
             for codec, name in _MENTION.findall(text):
                 digest = Digest(name)
-                if codec and self._ws.blobs.size(digest) is not None:
-                    self.add_artifact(Artifact(codec, digest, 0), "an action")
+                if codec:
+                    self._mention_parts(Artifact(codec, digest, 0))
                 elif digest not in self.reach.mentioned:
                     self.reach.mentioned.add(digest)
                     self._todo.append(digest)
 
+    def _record(self, digest: Digest | None) -> None:
+        if digest is not None and digest in self._documents and digest not in self.reach.records:
+            self.reach.records.add(digest)
+            self._records.append(digest)
+
     def follow(self) -> None:
         """Read the documents among what was mentioned, and mark what they mention."""
         while self._todo:
-            digest = self._todo.pop()
-            if digest in self._documents:
-                try:
-                    self.mention(self._tx.documents.get(digest))
-                except (Corrupt, NotFound, InvalidInput) as error:
-                    self.reach.unread.append(str(error))
+            for document in self._read(self._todo.pop()):
+                self.mention(document)
+        while self._records:
+            for document in self._read(self._records.pop()):
+                for text in _texts(document):
+                    for _, name in _MENTION.findall(text):
+                        self._record(Digest(name))
+
+    def _read(self, digest: Digest) -> list[Json]:
+        if digest in self._documents:
+            try:
+                return [self._tx.documents.get(digest)]
+            except (Corrupt, NotFound, InvalidInput) as error:
+                self.reach.unread.append(str(error))
+        return []
 
 
 def _texts(value: object) -> Iterator[str]:

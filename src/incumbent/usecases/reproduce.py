@@ -20,6 +20,7 @@ from incumbent.pipeline.comparison import Comparison, ComparisonVerdict, Toleran
 from incumbent.pipeline.config import config_from_document
 from incumbent.pipeline.difference import Difference, diff_recipes
 from incumbent.tracking.run import Run, StageRun
+from incumbent.usecases.log_run import verify_seal
 from incumbent.usecases.parts import list_tree
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.prepare import find_document
@@ -130,6 +131,8 @@ def reproduce(
         stages = tx.runs.list_stages(recorded.run_id)
     if not recorded.pipeline:
         raise InvalidInput(f"run {recorded.run_id} is no pipeline run: it has no recipe to run again")
+    if recorded.manifest is not None:
+        verify_seal(ws, run_id=recorded.run_id)
     if recorded.state != "finished":
         raise Refused(f"run {recorded.run_id} is {recorded.state}: only a finished run has results to compare with")
     folder = ws.folder / "tmp" / ws.ids.new("reproduce")
@@ -159,6 +162,8 @@ def _lay_out(ws: Workspace, recorded: Run, inputs: Mapping[str, Artifact], folde
             notes.append(f"commit {code.commit[:12]} could not be checked out ({error}); the stored project files are used alone")
     else:
         notes.append("the run was made outside of git; the stored project files are used")
+    if recorded.facts.get("policy") == "off":
+        notes.append('the run was made under the policy "off": what its stages read beside their inputs is not known')
     if code.is_dirty:
         notes.append("the working tree was dirty; the files as they were are laid over the commit")
     if SNAPSHOT not in inputs:
@@ -249,6 +254,8 @@ def _compare_stage(ws: Workspace, stage: StageRun, again: StageRun | None, near:
 
 
 def _compare_output(ws: Workspace, left: Artifact, right: Artifact, near: Nearness) -> Comparison:
+    if left.digest != right.digest and ws.blobs.size(left.digest) is None:
+        return Comparison("differs", "other bytes, and the recorded ones are no longer kept: nothing says how near they are")
     found = ws.codecs.compare(left, right, ws.blobs, near.tolerance)
     if found.verdict == "bit-exact" or not near.is_canonical:
         return found
