@@ -57,7 +57,7 @@ def test_a_data_file_fails_the_stage_with_its_place_and_the_cure(project: Projec
     assert outcome.state == "failed"
     assert outcome.outputs == {}
     assert f"read data/rates.csv (pipelines/{project.module}.py:7)" in words(outcome)
-    assert "incumbent.file('data/rates.csv')" in words(outcome)
+    assert "incumbent.source.file('data/rates.csv')" in words(outcome)
     assert outcome.failure is not None
     assert outcome.failure.is_final
 

@@ -17,7 +17,7 @@ from incumbent.base.metric import MetricPoint
 from incumbent.execution import seeding
 from incumbent.execution.attempt_blobs import AttemptBlobs, OutputTooLarge
 from incumbent.execution.failures import describe_error
-from incumbent.execution.loading import find_function
+from incumbent.execution.loading import find_function, refuse_changed
 from incumbent.execution.watch import Finding, Watch
 from incumbent.pipeline.action import StageFailure, StageOutcome, StageTask
 from incumbent.usecases.log_metric import recording_metrics
@@ -71,6 +71,7 @@ def run_attempt(task: StageTask, bench: Bench, *, folder: Path, allowed_paths: f
             value = _call(task, bench, function, positional, keywords)
         finding = bench.watch.settle(blobs.algorithm)
         _refuse_undeclared(task, finding)
+        refuse_changed(bench.root, "going on")  # a module that the stage imported late may have been edited
         outputs = _encode_outputs(task, bench, blobs, hints.get("return", inspect.Signature.empty), value)
         outcome = StageOutcome(task.task_id, "done", outputs, undeclared=finding.undeclared, warnings=finding.warnings)
     except _Failed as failed:
@@ -127,6 +128,7 @@ def _call(task: StageTask, bench: Bench, function: Callable[..., object], positi
         return function(*positional, **keywords)
     except BaseException as error:
         finding = bench.watch.settle(bench.blobs.algorithm)
+        refuse_changed(bench.root, "going on")
         _refuse_undeclared(task, finding, error)  # when the watch stopped it, the watch's words say more than the exception's
         failure = describe_error(error, bench.watch.files)
         outcome = StageOutcome(task.task_id, "failed", undeclared=finding.undeclared, failure=failure, warnings=finding.warnings)

@@ -61,7 +61,8 @@ class ProjectCodeReader:
         graph = build_graph(found.name, found.stages, found.sources)
         closures = _Closures(symbols, self.algorithm)
         by_stage = {spec.name: closures.close(_module_of(spec, finder, entry), spec.symbol) for spec in found.stages}
-        return PipelineCode(graph, by_stage, finder.list_paths(), is_static)
+        contents = finder.list_contents()
+        return PipelineCode(graph, by_stage, tuple(contents), is_static, contents)
 
     def symbol_text(self, path: str, symbol: str, source: str | None = None) -> str:
         """Return a symbol's source text; of a whole file, or of what no single definition spells, the whole text.

@@ -23,7 +23,7 @@ from incumbent.execution.attempt import Bench, run_attempt
 from incumbent.execution.child_process import use_folder
 from incumbent.execution.codecs.annotations import check_type
 from incumbent.execution.hooks import install_hooks
-from incumbent.execution.loading import import_modules, put_on_path, settle_types
+from incumbent.execution.loading import import_modules, put_on_path, refuse_changed, settle_types
 from incumbent.execution.scratch import Scratch, remove_tree
 from incumbent.execution.watch import Watch
 from incumbent.pipeline.action import Resources, StageFailure, StageOutcome, StageTask
@@ -58,14 +58,18 @@ class InlineRunner:
         self._folder: Path | None = None
 
     def start(self, code: PipelineCode) -> Sequence[str]:
-        """Import the pipeline's code into this process and return the types that do not fit. Raises InvalidInput."""
+        """Import the pipeline's code into this process and return the types that do not fit. Raises InvalidInput, Conflict."""
         places = [(spec.path, spec.module, spec.symbol) for spec in code.graph.stages.values()]
         self._paths = {name: frozenset(closure.paths) for name, closure in code.closures.items()}
         install_hooks()
         put_on_path(self._root, places)
         _forget_modules({os.path.realpath(self._root / path) for path in code.files})
-        import_modules(self._root, places)
-        return settle_types(code.graph.unsettled)
+        known = frozenset(code.contents).union(*self._paths.values())
+        with self._bench.watch.importing(known, self._bench.blobs.algorithm):
+            import_modules(self._root, places, code.contents)
+            unfit = settle_types(code.graph.unsettled)
+        refuse_changed(self._root, "starting")
+        return unfit
 
     def submit(self, task: StageTask) -> None:
         """Take one task; it runs when `wait` is called."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from incumbent.base.digest import Algorithm
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt
 from incumbent.execution.loading import Place
@@ -21,6 +22,8 @@ class Job:
         blobs_argument: The text which that function is called with.
         places: Where each stage's code is.
         paths: For each stage, the files (relative to the root) that its code's digest covers.
+        contents: SHA-256 of every file that the keys were made from; no other bytes may be imported under its name.
+        algorithm: Of the digests of undeclared inputs.
     """
 
     root: Path
@@ -29,6 +32,13 @@ class Job:
     blobs_argument: str
     places: Mapping[str, Place]
     paths: Mapping[str, frozenset[str]]
+    contents: Mapping[str, str]
+    algorithm: Algorithm
+
+    @property
+    def known_files(self) -> frozenset[str]:
+        """Project files that the code reader has read."""
+        return frozenset(self.contents).union(*self.paths.values())
 
     def to_json(self) -> Document:
         """Return the document form."""
@@ -36,6 +46,7 @@ class Job:
             "root": str(self.root), "state": str(self.state), "blobs_factory": self.blobs_factory, "blobs_argument": self.blobs_argument,
             "places": {name: cast(Json, list(place)) for name, place in self.places.items()},
             "paths": {name: cast(Json, sorted(paths)) for name, paths in self.paths.items()},
+            "contents": dict(self.contents), "algorithm": self.algorithm,
         }  # fmt: skip
 
     @classmethod
@@ -44,12 +55,13 @@ class Job:
         match value:
             case {
                 "root": str(root), "state": str(state), "blobs_factory": str(factory), "blobs_argument": str(argument),
-                "places": dict(places), "paths": dict(paths),
+                "places": dict(places), "paths": dict(paths), "contents": dict(contents), "algorithm": "blake3" | "sha256" as algorithm,
             }:  # fmt: skip
                 return cls(
                     Path(root), Path(state), factory, argument,
                     {name: cast(Place, tuple(cast(list[str], place))) for name, place in places.items()},
                     {name: frozenset(cast(list[str], names)) for name, names in paths.items()},
+                    {name: str(content) for name, content in contents.items()}, algorithm,
                 )  # fmt: skip
         raise Corrupt(f"not a job: {str(value)[:200]}")
 

@@ -1,16 +1,18 @@
 """Import the user's modules once, find the stages in them, and settle the types that only real classes can settle."""
 
 import builtins
+import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path, PurePosixPath
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import Any, cast
 
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import Conflict, InvalidInput
 from incumbent.execution.failures import describe_error
 from incumbent.execution.project_files import ProjectFiles
 from incumbent.pipeline.pipeline import find_stage
@@ -42,17 +44,24 @@ def _base_of(path: str, module: str) -> str:
     return str(folder)
 
 
-def import_modules(root: Path, places: Iterable[Place]) -> None:
+def import_modules(root: Path, places: Iterable[Place], contents: Mapping[str, str] = MappingProxyType({})) -> None:
     """Import every module in `places`, and from now on every file of this project, from its source.
+
+    Args:
+        root: The project's root.
+        places: Where the stages are.
+        contents: What the stages' keys were made from (see `PipelineCode.contents`).
 
     Raises:
         InvalidInput: One cannot be imported, or its name is taken by another file; the message says where.
+        Conflict: A file is no longer the one in `contents`.
     """
-    _read_from_source(root)
+    _read_from_source(root, contents)
     for path, module in dict.fromkeys((path, module) for path, module, _ in places):
         try:
             loaded = importlib.import_module(module)
         except (Exception, SystemExit) as error:  # importing runs user code, which may raise anything
+            refuse_changed(root, "starting")
             failure = describe_error(error, ProjectFiles(root), doing=f"{path} cannot be imported: ")
             raise InvalidInput(failure.message) from error
         found = getattr(loaded, "__file__", None)
@@ -60,13 +69,52 @@ def import_modules(root: Path, places: Iterable[Place]) -> None:
             raise InvalidInput(
                 f"{path} cannot be imported as {module!r}: that name already belongs to {found or 'a built-in module'}; rename the file"
             )
+    refuse_changed(root, "starting")
 
 
-_projects: dict[Path, ProjectFiles] = {}
+@dataclass(slots=True)
+class _Project:
+    """One project whose modules this process imports.
+
+    Attributes:
+        contents: SHA-256 of the files that the keys were made from.
+        changed: Those that had other bytes when they were imported.
+    """
+
+    files: ProjectFiles
+    contents: Mapping[str, str]
+    changed: dict[str, None] = field(default_factory=dict)
+
+    def check(self, path: str, data: bytes) -> None:
+        """Remember a source whose bytes are not those that were read for the keys; raise Conflict, which user code may swallow."""
+        name = self.files.relative(path)
+        expected = self.contents.get(name)
+        if expected is not None and hashlib.sha256(data).hexdigest() != expected:
+            self.changed.setdefault(name)
+            raise Conflict(_changed_words(self.changed, "going on"))
 
 
-def _read_from_source(root: Path) -> None:
-    """Have this project's modules compiled from source, never taken from `__pycache__`.
+def refuse_changed(root: Path, phase: str) -> None:
+    """Raise Conflict if a source that was imported is not the one that the stages' keys were made from.
+
+    Args:
+        root: The project's root, as it was imported from.
+        phase: What the run is doing, for the message: "starting" or "going on".
+    """
+    project = _projects.get(root)
+    if project is not None and project.changed:
+        raise Conflict(_changed_words(project.changed, phase))
+
+
+def _changed_words(changed: Iterable[str], phase: str) -> str:
+    return f"{', '.join(changed)} changed while the run was {phase}; run again; nothing was recorded under a wrong key"
+
+
+_projects: dict[Path, _Project] = {}
+
+
+def _read_from_source(root: Path, contents: Mapping[str, str]) -> None:
+    """Have this project's modules compiled from source, never taken from `__pycache__`, and checked against `contents`.
 
     Byte code is trusted by the source's size and its time in whole seconds. An edit of equal length within one second would run
     the old code, and store what it gives under the new code's key.
@@ -76,12 +124,16 @@ def _read_from_source(root: Path) -> None:
 
         def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
             path = self.get_filename(fullname)
-            if any(files.is_project(path) for files in _projects.values()):
-                return self.source_to_code(self.get_data(path), path)
+            for project in _projects.values():
+                if path in project.contents or project.files.is_project(path):  # the first: code that is installed to be edited
+                    data = self.get_data(path)
+                    project.check(path, data)
+                    return self.source_to_code(data, path)
             return original(self, fullname)
 
         SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
-    _projects.setdefault(root, ProjectFiles(root))
+    known = _projects.get(root)
+    _projects[root] = _Project(ProjectFiles(root) if known is None else known.files, contents)
 
 
 def find_function(place: Place) -> Callable[..., object]:

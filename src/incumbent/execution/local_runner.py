@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import Corrupt, IncumbentError, InvalidInput
+from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput
 from incumbent.execution.failures import describe_end
 from incumbent.execution.frames import Channel
 from incumbent.execution.job import Job, log_of
@@ -61,7 +61,7 @@ class _TemplateLink:
         self.channel.send({"do": "load", "job": job.to_json(), "unsettled": cast(Json, [list(pair) for pair in unsettled])})
 
     def await_load(self) -> list[str]:
-        """Return what does not fit, in words. Raises InvalidInput when the code cannot be imported."""
+        """Return what does not fit, in words. Raises InvalidInput when the code cannot be imported, Conflict when it was edited."""
         selector = selectors.DefaultSelector()
         selector.register(self.channel.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
         while self.channel.is_open:
@@ -73,6 +73,8 @@ class _TemplateLink:
                 match message:
                     case {"say": "loaded", "unfit": list(unfit)}:
                         return [str(words) for words in unfit]
+                    case {"say": "not_loaded", "message": str(words), "is_conflict": True}:
+                        raise Conflict(words)
                     case {"say": "not_loaded", "message": str(words)}:
                         raise InvalidInput(words)
         status = self.process.wait()
@@ -141,12 +143,14 @@ class LocalRunner:
 
         Raises:
             InvalidInput: The code cannot be imported; the message says where.
+            Conflict: It was edited since it was read.
         """
         stages = code.graph.stages
         self._job = Job(
             self._root, self._state, self._factory, self._argument,
             {name: (spec.path, spec.module, spec.symbol) for name, spec in stages.items()},
             {name: frozenset(closure.paths) for name, closure in code.closures.items()},
+            code.contents, self._blobs.algorithm,
         )  # fmt: skip
         link = _TemplateLink(self._job, code.graph.unsettled, self._threads, self._scratch.folder)
         try:
@@ -187,7 +191,7 @@ class LocalRunner:
             task, starts = self._waiting.popleft()
             try:
                 link = self._find_link(self._threads if task.threads is None else task.threads)
-            except InvalidInput as error:
+            except (InvalidInput, Conflict) as error:
                 self._done.append(StageOutcome(task.task_id, "failed", failure=StageFailure(str(error), is_final=True)))
                 continue
             self._attempts += 1

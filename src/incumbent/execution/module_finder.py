@@ -98,9 +98,9 @@ class ModuleFinder:
         module = self._modules[name] = self.files.load(file, name, base)
         return module
 
-    def list_paths(self) -> tuple[str, ...]:
-        """Return the paths of all files that were read, sorted."""
-        return tuple(sorted({module.path for module in self._modules.values() if module is not None}))
+    def list_contents(self) -> dict[str, str]:
+        """Return the SHA-256, in hex, of each file that was read, by path, sorted."""
+        return dict(sorted((module.path, module.content) for module in self._modules.values() if module is not None))
 
     def _find(self, name: str) -> SourceModule | None:
         top, *rest = name.split(".")

@@ -22,12 +22,13 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from incumbent.base.documents import Document, Json, parse_document
-from incumbent.base.errors import Corrupt, IncumbentError
+from incumbent.base.errors import Conflict, Corrupt, IncumbentError
 from incumbent.execution.attempt import Bench, run_attempt
 from incumbent.execution.child_process import count_threads, die_with_parent, enter_attempt, find_unsafe_threads
 from incumbent.execution.codecs.annotations import check_type
@@ -35,10 +36,10 @@ from incumbent.execution.codecs.compare import ArtifactCodecs
 from incumbent.execution.frames import Channel, FrameReader, encode_frame
 from incumbent.execution.hooks import install_hooks
 from incumbent.execution.job import Job, log_of
-from incumbent.execution.loading import Place, import_modules, put_on_path, settle_types
+from incumbent.execution.loading import Place, import_modules, put_on_path, refuse_changed, settle_types
 from incumbent.execution.watch import Watch
 from incumbent.execution.wire import outcome_to_json, task_from_json, task_to_json
-from incumbent.pipeline.action import StageTask
+from incumbent.pipeline.action import StageFailure, StageOutcome, StageTask
 
 RESULT_BYTES_MAX = 64 << 20
 
@@ -106,14 +107,14 @@ class Template:
                 raise Corrupt(f"the runner sent something that is no order: {str(message)[:200]}")
 
     def _load(self, job: Job, unsettled: list[tuple[str, str, str, str]]) -> None:
+        watch = _make_watch(job)
         try:
-            load_job(job, list(job.places.values()))
+            unfit = load_job(job, watch, list(job.places.values()), unsettled)
             importlib.import_module(job.blobs_factory.partition(":")[0])
-            unfit = settle_types(unsettled)
         except IncumbentError as error:
-            self._channel.send({"say": "not_loaded", "message": str(error)})
+            self._channel.send({"say": "not_loaded", "message": str(error), "is_conflict": isinstance(error, Conflict)})
             return
-        self._job, self._watch = job, _make_watch(job)
+        self._job, self._watch = job, watch
         unsafe = find_unsafe_threads()
         self._threads = 0 if unsafe else count_threads()
         gc.collect()
@@ -221,12 +222,21 @@ class Template:
                 _kill_group(worker.pid)
 
 
-def load_job(job: Job, places: list[Place]) -> None:
-    """Make this process ready for user code and import the modules of `places`. Raises InvalidInput."""
+def load_job(job: Job, watch: Watch, places: list[Place], unsettled: Sequence[tuple[str, str, str, str]] = ()) -> list[str]:
+    """Make this process ready for user code, import the modules of `places`, and return which types do not fit.
+
+    Raises:
+        InvalidInput: One cannot be imported.
+        Conflict: A source was edited since the keys were made from it.
+    """
     os.chdir(job.root)
     install_hooks()
     put_on_path(job.root, job.places.values())
-    import_modules(job.root, places)
+    with watch.importing(job.known_files, job.algorithm):
+        import_modules(job.root, places, job.contents)
+        unfit = settle_types(unsettled)
+    refuse_changed(job.root, "starting")
+    return unfit
 
 
 def _make_watch(job: Job) -> Watch:
@@ -248,6 +258,10 @@ def work(job: Job, watch: Watch, task: StageTask, folder: Path, write_end: int) 
         sys.stderr.write(f"incumbent: {warning}\n")
     sys.stdout.flush()
     sys.stderr.flush()
+    _send(outcome, write_end)
+
+
+def _send(outcome: StageOutcome, write_end: int) -> None:
     data = memoryview(encode_frame(outcome_to_json(outcome)))
     while data:
         data = data[os.write(write_end, data) :]
@@ -271,8 +285,13 @@ def _attempt_main(orders: str, write_end: int, parent: int) -> None:
             job, stage_task = Job.from_json(given), task_from_json(task)
         case _:
             raise Corrupt(f"{orders} holds no orders")
-    load_job(job, [(stage_task.path, stage_task.module, stage_task.symbol)])
-    work(job, _make_watch(job), stage_task, Path(folder), write_end)
+    watch = _make_watch(job)
+    try:
+        load_job(job, watch, [(stage_task.path, stage_task.module, stage_task.symbol)])
+    except IncumbentError as error:  # the template has imported the same: it was edited since
+        _send(StageOutcome(stage_task.task_id, "failed", failure=StageFailure(str(error), is_final=True)), write_end)
+    else:
+        work(job, watch, stage_task, Path(folder), write_end)
     sys.stdout.flush()
     os._exit(0)
 

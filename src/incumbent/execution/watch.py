@@ -5,6 +5,9 @@ imported late and are no part of the code's digest, names listed from a folder. 
 reads. Left alone: the interpreter, the standard library and installed packages (the environment's digest holds them), the
 operating system's folders, the attempt's own folder, and what the stage wrote or made itself.
 
+A module is imported before any attempt. What it reads then is remembered (import_reads.py) and counts as read by each attempt
+of a stage whose code it is part of.
+
 Not seen: file status calls (`exists`), what a child process reads (starting one is reported), readers written in native code
 that are not in native_readers.READERS, time and the network (a connection is reported).
 """
@@ -16,17 +19,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import FrameType
 from typing import Literal
 
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Refused
+from incumbent.execution.advice import advise, advise_import
+from incumbent.execution.import_reads import ImportRead, ImportReads
 from incumbent.execution.observed import observe_input
 from incumbent.execution.project_files import ProjectFiles
 from incumbent.pipeline.action import Policy, StageTask, Undeclared
 
 _CACHES = ("matplotlib", "fontconfig", "numba", "pip", "joblib", "torch/kernels", "triton")
+_MODULES = (".py", ".pyc", *EXTENSION_SUFFIXES)
 _READS_SOURCE_TEXT = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
 _PASS_VARIABLES = ("os", "_collections_abc")
 _PASS_CHANCE = ("random", "secrets", "uuid")
@@ -53,7 +60,7 @@ class Finding:
 
 
 class Watch:
-    """The watch over one process; active only inside `active`, one attempt at a time. `hooks` feeds it with events."""
+    """The watch over one process; on only inside `importing` and `active`, one attempt at a time. `hooks` feeds it with events."""
 
     current: "Watch | None" = None
     seed: int | None = None
@@ -64,26 +71,50 @@ class Watch:
         self._root = root
         self._ignored = tuple(os.path.realpath(folder) + os.sep for folder in ignored) + _list_cache_folders()
         self._busy = threading.local()
+        self._imports = ImportReads(self.files)
+        self._algorithm: Algorithm = "blake3"
         self._reset()
 
     def _reset(self) -> None:
-        self._task: StageTask | None = None
+        self._task: StageTask | None = None  # None while modules are imported
         self._policy: Policy = "off"
-        self._folder = ""
+        self._free = self._ignored
         self._allowed: frozenset[str] = frozenset()
         self._own: set[str] = set()  # files it wrote and folders it made, as real paths
         self._seen: dict[tuple[str, str], str] = {}
+        self._values: dict[tuple[str, str], str] = {}  # digests that were taken when it was read, during an import
         self._warnings: dict[str, None] = {}
         self._refusals: dict[str, None] = {}
         self._chances: set[str] = set()  # places; one draw may pass several functions that are watched
         self._bulk: tuple[int, int] | None = None
 
     @contextmanager
+    def importing(self, known: frozenset[str], algorithm: Algorithm) -> Iterator[None]:
+        """Remember what modules read while the block imports them, for the attempts to come.
+
+        Args:
+            known: Project files that the code reader has read: loading one of them is no undeclared input.
+            algorithm: Of the digests of what is read.
+        """
+        self._reset()
+        self._imports, self._algorithm = ImportReads(self.files, known), algorithm
+        Watch.current = self
+        try:
+            yield
+        finally:
+            Watch.current = None
+
+    @contextmanager
     def active(self, task: StageTask, folder: Path, allowed_paths: frozenset[str]) -> Iterator[None]:
-        """Watch while the block runs. `settle` then says what was seen."""
+        """Watch while the block runs. `settle` then says what was seen.
+
+        Raises:
+            UndeclaredInput: Its modules read something when they were imported, and the policy is to fail.
+        """
         self._reset()
         self._task, self._policy = task, task.policy
-        self._folder, self._allowed = os.path.realpath(folder) + os.sep, allowed_paths | {task.path}
+        self._free, self._allowed = (os.path.realpath(folder) + os.sep, *self._ignored), allowed_paths | {task.path}
+        self._take_imports(task)
         Watch.current, Watch.seed = (None if task.policy == "off" else self), task.seed
         try:
             yield
@@ -94,16 +125,19 @@ class Watch:
         """Return what the last attempt did, with the digests of what it read as it is now."""
         Watch.current = None
         undeclared = tuple(
-            Undeclared(_kind(kind), name, observe_input(self._root, kind, name, algorithm), where)
-            for (kind, name), where in self._seen.items()
+            Undeclared(_kind(kind), name, self._value_of(kind, name, algorithm), where) for (kind, name), where in self._seen.items()
         )
         return Finding(undeclared, tuple(self._warnings), tuple(self._refusals))
+
+    def _value_of(self, kind: str, name: str, algorithm: Algorithm) -> str:
+        known = self._values.get((kind, name))
+        return observe_input(self._root, kind, name, algorithm) if known is None else known
 
     def on_read(self, path: object) -> None:
         """A file is opened for reading."""
         with self._once() as first:
             text = _path_text(path)
-            if first and text is not None:
+            if first and text is not None and not self._is_usual_import(text):
                 name = self._judge_read(text)
                 where = self._find_place() if name is not None else ""
                 if name is not None and where is not None:
@@ -127,7 +161,7 @@ class Watch:
                 real = os.path.realpath(text)
                 free = self._is_free(real) or "__pycache__" in real
                 self._own.add(real)
-                if not free:
+                if not free and self._task is not None:
                     place = self._find_place() or "?"
                     self.warn(f"wrote {self.files.relative(real)} ({place}), outside of its folder: nothing keeps or clears it; return it")
 
@@ -140,8 +174,7 @@ class Watch:
     def on_variable(self, name: str) -> None:
         """An environment variable is read."""
         with self._once() as first:
-            task = self._task
-            if not first or task is None or name in task.env or name in _KEYED_VARIABLES:
+            if not first or self._is_declared(name):
                 return
             frame = self._find_caller(_PASS_VARIABLES)
             if frame is not None and (id(frame), frame.f_lasti) != self._bulk:
@@ -155,7 +188,7 @@ class Watch:
     def on_chance(self, what: str) -> None:
         """Unseeded chance is drawn."""
         with self._once() as first:
-            frame = self._find_caller(_PASS_CHANCE) if first else None
+            frame = self._find_caller(_PASS_CHANCE) if first and self._task is not None else None
             if frame is None or self._place(frame) in self._chances:
                 return
             self._chances.add(self._place(frame))
@@ -170,7 +203,7 @@ class Watch:
     def on_outside(self, what: str) -> None:
         """Something happens that the watch cannot follow: a connection, a process."""
         with self._once() as first:
-            frame = self._find_caller() if first else None
+            frame = self._find_caller() if first and self._task is not None else None
             if frame is not None:
                 self.warn(f"{what} ({self._place(frame)}): what it gives is not part of the key")
 
@@ -196,33 +229,57 @@ class Watch:
             self._busy.on = False
 
     def _add(self, kind: Literal["file", "env"], name: str, where: str) -> None:
-        if (kind, name) in self._seen:
+        files, is_import = self._imports.list_files(sys._getframe(1))
+        if is_import or self._task is None:
+            self._imports.add(ImportRead(kind, name, observe_input(self._root, kind, name, self._algorithm), where, files))
+        if self._task is None or (kind, name) in self._seen:
             return
         self._seen[kind, name] = where
         if self._policy == "fail":
-            self._refuse(self._advise(kind, name, where))
+            self._refuse(advise(self._stage, kind, name, where))
+
+    def _take_imports(self, task: StageTask) -> None:
+        """Lay what the modules of the stage's code read when they were imported at the door of this attempt."""
+        if task.policy == "off":
+            return
+        for read in self._imports:
+            is_declared = self._is_declared(read.name) if read.kind == "env" else read.name in self._allowed
+            if read.concerns(self._allowed) and not is_declared:
+                if (read.kind, read.name) not in self._seen:
+                    self._seen[read.kind, read.name] = read.where
+                    self._values[read.kind, read.name] = read.value
+                if task.policy == "fail":
+                    self._refusals.setdefault(advise_import(self._stage, read.kind, read.name, read.where))
+        if self._refusals:
+            raise UndeclaredInput(" ".join(self._refusals))
+
+    def _is_declared(self, variable: str) -> bool:
+        return variable in _KEYED_VARIABLES or (self._task is not None and variable in self._task.env)
 
     def _refuse(self, words: str) -> None:
         self._refusals.setdefault(words)
         raise UndeclaredInput(words)
 
-    def _advise(self, kind: str, name: str, where: str) -> str:
-        place = f" ({where})" if where else ""
-        after = ", or let it widen the key (policy warn)."
-        if kind == "env":
-            words = f"stage {self._stage!r} read the environment variable {name}{place} without declaring it"
-            return f"{words}: add @stage(env=({name!r},)){after}"
-        if name.endswith(".py"):
-            return (
-                f"stage {self._stage!r} loaded {name}{place} while it ran, and that file is no part of its code's digest: "
-                f"import it by name at the head of the file{after}"
-            )
-        source = f"folder({name.rstrip('/')!r})" if name.endswith("/") else f"file({name!r})"
-        verb = "listed" if name.endswith("/") else "read"
-        return (
-            f"stage {self._stage!r} {verb} {name}{place}, which it does not declare, so a change there would go unseen: "
-            f"make it a source, incumbent.{source}, and take it as a parameter{after}"
-        )
+    def _is_usual_import(self, text: str) -> bool:
+        """Say whether the import system reads a module that the key knows all about.
+
+        A statement that imports a file of the project by name has been read by the code reader. What of that file it leads to is in
+        the key, and if that is nothing (an empty `__init__.py`), nothing is missing. An import by a computed name is another matter.
+        """
+        if not text.endswith(_MODULES) or not _is_called_by_import():
+            return False
+        if self._task is None and self.files.is_library(text):  # the short way: a large library is a thousand files
+            return True
+        is_known = self.files.relative(text) in self._imports.known
+        if self._task is None:  # the places of the stages are imported by their names, as text
+            return is_known or not self._is_computed_import()
+        return is_known and not self._is_computed_import()
+
+    def _is_computed_import(self) -> bool:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and (frame.f_code.co_filename.startswith(("<frozen importlib", _HERE))):
+            frame = frame.f_back
+        return frame is not None and not self.files.is_project(frame.f_code.co_filename)
 
     def _judge_read(self, text: str) -> str | None:
         """Return the name under which a file is undeclared, or None if the stage may read it."""
@@ -238,7 +295,7 @@ class Watch:
         return None if name in self._allowed else name
 
     def _is_free(self, real: str) -> bool:
-        if real.startswith((self._folder, *self._ignored)) or real in self._own:
+        if real.startswith(self._free) or real in self._own:
             return True
         if self.files.is_library(real) or self.files.is_system(real):
             return True

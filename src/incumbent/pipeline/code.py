@@ -1,6 +1,7 @@
 """What the engine knows of a stage's code: the symbols it reaches, what they import, and where certainty ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document
@@ -39,6 +40,8 @@ class PipelineCode:
         closures: The code of each stage, by stage name.
         files: Every project file that was read to find this out, relative to the root, sorted: while none of them
             changes, neither does anything here.
+        contents: For each of `files`, the SHA-256 of the bytes that the closures were made from, in hex. A runner imports no
+            other bytes under that name.
         is_static: False when the file had to be imported (in a process of its own) because the pipeline is built by code.
     """
 
@@ -46,3 +49,4 @@ class PipelineCode:
     closures: dict[str, CodeClosure]
     files: tuple[str, ...]
     is_static: bool = True
+    contents: Mapping[str, str] = field(default_factory=dict)
