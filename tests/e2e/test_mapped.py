@@ -87,3 +87,39 @@ def test_the_plan_counts_items(project):
     write(project, {"days/4.txt": "4"})
     [load] = [stage for stage in incumbent_json(project, "plan")["stages"] if stage["stage"] == "load"]
     assert load["items"] == [3, 4]
+
+
+TWICE = """
+import pathlib
+import incumbent as inc
+
+@inc.stage
+def rows() -> list[int]:
+    return [3, 3, 4]
+
+@inc.stage(map_over="rows")
+def square(rows: int) -> int:
+    with open(pathlib.Path(__file__).with_name("calls.txt"), "a") as file:
+        file.write("x")
+    return rows * rows
+
+@inc.stage
+def total(square: list[int]) -> int:
+    return sum(square)
+
+pipeline = inc.Pipeline("twice", [rows, square, total])
+"""
+
+
+def test_equal_items_run_once(project):
+    write(project, {"pipe.py": TWICE})
+    done = incumbent_json(project, "run", "--undeclared", "off")
+    assert done["state"] == "finished"
+    assert (project / "calls.txt").read_text() == "xx"
+    assert sorted(count(done, "ran") + count(done, "hit"), key=str) == [
+        ("rows", None),
+        ("square", 0),
+        ("square", 1),
+        ("square", 2),
+        ("total", None),
+    ]

@@ -100,3 +100,21 @@ def test_a_script_run_cannot_be_run_again(project):
     run = subprocess.run([sys.executable, "script.py"], cwd=project, capture_output=True, text=True, check=True).stdout.strip()
     done = incumbent(project, "reproduce", run, code=2)
     assert "no pipeline run" in done.stderr
+
+
+def test_a_project_inside_a_larger_repository_is_checked_out_alone(tmp_path):
+    project = tmp_path / "models" / "credit"
+    write(project, FILES)
+    write(tmp_path, {"elsewhere.txt": "not ours"})
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "first")
+    run = incumbent_json(project, "run")["run_id"]
+    found = incumbent_json(project, "reproduce", run)
+    assert found["verdict"] == "bit-exact"
+    assert any("checked out" in note for note in found["notes"]), found["notes"]
+
+
+def test_a_run_that_nobody_watched_says_so(project):
+    run = incumbent_json(project, "run", "--undeclared", "off")["run_id"]
+    assert any('"off"' in note for note in incumbent_json(project, "reproduce", run)["notes"])

@@ -73,3 +73,30 @@ def test_damaged_standings_are_passed_over(project):
     for path in (project / ".incumbent" / "standing").iterdir():
         path.write_bytes(os.urandom(200))
     assert "2 cached" in incumbent(project, "run").stdout
+
+
+def test_another_python_path_is_another_question(project):
+    done = incumbent(project, "run", env={"PYTHONPATH": str(project / "elsewhere")})
+    assert "nothing to do" not in done.stdout
+
+
+def test_a_deleted_database_is_not_passed_over(project):
+    for path in (project / ".incumbent").glob("incumbent.db*"):
+        path.unlink()
+    assert ran(incumbent_json(project, "run")) == ["load", "count"]
+
+
+def test_a_module_that_shadows_another_leads_to_a_real_run(project):
+    write(project, {"pipe.py": PIPELINE.replace("import incumbent as inc", "import incumbent as inc\nfrom lib import LEAST").replace("max(least", "max(LEAST"), "src/lib.py": "LEAST = 500\n"})  # fmt: skip
+    time.sleep(0.2)
+    for _ in range(3):
+        incumbent(project, "run")
+        time.sleep(0.2)
+    assert "nothing to do" in incumbent(project, "run").stdout
+    write(project, {"lib.py": "LEAST = 900\n"})
+    assert ran(incumbent_json(project, "run")) == ["count"]
+
+
+def test_a_folder_with_a_project_of_its_own_is_that_project(project):
+    write(project / "nested", {"pyproject.toml": ""})
+    incumbent(project / "nested", "run", code=2)

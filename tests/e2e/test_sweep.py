@@ -53,3 +53,26 @@ def test_a_metric_that_no_stage_logs_is_refused(project):
     pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
     done = incumbent(project, "run", "--sweep", "train.lr=0.1,0.2", "--trials", "2", "--minimize", "loss", code=2)
     assert "logged no metric 'loss'; it logged: score" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--sweep", "train.lr=0.1,abc"], "train.lr='abc' is a str, and the stage takes float"),
+        (["--sweep", "train.lr=0.1", "--sweep", "train.lr=0.2"], "given twice"),
+        (["--sweep", "train.lr=0.1,0.1"], "a value is given twice"),
+        (["--sweep", "train.lr="], "one or more values"),
+        (["--sweep", "train.lr=0.1", "--dry-run"], "--dry-run plans one run"),
+        (["--trials", "3", "--maximize", "score"], "--sweep STAGE.KEY"),
+        (["--set", "train.lr=nan"], "train.lr=nan"),
+    ],
+)
+def test_a_sweep_that_cannot_go_well_is_refused_before_its_first_run(project, arguments, words):
+    done = incumbent(project, "run", *arguments, code=2)
+    assert words in " ".join(done.stderr.split())
+    assert "run-" not in incumbent(project, "runs", "ls", "--json").stdout
+
+
+def test_a_whole_number_for_a_float_is_the_same_setting(project):
+    incumbent(project, "run", "--set", "train.lr=1.0")
+    assert ran(incumbent_json(project, "run", "--set", "train.lr=1")) == []

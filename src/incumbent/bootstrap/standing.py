@@ -35,6 +35,8 @@ def load(root: str, arguments: list[str]) -> dict[str, object] | None:
             now = stat(path)
             if now.st_size != size or now.st_mtime_ns != mtime or now.st_ctime_ns != ctime or now.st_ino != inode:
                 return None
+        for path in record["there"]:
+            stat(path)
         for path, size in record["blobs"]:
             if stat(path).st_size != size:
                 return None
@@ -49,6 +51,7 @@ def leave(
     *,
     began_ns: int,
     files: list[str],
+    there: list[str],
     variables: list[str],
     blobs: list[tuple[str, int]],
     text: str,
@@ -61,6 +64,7 @@ def leave(
         arguments: The command line behind `incumbent run`.
         began_ns: Wall clock when the run began to read, in nanoseconds.
         files: Every file and folder that the plan depends on.
+        there: Files that need only exist (the database changes with every run).
         variables: Environment variables that it depends on.
         blobs: (path, size) of every output.
         text: What to print.
@@ -79,6 +83,7 @@ def leave(
         "identity": _identity(arguments),
         "values": _values(dict.fromkeys(variables)),
         "files": signatures,
+        "there": there,
         "blobs": blobs,
         "text": text,
         "json": document,
@@ -94,9 +99,10 @@ def leave(
 
 def _identity(arguments: list[str]) -> list[object]:
     """What must be equal besides the files: command line, folder, interpreter, machine, our own settings."""
+    python = [_hide(os.environ.get(name, "")) for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")]
     ours = sorted([name, _hide(value)] for name, value in os.environ.items() if name.startswith("INCUMBENT_"))
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [FORMAT, arguments, os.getcwd(), sys.executable, sys.version, _boot_id(), cores, ours]
+    return [FORMAT, arguments, os.getcwd(), sys.executable, sys.version, _boot_id(), cores, ours, python]
 
 
 def _boot_id() -> str:
@@ -122,10 +128,12 @@ def _path(root: str, arguments: list[str]) -> str:
 
 
 def _find_folder(start: str) -> str | None:
-    """Return the nearest folder upwards that has a workspace."""
+    """Return the project's root, by the rule of `config.find_root`, if it has a workspace."""
     while True:
         if os.path.isdir(os.path.join(start, ".incumbent")):
             return start
+        if any(os.path.exists(os.path.join(start, mark)) for mark in ("pyproject.toml", ".git")):
+            return None
         above = os.path.dirname(start)
         if above == start:
             return None

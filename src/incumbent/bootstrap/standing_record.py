@@ -44,6 +44,7 @@ def leave_standing(
         arguments,
         began_ns=began_ns,
         files=[str(path) for path in files | set(_git_files(ws.root)) if path.exists()],
+        there=[str(ws.folder / "incumbent.db")],
         variables=sorted(variables),
         blobs=[(str(blobs.path(digest)), blobs.size(digest) or 0) for digest in sorted(outputs)],
         text=text,

@@ -30,6 +30,7 @@ def call(commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> int:
             description=commands[name][1][0].upper() + commands[name][1][1:] + ".",
             epilog=textwrap.dedent(getattr(module, "EXAMPLES", "")),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # an abbreviation that works today would break when an option is added
         )
         module.add_arguments(parser)
         code: int = module.run(parser.parse_args(arguments[1:]))

@@ -24,7 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     chosen = choose(arguments, arguments.pipeline)
-    plan = plan_pipeline(chosen.ws, pipeline=chosen.pipeline, config=chosen.config, seed=chosen.seed, edited=arguments.edited, say=say)
+    plan = plan_pipeline(
+        chosen.ws,
+        pipeline=chosen.pipeline,
+        config=chosen.config,
+        seed=chosen.seed,
+        edited=arguments.edited,
+        policy=chosen.settings.policy,
+        say=say,
+    )
     if arguments.json:
         print_json(plan.to_json())
     else:

@@ -64,7 +64,7 @@ def render_reproduction(found: Reproduction) -> list[str]:
     if found.parted_at:
         lines.append(f"they part at stage {found.parted_at}; in its recipe:")
         lines += [f"  {difference}" for difference in found.recipe_differences] or [
-            "  nothing differs: the stage itself is not deterministic"
+            "  nothing differs: the stage is not deterministic, or it read what nobody watched"
         ]
     lines.append(f"run {found.run_id}: {found.verdict}")
     return lines

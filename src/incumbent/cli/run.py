@@ -6,6 +6,7 @@ import sys
 import time
 
 from incumbent.base.documents import Document, Json
+from incumbent.base.errors import InvalidInput
 from incumbent.bootstrap.standing_record import leave_standing
 from incumbent.cli import plan as plan_command
 from incumbent.cli.command import print_json
@@ -44,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    if arguments.sweep and arguments.dry_run:
+        raise InvalidInput("--dry-run plans one run, and a sweep is many: plan one with `incumbent plan --set …`")
+    if not arguments.sweep and (arguments.trials or arguments.maximize or arguments.minimize):
+        raise InvalidInput("--trials, --maximize and --minimize steer a sweep: say what to vary with --sweep STAGE.KEY=LOW..HIGH")
     if arguments.dry_run:
         return plan_command.run(arguments)
     began_ns = time.time_ns()

@@ -9,18 +9,21 @@ from incumbent.bootstrap.trials import Axis, Range, run_trials
 from incumbent.cli.command import print_json
 from incumbent.cli.display import Display
 from incumbent.cli.pipeline_arguments import Chosen, parse_value
-from incumbent.pipeline.config import Config
+from incumbent.pipeline.config import Config, merge_setting, resolve_config
+from incumbent.pipeline.graph import Graph
 from incumbent.usecases.run_pipeline import RunResult, run_pipeline
 from incumbent.usecases.sweep import SweepResult, expand_grid, sweep
 
 
 def run_sweep(chosen: Chosen, arguments: argparse.Namespace) -> int:
     """Run a sweep as the arguments of `run` say."""
-    axes = dict(parse_axis(text) for text in arguments.sweep)
+    axes = _read_axes(arguments.sweep)
     metric = arguments.maximize or arguments.minimize
     if bool(arguments.trials) != bool(metric):
         raise InvalidInput("--trials N goes with --maximize METRIC or --minimize METRIC, and they with it")
-    name = chosen.ws.code.read(chosen.pipeline).graph.name
+    graph = chosen.ws.code.read(chosen.pipeline).graph
+    name = graph.name
+    _check_axes(graph, chosen.config, axes)
     with Display(is_quiet=arguments.json) as display:
 
         def run_one(config: Config, parent: str) -> RunResult:
@@ -50,6 +53,28 @@ def run_sweep(chosen: Chosen, arguments: argparse.Namespace) -> int:
     return 1 if found.failed else 0
 
 
+def _read_axes(texts: Sequence[str]) -> dict[str, Axis]:
+    axes: dict[str, Axis] = {}
+    for text in texts:
+        path, axis = parse_axis(text)
+        if path in axes:
+            raise InvalidInput(f"--sweep {path} is given twice; put its values together: --sweep {path}=A,B")
+        axes[path] = axis
+    return axes
+
+
+def _check_axes(graph: Graph, base: Config, axes: Mapping[str, Axis]) -> None:
+    """Check every value of every axis before the first combination runs."""
+    for path, axis in axes.items():
+        values = (axis.low, axis.high) if isinstance(axis, Range) else axis
+        for value in values:
+            config = {stage: dict(given) for stage, given in base.items()}
+            for other, first in axes.items():
+                merge_setting(config, other, first.low if isinstance(first, Range) else first[0])
+            merge_setting(config, path, value)
+            resolve_config(graph, config)
+
+
 def parse_axis(text: str) -> tuple[str, Axis]:
     """Return (path, values or range) of `STAGE.KEY=A,B,…` or `STAGE.KEY=LOW..HIGH[:log]`.
 
@@ -71,7 +96,12 @@ def parse_axis(text: str) -> tuple[str, Axis]:
                 raise InvalidInput(f"--sweep {text}: a log range must begin above 0")
             return path, Range(low, high, scale == "log")
         raise InvalidInput(f"--sweep {text}: expected LOW..HIGH[:log] with two numbers, the lower first")
-    return path, [parse_value(value) for value in _split(rest)]
+    found = [parse_value(value) for value in _split(rest)]
+    if not found:
+        raise InvalidInput(f"--sweep {text}: expected one or more values after the =")
+    if len({repr(value) for value in found}) < len(found):
+        raise InvalidInput(f"--sweep {text}: a value is given twice")
+    return path, found
 
 
 def _split(text: str) -> list[str]:

@@ -24,7 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     chosen = choose(arguments, arguments.pipeline)
-    found = explain_stage(chosen.ws, stage=arguments.stage, pipeline=chosen.pipeline, config=chosen.config, seed=chosen.seed, say=say)
+    found = explain_stage(
+        chosen.ws,
+        stage=arguments.stage,
+        pipeline=chosen.pipeline,
+        config=chosen.config,
+        seed=chosen.seed,
+        policy=chosen.settings.policy,
+        say=say,
+    )
     if arguments.json:
         print_json(found.to_json())
     else:

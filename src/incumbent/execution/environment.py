@@ -175,6 +175,7 @@ class LocalEnvironment:
             if not self._is_project(distribution) and distribution.name != _OWN:
                 found[distribution.name] = [distribution.version, distribution.digest(self._algorithm)]
             paths += [str(path) for name in ("RECORD", "METADATA") if (path := distribution.info / name).exists()]
+        paths += [path for name in wanted if not givers[name] for path in _loose_paths(name)]
         loose = {name: self._find_loose(name) for name in wanted if not givers[name]}
         found |= {f"module {name}": ["", digest] for name, digest in loose.items()}
         return _Reached(found, any(distribution.is_native for distribution in reached) or any(loose.values()), tuple(paths))
@@ -191,6 +192,18 @@ class LocalEnvironment:
         place = Path(spec.origin) if spec.origin and Path(spec.origin).name != "__init__.py" else None
         roots = [place] if place else [Path(folder) for folder in spec.submodule_search_locations or ()]
         return digest_bytes("".join(digest_sources(root, self._algorithm) for root in roots).encode(), self._algorithm)
+
+
+def _loose_paths(name: str) -> list[str]:
+    """Return the files of a module that lies on the path without a distribution, and its folders."""
+    spec = importlib.machinery.PathFinder.find_spec(name)
+    if spec is None:
+        return []
+    found = [spec.origin] if spec.origin else []
+    for root in spec.submodule_search_locations or ():
+        for folder, _, files in os.walk(root):
+            found += [folder, *(os.path.join(folder, file) for file in files if file.endswith(".py"))]
+    return found
 
 
 def _local_zone() -> str:

@@ -21,9 +21,9 @@ def check_out(root: Path, commit: str, folder: Path) -> None:
     if not (len(commit) in {40, 64} and all(character in "0123456789abcdef" for character in commit)):
         raise InvalidInput(f"{commit[:80]!r} is no commit hash")
     try:
-        # `commit:./` is the tree of the folder that we stand in, so a project inside a larger repository lands at the top.
+        # Started in a folder of a larger repository, git archives that folder alone and leaves its own path out of the names.
         done = subprocess.run(
-            ["git", "archive", "--format=tar", f"{commit}:./"],
+            ["git", "archive", "--format=tar", commit],
             cwd=root,
             stdin=subprocess.DEVNULL,
             capture_output=True,

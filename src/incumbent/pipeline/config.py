@@ -1,5 +1,6 @@
 """Config of a pipeline's stages: what `--set stage.key=value` and `config={...}` may say, checked before anything runs."""
 
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import cast
@@ -34,11 +35,13 @@ def resolve_config(graph: Graph, given: Config) -> dict[str, dict[str, Json]]:
     for name, spec in graph.stages.items():
         values = dict(given.get(name, {}))
         parameters = {parameter.name: parameter for parameter in spec.config}
-        for key, value in values.items():
+        for key, value in list(values.items()):
             if key not in parameters:
                 legal = ", ".join(parameters) or "no config at all"
                 raise InvalidInput(f"{name}.{key}: stage {name!r} takes {legal}{_near(key, parameters)}")
             check_value(f"{name}.{key}", value, parameters[key].type)
+            if type(value) is int and split_union(parameters[key].type) == ("float",):
+                values[key] = float(value)  # `--set lr=1` means 1.0, and so does its key
         for parameter in spec.config:
             if parameter.name not in values:
                 _add_default(name, parameter, values)
@@ -63,6 +66,8 @@ def check_value(name: str, value: Json, annotation: str) -> None:
     Traceback (most recent call last):
     incumbent.base.errors.InvalidInput: train.depth='six' is a str, and the stage takes int | None
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{name}={value!r}: a config value must be a finite number, so that its recipe has one spelling")
     if annotation not in ("", ANY, "object") and not any(_fits(value, part) for part in split_union(annotation)):
         raise InvalidInput(f"{name}={value!r} is a {type(value).__name__}, and the stage takes {annotation}")
 

@@ -59,8 +59,8 @@ class Graph:
         if name in self.stages:
             return self.stages[name]
         near = get_close_matches(name, self.stages, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NotFound(f"pipeline {self.name!r} has no stage {name!r}{hint} It has: {_list(self.stages)}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise NotFound(f"pipeline {self.name!r} has no stage {name!r}{hint}. It has: {_list(self.stages)}")
 
     def list_downstream(self, name: str) -> tuple[str, ...]:
         """Return `name` and every stage that needs it, directly or not, in running order."""

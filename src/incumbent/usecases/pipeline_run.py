@@ -22,7 +22,7 @@ from incumbent.pipeline.stage import StageSpec
 from incumbent.tracking.run import StageRun
 from incumbent.usecases.parts import gather_items, list_items
 from incumbent.usecases.ports import Runner, Transaction
-from incumbent.usecases.prepare import Prepared, find_document, find_hits
+from incumbent.usecases.prepare import UNWATCHED, Prepared, find_document, find_hits
 from incumbent.usecases.progress import Event, Listener
 from incumbent.usecases.workspace import Workspace
 
@@ -135,7 +135,7 @@ class PipelineRun:
             empty = [stage for stage in ready if stage in self._items and not self._items[stage]]
             freed: list[str] = []
             with self.ws.store.begin(durable=False) as tx:
-                hits = find_hits(self.ws, tx, [job.key for job in jobs if job.spec.options.cache])
+                hits = find_hits(self.ws, tx, [job.key for job in jobs if job.spec.options.cache], self.policy)
                 for job in jobs:
                     if job.key in hits:
                         freed += self._take_hit(tx, job, hits[job.key])
@@ -199,6 +199,9 @@ class PipelineRun:
         now = self.ws.clock.now()
         while self._ready and not self.failure and len(self._in_flight) < self.runner.capacity:
             job = self._ready.popleft()
+            if job.key in self._keys_in_flight():  # an equal item: the first one's outputs will be its own
+                self._waiting.append(job)
+                continue
             if job.due_at is not None and job.due_at > now:
                 later.append(job)
                 continue
@@ -207,7 +210,7 @@ class PipelineRun:
                 holder = self._claim(tx, job, now)
                 if holder is None:
                     # Another run may have finished this key between our lookup and our claim.
-                    hits = find_hits(self.ws, tx, [job.key]) if job.spec.options.cache else {}
+                    hits = find_hits(self.ws, tx, [job.key], self.policy) if job.spec.options.cache else {}
                     if job.key in hits:
                         tx.actions.release(self.owner, job.key)
                         freed = self._take_hit(tx, job, hits[job.key])
@@ -223,6 +226,9 @@ class PipelineRun:
                     self.listen(Event("waiting", job.spec.name, job.item, "another run is at it"))
                 self._waiting.append(job)
         self._ready.extend(later)
+
+    def _keys_in_flight(self) -> set[Digest]:
+        return {job.key for job in self._in_flight.values()}
 
     def _claim(self, tx: Transaction, job: Job, now: datetime) -> str | None:
         holder = tx.actions.claim(job.key, self.owner, now, LEASE_S)
@@ -284,7 +290,7 @@ class PipelineRun:
             stage=job.spec.name,
             outputs=outcome.outputs,
             metrics=outcome.metrics,
-            undeclared=tuple((seen.kind, seen.name, seen.value) for seen in outcome.undeclared),
+            undeclared=UNWATCHED if self.policy == "off" else tuple((seen.kind, seen.name, seen.value) for seen in outcome.undeclared),
             log=outcome.log,
             resources=outcome.resources,
             run_id=self.run_id,
@@ -299,6 +305,8 @@ class PipelineRun:
             self.listen(
                 Event("warning", job.spec.name, job.item, f"read {seen.kind} {seen.name} at {seen.where}, which it does not declare")
             )
+        for words in outcome.warnings:
+            self.listen(Event("warning", job.spec.name, job.item, words))
         self.listen(Event("done", job.spec.name, job.item, job.why, outcome.resources.wall_s))
         self._advance(self._complete(job.spec, job.item, outcome.outputs))
 

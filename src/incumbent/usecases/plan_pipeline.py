@@ -8,7 +8,7 @@ from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound
-from incumbent.pipeline.action import Action
+from incumbent.pipeline.action import Action, Policy
 from incumbent.pipeline.config import Config
 from incumbent.pipeline.difference import Difference, diff_recipes
 from incumbent.pipeline.plan import Plan, StagePlan
@@ -22,6 +22,7 @@ from incumbent.usecases.prepare import (
     find_moved,
     find_previous,
     prepare,
+    stands,
 )
 from incumbent.usecases.run_pipeline import SNAPSHOT
 from incumbent.usecases.workspace import Workspace
@@ -34,6 +35,7 @@ def plan_pipeline(
     config: Config | None = None,
     seed: int = 0,
     edited: Sequence[str] = (),
+    policy: Policy = "fail",
     say: Say = lambda _: None,
 ) -> Plan:
     """Say which stages would rerun, which are hits, and which wait to see.
@@ -44,6 +46,7 @@ def plan_pipeline(
         config: Stage -> parameter -> value, over the defaults.
         seed: The run seed.
         edited: Stages to take as edited: they and all that stands below them are no hits.
+        policy: What an undeclared input does in the run that is planned; a stricter one takes fewer earlier results.
         say: Told what takes long.
 
     Raises:
@@ -53,14 +56,14 @@ def plan_pipeline(
     for stage in edited:
         prepared.graph.get_stage(stage)
     with ws.store.begin(durable=False) as tx:
-        return _Planner(ws, prepared, tx, frozenset(edited)).plan()
+        return _Planner(ws, prepared, tx, policy, frozenset(edited)).plan()
 
 
 class _Planner:
     """Walks the graph level by level, so that each level is one look-up."""
 
-    def __init__(self, ws: Workspace, prepared: Prepared, tx: Transaction, edited: frozenset[str]) -> None:
-        self.ws, self.prepared, self.tx, self.edited = ws, prepared, tx, edited
+    def __init__(self, ws: Workspace, prepared: Prepared, tx: Transaction, policy: Policy, edited: frozenset[str]) -> None:
+        self.ws, self.prepared, self.tx, self.policy, self.edited = ws, prepared, tx, policy, edited
         self.previous = find_previous(tx, prepared.graph.name)
         self.known: dict[str, Artifact] = {name: captured.artifact for name, captured in prepared.sources.items()}
         self.plans: dict[str, StagePlan] = {}
@@ -149,13 +152,22 @@ class _Planner:
             return [Difference("uncached", stage)]
         if action is not None:
             gone = [Difference("gone", name) for name in find_missing(self.ws, action)]
-            return gone + [Difference("undeclared", f"{kind} {name}", old, new) for kind, name, old, new in find_moved(self.ws, action)]
+            return gone + self._explain_undeclared(action)
         before = self.previous.get((stage, item))
         old = find_document(self.tx, before) if before else None
         if old is None:
             return [Difference("new", stage)]
         found = diff_recipes(old, recipe, lambda digest: find_document(self.tx, digest) or self.present.get(digest))
         return found or [Difference("gone", "the cache entry")]
+
+    def _explain_undeclared(self, action: Action) -> list[Difference]:
+        if stands(self.ws, action, self.policy):
+            return []
+        moved = [Difference("undeclared", f"{kind} {name}", old, new) for kind, name, old, new in find_moved(self.ws, action)]
+        if moved and self.policy == "warn":
+            return moved
+        return [Difference("undeclared", f"{kind} {name}".strip(), value, "not taken under the policy " + self.policy)
+                for kind, name, value in action.undeclared]  # fmt: skip
 
     def _gather(
         self, stage: str, jobs: Sequence[tuple[int | None, Document, Digest]], actions: Mapping[Digest, Action]
@@ -195,7 +207,14 @@ class Explanation:
 
 
 def explain_stage(
-    ws: Workspace, *, stage: str, pipeline: str, config: Config | None = None, seed: int = 0, say: Say = lambda _: None
+    ws: Workspace,
+    *,
+    stage: str,
+    pipeline: str,
+    config: Config | None = None,
+    seed: int = 0,
+    policy: Policy = "fail",
+    say: Say = lambda _: None,
 ) -> Explanation:
     """Say why a stage would rerun (the first input that differs from the last run, both values), or why it would not.
 
@@ -206,7 +225,7 @@ def explain_stage(
     prepared = prepare(ws, pipeline=pipeline, config=config or {}, seed=seed, say=say)
     prepared.graph.get_stage(stage)
     with ws.store.begin(durable=False) as tx:
-        plan = _Planner(ws, prepared, tx, frozenset()).plan()
+        plan = _Planner(ws, prepared, tx, policy, frozenset()).plan()
         latest = tx.index.find_latest(prepared.graph.name)
         found = plan.stages[stage]
         causes = [plan.stages[name] for name in found.waits_for]

@@ -10,7 +10,7 @@ from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput, NotFound
-from incumbent.pipeline.action import Action, Captured, Environment
+from incumbent.pipeline.action import Action, Captured, Environment, Policy
 from incumbent.pipeline.code import PipelineCode
 from incumbent.pipeline.config import Config, resolve_config
 from incumbent.pipeline.graph import Graph
@@ -100,10 +100,25 @@ def prepare(
     return Prepared(pipeline, code, resolved, seed, environments, sources)
 
 
-def find_hits(ws: Workspace, tx: Transaction, keys: Sequence[Digest]) -> dict[Digest, Action]:
-    """Return the remembered actions among `keys` that still stand: outputs in the store, undeclared inputs unchanged."""
+UNWATCHED = (("unwatched", "", ""),)
+"""`Action.undeclared` of a run under the policy "off": nobody looked at what it read."""
+
+
+def find_hits(ws: Workspace, tx: Transaction, keys: Sequence[Digest], policy: Policy) -> dict[Digest, Action]:
+    """Return the remembered actions among `keys` that stand under this policy and have their outputs in the store."""
     known = tx.actions.find(keys)
-    return {key: action for key, action in known.items() if not find_missing(ws, action) and not find_moved(ws, action)}
+    return {key: action for key, action in known.items() if not find_missing(ws, action) and stands(ws, action, policy)}
+
+
+def stands(ws: Workspace, action: Action, policy: Policy) -> bool:
+    """Say whether an action made under its policy is good enough under this one.
+
+    "fail" takes only what was watched and found to read nothing undeclared; "warn" takes also what read undeclared inputs that
+    are as they were; "off" takes anything.
+    """
+    if policy == "off" or not action.undeclared:
+        return True
+    return policy == "warn" and action.undeclared != UNWATCHED and not find_moved(ws, action)
 
 
 def find_missing(ws: Workspace, action: Action) -> list[str]:
@@ -113,7 +128,7 @@ def find_missing(ws: Workspace, action: Action) -> list[str]:
 
 def find_moved(ws: Workspace, action: Action) -> list[tuple[str, str, str, str]]:
     """Return (kind, name, old, new) of undeclared inputs that changed since the action ran under the policy "warn"."""
-    seen = [(kind, name, old, ws.sources.observe(kind, name)) for kind, name, old in action.undeclared]
+    seen = [(kind, name, old, ws.sources.observe(kind, name)) for kind, name, old in action.undeclared if kind != "unwatched"]
     return [found for found in seen if found[2] != found[3]]
 
 
