@@ -153,8 +153,8 @@ class TestLocalBlobs(BlobsContract):
             for _ in range(10):
                 try:
                     data = blobs.get(blobs.put_file(path).digest)
-                except Conflict as error:
-                    assert "changed while it was read" in str(error)
+                except Conflict:
+                    continue
                 else:
                     assert data == bytes(6 * MIB) + b"x" * (len(data) - 6 * MIB)
         finally:
