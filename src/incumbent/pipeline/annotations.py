@@ -2,10 +2,10 @@
 
 import ast
 
-from incumbent.pipeline.references import Use
 from incumbent.pipeline.resolve import Bound, External, Resolver
 from incumbent.pipeline.symbols import SourceModule
 from incumbent.pipeline.types import ANY
+from incumbent.pipeline.uses import Use
 
 _DEPTH_MAX = 60
 

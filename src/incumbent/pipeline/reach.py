@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from incumbent.pipeline.changes import find_changes
-from incumbent.pipeline.references import Dynamic, Use
 from incumbent.pipeline.resolve import FILE, Bound, End, External, Find, Missing, Node, Resolver, Whole
 from incumbent.pipeline.symbols import EFFECTS, MODULE, SourceModule
+from incumbent.pipeline.uses import Dynamic, Use
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__package__", "__spec__", "__builtins__", "__class__", "WindowsError"}
 _IMPORTERS = frozenset({"importlib.import_module", "importlib.__import__", "importlib.reload", "runpy.run_module", "runpy.run_path"})
@@ -151,6 +151,7 @@ class SymbolGraph:
         module = self.modules[path]
         if symbol == MODULE:
             self._add_module(module, edges)
+            edges.nodes |= self._inside(module.name)
         for place in self._places.get(node, module.definitions.get(symbol, [])):
             references = module.references(place)
             for use in references.early | references.late:
@@ -168,6 +169,11 @@ class SymbolGraph:
             edges.nodes.add((module.path, FILE))
         for name in module.imports:
             self._add_use(module, Use(name), edges)
+
+    def _inside(self, package: str) -> set[Node]:
+        """Return the loaded modules of a package: who has the package as a value has them as its attributes."""
+        start = f"{package}."
+        return {(path, MODULE) for path in self.loaded if self.modules[path].name.startswith(start)}
 
     def _add_changes(self, node: Node, edges: _Edges) -> None:
         """Add what is done to a symbol elsewhere: the statements of each module under one id that no other edit moves."""
@@ -192,6 +198,7 @@ class SymbolGraph:
     def _add_end(self, end: End, edges: _Edges) -> None:
         if isinstance(end, External):
             edges.imports |= self._outside(end.name)
+            edges.nodes |= self._inside(end.name)  # a folder without __init__.py
             return
         self.modules.setdefault(end.module.path, end.module)
         if isinstance(end, Bound):
@@ -210,6 +217,8 @@ class SymbolGraph:
         where = f"{module.label}:{dynamic.line}"
         if dynamic.kind == "docstring":
             edges.reads_docstrings |= not ends or not all(isinstance(end, External) for end in ends)
+        elif dynamic.kind == "source":
+            self._add_source(dynamic, ends, where, edges)
         elif dynamic.kind == "telling":
             if not ends or not all(isinstance(end, External) for end in ends):
                 edges.reasons.append(f"{where} {dynamic.words}")
@@ -223,6 +232,15 @@ class SymbolGraph:
             self._add_import_call(dynamic, ends, where, edges)
         elif any(_is_builtin(end) for end in ends):
             edges.reasons.append(f"{where} {dynamic.words} may name anything")
+
+    def _add_source(self, dynamic: Dynamic, ends: list[End], where: str, edges: _Edges) -> None:
+        """Add the bytes of a file whose text is read: comments are part of it."""
+        for end in ends:
+            if isinstance(end, Bound | Whole):
+                self.modules.setdefault(end.module.path, end.module)
+                edges.nodes.add((end.module.path, FILE))
+        if not ends or any(isinstance(end, Missing) for end in ends):
+            edges.reasons.append(f"{where} {dynamic.words} reads the source of something that has no name")
 
     def _add_import_call(self, dynamic: Dynamic, ends: list[End], where: str, edges: _Edges) -> None:
         if not any(_is_builtin(end) or (isinstance(end, External) and end.name in _IMPORTERS) for end in ends):

@@ -16,13 +16,13 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.pipeline.annotations import annotation_text, chain_of
 from incumbent.pipeline.pipeline import check_name, is_json
-from incumbent.pipeline.references import Use
 from incumbent.pipeline.resolve import Bound, External, Resolver
 from incumbent.pipeline.signature import Place, Signature, make_spec
 from incumbent.pipeline.source import FACTORIES, SourceSpec
 from incumbent.pipeline.stage import Parameter, StageSpec, Unset, make_options
 from incumbent.pipeline.symbols import SourceModule
 from incumbent.pipeline.syntax import canonical_text
+from incumbent.pipeline.uses import Use
 
 _PIPELINE_NAMES = frozenset({"incumbent.Pipeline", "incumbent.pipeline.pipeline.Pipeline"})
 _SOURCE_PREFIXES = ("incumbent.source.", "incumbent.pipeline.source.")

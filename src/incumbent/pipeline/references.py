@@ -6,20 +6,27 @@ what happens in the bodies of functions. Written with a stack: no depth of nesti
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from incumbent.pipeline.scope import GLOBAL, INERT, Import, Scope, bound_names, find_meaning, list_imports, list_loaded, parameter_names
+from incumbent.pipeline.aliases import comprehension_scope, find_roots, find_use, is_global, module_aliases
+from incumbent.pipeline.effects import CHANGING_METHODS, LOOKING_CALLS
+from incumbent.pipeline.scope import (
+    GLOBAL,
+    INERT,
+    Import,
+    Meaning,
+    Scope,
+    bound_names,
+    find_meaning,
+    find_owner,
+    function_scope,
+    list_imports,
+    list_loaded,
+    parameter_names,
+)
+from incumbent.pipeline.telling import query_names, tell_of_call
+from incumbent.pipeline.uses import PARAMETER, UNKNOWN, Call, Dynamic, References, Use, Write
 
-CHANGING_METHODS = frozenset({
-    "__setitem__", "add", "add_argument", "append", "appendleft", "clear", "difference_update", "discard", "extend", "insert",
-    "intersection_update", "move_to_end", "pop", "popitem", "popleft", "push", "put", "register", "remove", "reverse", "set", "setdefault",
-    "sort", "symmetric_difference_update", "update", "write",
-})  # fmt: skip
-"""Methods taken to change what they belong to, even where their result is used; one whose result is dropped always is."""
-
-_RUNS_TEXT = {"exec": "exec(…)", "eval": "eval(…)"}
-_NAMESPACES = {"globals": "globals()", "vars": "vars()", "locals": "locals()"}
 _ATTRIBUTE_CALLS = frozenset({"getattr", "hasattr", "setattr", "delattr"})
 _TELLING_ATTRIBUTES = {
     "__subclasses__": "asks a class for its subclasses",
@@ -27,70 +34,7 @@ _TELLING_ATTRIBUTES = {
 }
 
 
-class Use(NamedTuple):
-    """A name and the attributes taken from it: `helpers.io.load` is ("helpers", ("io", "load")).
-
-    The root is a module-level name, or the import itself when a function imports it for its own use.
-    """
-
-    root: str | Import
-    chain: tuple[str, ...] = ()
-
-
-class Write(NamedTuple):
-    """A change made to what a name stands for.
-
-    Attributes:
-        use: What is changed, or for "replaced" the attribute that is bound anew.
-        how: "replaced" (`helpers.f = g`), "assigned" (`TABLE["x"] = 1`), or "called" (a method, a decorator, an argument).
-        is_late: It happens in a function's body.
-    """
-
-    use: Use
-    how: Literal["replaced", "assigned", "called"]
-    is_late: bool
-    line: int
-
-
-class Dynamic(NamedTuple):
-    """A construct that may reach anything.
-
-    Attributes:
-        kind: "text" (exec, eval), "namespace" (globals()), "attribute" (getattr with a computed name), "import", "telling"
-            (attributes that lead elsewhere), "docstring".
-        use: What it is applied to or called as: decides whether it counts.
-        argument: For "import", the literal name of the module, None if it is computed.
-        words: How it is shown.
-    """
-
-    kind: str
-    use: Use
-    argument: str | None
-    words: str
-    line: int
-
-
-@dataclass(slots=True)
-class References:
-    """All that a statement refers to.
-
-    Attributes:
-        early, late: Uses, by when they happen.
-        writes: Changes made, early and late.
-        calls: What a plain expression at module level calls for its effect; Use("") when that is no name.
-        invoked: What is run early: called, used as a decorator or as a base class.
-        loads: Modules that the statement imports.
-        declared: Names that a function of it binds as `global`.
-    """
-
-    early: set[Use] = field(default_factory=set)
-    late: set[Use] = field(default_factory=set)
-    writes: list[Write] = field(default_factory=list)
-    calls: list[Use] = field(default_factory=list)
-    invoked: set[Use] = field(default_factory=set)
-    dynamics: list[Dynamic] = field(default_factory=list)
-    loads: set[str] = field(default_factory=set)
-    declared: set[str] = field(default_factory=set)
+How = Literal["bound", "replaced", "assigned", "called"]
 
 
 class _Step(NamedTuple):
@@ -102,6 +46,7 @@ class _Step(NamedTuple):
 def find_references(statement: ast.AST, package: str) -> References:
     """Return what a module-level statement of a module in `package` refers to."""
     reader = _Reader(package)
+    reader.found.aliases = module_aliases(statement)
     reader.work.append(_Step(statement, None, False))
     while reader.work:
         reader.read(reader.work.pop())
@@ -115,6 +60,8 @@ class _Reader:
         self.package = package
         self.found = References()
         self.work: list[_Step] = []
+        self.callees: set[int] = set()
+        self.dropped: set[int] = set()
 
     def read(self, step: _Step) -> None:
         if type(step.node) in INERT:
@@ -128,24 +75,32 @@ class _Reader:
     def push(self, nodes: Iterable[ast.AST], scope: Scope | None, is_late: bool) -> None:
         self.work += [_Step(node, scope, is_late) for node in nodes]
 
-    def use_of(self, node: ast.AST, scope: Scope | None) -> Use | None:
-        """Return the use that a name or a chain of attributes is, None if it starts from a local value or an expression."""
-        chain = []
-        while isinstance(node, ast.Attribute):
-            chain.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return None
-        meaning = find_meaning(node.id, scope)
-        if meaning is None:
-            return None
-        return Use(meaning if isinstance(meaning, Import) else node.id, tuple(reversed(chain)))
-
     def note_use(self, use: Use, step: _Step) -> None:
-        (self.found.late if step.is_late else self.found.early).add(use)
+        if not step.is_late:
+            self.found.early.add(use)
+            return
+        self.found.late.add(use)
+        level = step.scope.level if step.scope is not None else 0
+        self.found.levels[use] = min(level, self.found.levels.get(use, level))
 
-    def note_write(self, use: Use, step: _Step, how: Literal["replaced", "assigned", "called"]) -> None:
-        self.found.writes.append(Write(use, how, step.is_late, getattr(step.node, "lineno", 0)))
+    def note_value(self, use: Use, step: _Step) -> None:
+        self.note_use(use, step)
+        if id(step.node) not in self.callees:
+            self.found.values.add(use)
+
+    def note_write(self, use: Use, step: _Step, how: How, is_result: bool = False) -> None:
+        level = step.scope.level if step.scope is not None else 0
+        self.found.writes.append(Write(use, how, step.is_late, getattr(step.node, "lineno", 0), level, is_result))
+
+    def write_to(self, node: ast.expr, step: _Step, how: How) -> None:
+        """Note a change of all that an expression may be a part of; a method that changes its own object as such."""
+        for root in find_roots(node, step.scope):
+            self.note_write(root.use, step, how, root.is_result)
+        while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        owner = find_owner(node.id, step.scope) if isinstance(node, ast.Name) else None
+        if owner is not None and owner.method and isinstance(node, ast.Name) and node.id == owner.owner:
+            self.found.self_writers.add(owner.method)
 
     # One method for each kind of node that needs more than a look at its children.
 
@@ -153,93 +108,102 @@ class _Reader:
         node = step.node
         assert isinstance(node, ast.Name)
         if isinstance(node.ctx, ast.Load):
-            use = self.use_of(node, step.scope)
+            use = find_use(node, step.scope)
             if use is not None:
-                self.note_use(use, step)
+                self.note_value(use, step)
                 if node.id == "__doc__":
                     self.found.dynamics.append(Dynamic("docstring", use, None, node.id, node.lineno))
         elif step.scope is not None and find_meaning(node.id, step.scope) is GLOBAL and not _is_class_name(node.id, step.scope):
             self.note_use(Use(node.id), step)
-            self.note_write(Use(node.id), step, "assigned")
+            self.note_write(Use(node.id), step, "bound")
             self.found.declared.add(node.id)
 
     def attribute(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.Attribute)
-        use = self.use_of(node, step.scope)
+        use = find_use(node, step.scope)
         if node.attr == "__doc__":
             self.found.dynamics.append(Dynamic("docstring", use or Use("", ()), None, node.attr, node.lineno))
         words = _TELLING_ATTRIBUTES.get(node.attr)
         if words is not None:
             self.found.dynamics.append(Dynamic("telling", use or Use("", ()), None, words, node.lineno))
         if use is None:
+            if not isinstance(node.ctx, ast.Load):
+                self.attribute_through(node, step)
             self.push((node.value,), step.scope, step.is_late)
             return
         if isinstance(node.ctx, ast.Load):
-            self.note_use(use, step)
+            self.note_value(use, step)
         else:
             self.note_write(use, step, "replaced")
             self.note_use(Use(use.root, use.chain[:-1]) if len(use.chain) > 1 else use, step)
+
+    def attribute_through(self, node: ast.Attribute, step: _Step) -> None:
+        """Note an attribute that is set on a local value or an expression."""
+        for root in find_roots(node, step.scope):
+            if root.is_exact and not root.is_result and root.use.root != PARAMETER:
+                self.note_write(root.use, step, "replaced")
+        self.write_to(node.value, step, "assigned")
 
     def subscript(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.Subscript)
         if not isinstance(node.ctx, ast.Load):
-            use = self.use_of(node.value, step.scope)
-            if use is not None:
-                self.note_write(use, step, "assigned")
+            self.write_to(node.value, step, "assigned")
         self.push((node.value, node.slice), step.scope, step.is_late)
 
     def call(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.Call)
+        self.callees.add(id(node.func))
         arguments: list[ast.AST] = [*node.args, *node.keywords]
-        use = self.use_of(node.func, step.scope)
+        use = find_use(node.func, step.scope)
+        if isinstance(node.func, ast.Attribute):
+            if node.func.attr in CHANGING_METHODS:
+                self.write_to(node.func.value, step, "called")
+            for name in query_names(node, node.func.attr, step.scope):
+                self.note_use(name, step)
+        is_dropped = id(node) in self.dropped
+        loads = None
         if use is not None:
-            if use.chain and use.chain[-1] in CHANGING_METHODS:
-                self.note_write(Use(use.root, use.chain[:-1]), step, "called")
             if not step.is_late:
-                self.found.invoked.add(use)
+                self.invoke(use, 0)
             last = use.chain[-1] if use.chain else _tail(use.root)
             if last in _ATTRIBUTE_CALLS and len(node.args) >= 2 and self.attribute_call(node, use, last, step):
                 arguments = [*node.args[1:], *node.keywords]
-            self.telling_call(node, use, last)
+            told = tell_of_call(node, use, last, step.scope, self.package)
+            self.found.dynamics += told
+            loads = next((dynamic.argument for dynamic in told if dynamic.loads), None)
+            self.found.loads |= {loads} if loads else set()
+        elif not step.is_late and isinstance(node.func, ast.Call):
+            inner = find_use(node.func.func, step.scope)
+            if inner is not None:
+                self.invoke(inner, 1)
+        if use is not None or (is_dropped and not step.is_late):
+            given = (*node.args, *(keyword.value for keyword in node.keywords))
+            level = step.scope.level if step.scope is not None else 0
+            self.found.calls.append(Call(use or Use(UNKNOWN), given, step.scope, is_dropped, step.is_late, level, loads))
         self.push((node.func, *arguments), step.scope, step.is_late)
 
-    def telling_call(self, node: ast.Call, use: Use, last: str) -> None:
-        dynamics = self.found.dynamics
-        if last in _RUNS_TEXT:
-            dynamics.append(Dynamic("text", use, None, _RUNS_TEXT[last], node.lineno))
-        elif last in _NAMESPACES and not node.args:
-            dynamics.append(Dynamic("namespace", use, None, _NAMESPACES[last], node.lineno))
-        elif last in ("import_module", "__import__", "run_module", "run_path", "reload"):
-            words = f"{last}({ast.unparse(node.args[0])[:60] if node.args else ''})"
-            dynamics.append(Dynamic("import", use, self.literal_module(node), words, node.lineno))
-
-    def literal_module(self, node: ast.Call) -> str | None:
-        first = node.args[0] if node.args else None
-        if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
-            return None
-        level = len(first.value) - len(first.value.lstrip("."))
-        if level == 0:
-            return first.value
-        anchor = node.args[1] if len(node.args) > 1 else None
-        if isinstance(anchor, ast.Name) and anchor.id == "__package__":
-            parts = self.package.split(".")
-            return ".".join([*parts[: len(parts) - level + 1], first.value[level:]])
-        return None
+    def invoke(self, use: Use, depth: int) -> None:
+        self.found.invoked[use] = max(depth, self.found.invoked.get(use, 0))
 
     def attribute_call(self, node: ast.Call, use: Use, last: str, step: _Step) -> bool:
         """Read getattr and its like on a chain; True if the first argument needs no further look."""
-        if use.chain or find_meaning(last, step.scope) is not GLOBAL:
+        if use.chain or not is_global(last, step.scope):
             return False
-        target = self.use_of(node.args[0], step.scope)
+        target = find_use(node.args[0], step.scope)
         if target is None:
+            if last in ("setattr", "delattr"):
+                self.write_to(node.args[0], step, "assigned")
             return False
         name = node.args[1]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             full = Use(target.root, (*target.chain, name.value))
             self.note_use(full, step)
+            self.found.values.add(full)
+            if name.value == "__doc__":
+                self.found.dynamics.append(Dynamic("docstring", full, None, "__doc__", node.lineno))
             if last in ("setattr", "delattr"):
                 self.note_write(full, step, "replaced")
             return True
@@ -255,16 +219,31 @@ class _Reader:
         assert isinstance(node, ast.Expr)
         value = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(value, ast.Call):
-            use = self.use_of(value.func, step.scope)
-            if use is not None and use.chain:
-                self.note_write(Use(use.root, use.chain[:-1]), step, "called")
-            if not step.is_late:
-                self.found.calls.append(use or Use("", ()))
+            self.dropped.add(id(value))
+            if isinstance(value.func, ast.Attribute):
+                self.write_to(value.func.value, step, "called")
+            if isinstance(value.func, ast.Name) and value.func.id in LOOKING_CALLS and is_global(value.func.id, step.scope):
+                self.looked_at(value, step)
+            elif not step.is_late:
                 for argument in (*value.args, *(keyword.value for keyword in value.keywords)):
-                    given = self.use_of(argument, step.scope)
-                    if given is not None:
-                        self.note_write(given, step, "called")
+                    self.write_to(argument, step, "called")
         self.push((node.value,), step.scope, step.is_late)
+
+    def looked_at(self, call: ast.Call, step: _Step) -> None:
+        """Read `print(…)`: what it is given stays as it is, but a method that is called inside may change its object."""
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            for inner in ast.walk(argument):
+                if isinstance(inner, ast.Call) and not step.is_late:
+                    is_plain = isinstance(inner.func, ast.Name) and inner.func.id in LOOKING_CALLS
+                    for given in () if is_plain else (inner.func, *inner.args, *(keyword.value for keyword in inner.keywords)):
+                        self.write_to(given.value if isinstance(given, ast.Attribute) and given is inner.func else given, step, "called")
+
+    def returned(self, step: _Step) -> None:
+        node = step.node
+        assert isinstance(node, ast.Return | ast.Yield)
+        if node.value is not None:
+            self.found.returns |= find_roots(node.value, step.scope)
+            self.push((node.value,), step.scope, step.is_late)
 
     def function(self, step: _Step) -> None:
         node = step.node
@@ -276,15 +255,16 @@ class _Reader:
         names = bound_names(node.body, self.package)
         names.update(dict.fromkeys(parameter_names(node.args)))
         names.update(dict.fromkeys(_type_parameters(node)))
-        self.push(node.body, Scope(names, step.scope), True)
+        self.push(node.body, function_scope(node, names, step.scope), True)
 
     def decorators(self, nodes: list[ast.expr], step: _Step) -> None:
         for node in nodes:
-            use = self.use_of(node.func if isinstance(node, ast.Call) else node, step.scope)
+            use = find_use(node.func if isinstance(node, ast.Call) else node, step.scope)
             if use is None:
                 continue
             if not step.is_late:
-                self.found.invoked.add(use)
+                self.invoke(use, int(isinstance(node, ast.Call)))
+                self.callees.add(id(node))
             if use.chain and not (step.scope is not None and step.scope.is_class):
                 self.note_write(Use(use.root, use.chain[:-1]), step, "called")  # @registry.register, @process.register
         self.push(nodes, step.scope, step.is_late)
@@ -310,15 +290,19 @@ class _Reader:
         node = step.node
         assert isinstance(node, ast.Lambda)
         self.parameters(node.args, step)
-        names: dict[str, Import | None] = dict.fromkeys(parameter_names(node.args))
-        self.push((node.body,), Scope({**bound_names((node.body,), self.package), **names}, step.scope), True)
+        names: dict[str, Meaning] = dict.fromkeys(parameter_names(node.args))
+        level = step.scope.level + 1 if step.scope is not None else 0
+        names = {**bound_names((node.body,), self.package), **names}
+        self.push((node.body,), Scope(names, step.scope, body=(node.body,), parameters=parameter_names(node.args), level=level), True)
 
     def class_body(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.ClassDef)
         self.decorators(node.decorator_list, step)
-        bases = (self.use_of(base, step.scope) for base in node.bases)
-        self.found.invoked.update(use for use in bases if use is not None and not step.is_late)
+        bases = (find_use(base, step.scope) for base in node.bases)
+        for use in bases:
+            if use is not None and not step.is_late:
+                self.invoke(use, 1)
         self.push((*node.bases, *node.keywords), step.scope, step.is_late)
         outer = Scope(dict.fromkeys(_type_parameters(node)), step.scope)
         self.push(node.body, Scope(bound_names(node.body, self.package), outer, is_class=True), step.is_late)
@@ -326,8 +310,7 @@ class _Reader:
     def comprehension(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
-        targets = bound_names((generator.target for generator in node.generators), self.package)
-        inner = Scope(targets, step.scope)
+        inner = comprehension_scope(node, step.scope, self.package)
         for place, generator in enumerate(node.generators):
             self.push((generator.iter,), inner if place else step.scope, step.is_late)
             self.push(generator.ifs, inner, step.is_late)
@@ -344,10 +327,12 @@ class _Reader:
     def augmented(self, step: _Step) -> None:
         node = step.node
         assert isinstance(node, ast.AugAssign)
-        use = self.use_of(node.target, step.scope)
+        use = find_use(node.target, step.scope)
         if use is not None:
             self.note_use(use, step)
             self.note_write(use, step, "replaced" if use.chain else "assigned")
+        elif isinstance(node.target, ast.Name):
+            self.write_to(node.target, step, "assigned")  # a list that a local name shares grows in place
         self.push((node.target, node.value), step.scope, step.is_late)
 
     def imports(self, step: _Step) -> None:
@@ -397,4 +382,6 @@ _SPECIAL = {
     ast.Import: _Reader.imports,
     ast.ImportFrom: _Reader.imports,
     ast.Global: _Reader.declares,
+    ast.Return: _Reader.returned,
+    ast.Yield: _Reader.returned,
 }

@@ -6,9 +6,9 @@ A name may stand for several things (both branches of a `try` import it): all of
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from incumbent.pipeline.references import Use
 from incumbent.pipeline.scope import Import
 from incumbent.pipeline.symbols import STAR, SourceModule
+from incumbent.pipeline.uses import Use
 
 Find = Callable[[str], SourceModule | None]
 """Gives the project's module of a dotted name, None for any other."""

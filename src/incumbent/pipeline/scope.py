@@ -37,14 +37,39 @@ INERT = frozenset(
 
 
 class Scope:
-    """The names of one function, class or comprehension, and the scope around it (None: the module)."""
+    """The names of one function, class or comprehension, and the scope around it (None: the module).
 
-    __slots__ = ("is_class", "names", "outer")
+    Attributes:
+        body: Statements of a function, to see in them what its names are bound to.
+        parameters: Names that are given to it, less `owner`.
+        owner: The name that a method knows its object by.
+        method: That method's name.
+        level: How many calls its body is away from a call of the module-level function or class that it stands in: 0 if
+            that call runs it, 1 if what is returned must be called (a decorator's inner function, a method).
+        bindings: Name -> (expression, whether it is bound to a part of it only), None until they are asked for.
+    """
 
-    def __init__(self, names: dict[str, Meaning], outer: "Scope | None", *, is_class: bool = False) -> None:
+    __slots__ = ("bindings", "body", "is_class", "level", "method", "names", "outer", "owner", "parameters")
+
+    def __init__(
+        self,
+        names: dict[str, Meaning],
+        outer: "Scope | None",
+        *,
+        is_class: bool = False,
+        body: Iterable[ast.AST] = (),
+        parameters: Iterable[str] = (),
+        level: int | None = None,
+    ) -> None:
         self.names = names
         self.outer = outer
         self.is_class = is_class
+        self.body = body
+        self.parameters = frozenset(parameters)
+        self.owner = self.method = ""
+        outer_level: int = outer.level if outer is not None else 0
+        self.level: int = outer_level if level is None else level
+        self.bindings: dict[str, list[tuple[ast.expr, bool]]] | None = None
 
 
 def find_meaning(name: str, scope: Scope | None) -> Meaning:
@@ -57,6 +82,13 @@ def find_meaning(name: str, scope: Scope | None) -> Meaning:
             return scope.names[name]
         scope = scope.outer
     return GLOBAL
+
+
+def find_owner(name: str, scope: Scope | None) -> Scope | None:
+    """Return the scope that binds a local name, None for a global one."""
+    while scope is not None and (scope.is_class or name not in scope.names):
+        scope = scope.outer
+    return scope
 
 
 def list_imports(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Import]]:
@@ -119,12 +151,12 @@ def bound_names(body: Iterable[ast.AST], package: str) -> dict[str, Meaning]:
         else:
             for name in _own_names(node):
                 names.setdefault(name, None)
-            work += _same_scope(node)
+            work += same_scope(node)
     names.update(declared)
     return {name: meaning for name, meaning in names.items() if declared.get(name, GLOBAL) is not None}
 
 
-def _same_scope(node: ast.AST) -> Iterable[ast.AST]:
+def same_scope(node: ast.AST) -> Iterable[ast.AST]:
     """Yield the parts of a node whose names belong to the same scope."""
     if isinstance(node, _OWN_SCOPE):
         return () if isinstance(node, ast.Lambda) else node.decorator_list
@@ -149,3 +181,35 @@ def parameter_names(arguments: ast.arguments) -> Iterator[str]:
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
         if argument is not None:
             yield argument.arg
+
+
+_FIRST_RUN = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
+"""Methods that a call of their class runs, or may run; any other takes one more call."""
+
+
+def function_scope(node: ast.FunctionDef | ast.AsyncFunctionDef, names: dict[str, Meaning], outer: Scope | None) -> Scope:
+    """Return the scope of a function's body; it is one call further away if nothing around it calls it."""
+    parameters = list(parameter_names(node.args))
+    is_method = outer is not None and outer.is_class
+    if outer is None:
+        level = 0
+    elif outer.is_class:
+        level = outer.level + (node.name not in _FIRST_RUN)
+    else:
+        level = outer.level + (not _is_called(node.name, outer.body))
+    scope = Scope(names, outer, body=node.body, parameters=parameters[is_method:], level=level)
+    if is_method and parameters:
+        scope.owner, scope.method = parameters[0], node.name
+    return scope
+
+
+def _is_called(name: str, body: Iterable[ast.AST]) -> bool:
+    """Say whether a function is called, or handed to anything but a wrapper of functools, in the body that defines it."""
+    for node in (inner for statement in body for inner in ast.walk(statement)):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id == name:
+                return True
+            is_given = any(isinstance(given, ast.Name) and given.id == name for given in node.args)
+            if is_given and not ast.unparse(node.func).startswith(("functools.", "wraps", "update_wrapper")):
+                return True
+    return False

@@ -11,9 +11,10 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from incumbent.pipeline.references import References, find_references
+from incumbent.pipeline.references import find_references
 from incumbent.pipeline.scope import Import, bound_names, list_imports
 from incumbent.pipeline.syntax import canonical_text, parse_source
+from incumbent.pipeline.uses import References, Root, Use
 
 EFFECTS = "<import>"
 """The symbol that stands for what importing a module does beside binding names."""
@@ -68,6 +69,12 @@ class SourceModule:
         if found is None:
             found = self._references[place] = find_references(self.statements[place], self.package)
         return found
+
+    def list_origins(self, symbol: str, *, is_result: bool = False) -> Iterator[Root]:
+        """Yield what a symbol may be or be a part of, or what calling it may give."""
+        for place in self.definitions.get(symbol, ()):
+            references = self.references(place)
+            yield from references.returns if is_result else references.aliases.get(symbol, ())
 
     def has(self, symbol: str) -> bool:
         """Say whether the module binds a symbol by itself (not by a star import)."""
@@ -244,12 +251,13 @@ def _add_imports(module: SourceModule, node: ast.Import | ast.ImportFrom) -> Non
 
 
 def _is_spectator(module: SourceModule, statement: ast.stmt) -> bool:
-    """Say whether a statement only looks at what it is given: `print(x)`, `inc.run_pipeline(pipeline)`."""
+    """Say whether a statement only hands things to Incumbent: `inc.run_pipeline(pipeline)`."""
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return False
-    called = statement.value.func
-    is_print = isinstance(called, ast.Name) and called.id == "print" and not module.has("print")
-    return is_print or module.external_name(called).startswith("incumbent.")
+    call = statement.value
+    given = (*call.args, *(keyword.value for keyword in call.keywords))
+    is_plain = not any(isinstance(node, ast.Call) for argument in given for node in ast.walk(argument))
+    return is_plain and module.external_name(call.func).startswith("incumbent.")
 
 
 def _add_changes(module: SourceModule) -> None:
@@ -258,9 +266,29 @@ def _add_changes(module: SourceModule) -> None:
         if _is_spectator(module, statement):
             continue
         references = module.references(place)
-        changed = {write.use.root for write in references.writes if not write.is_late}
-        for name in changed | references.declared:
-            if isinstance(name, str) and (name in module.definitions or name in references.declared) and name not in module.imports:
+        changed = set(references.declared)
+        for write in references.writes:
+            if not write.is_late:
+                changed |= _names_behind(module, Root(write.use, write.how != "bound", write.is_result))
+        for name in changed:
+            if (name in module.definitions or name in references.declared) and name not in module.imports:
                 places = module.definitions.setdefault(name, [])
                 if place not in places:
                     insort(places, place)
+
+
+def _names_behind(module: SourceModule, start: Root) -> set[str]:
+    """Return the names of a module that a change of one of them changes, by what they are bound to in the same file."""
+    seen: set[tuple[Use, bool]] = set()
+    names: set[str] = set()
+    work = [start]
+    while work:
+        root = work.pop()
+        name = root.use.root
+        if not isinstance(name, str) or (root.use, root.is_result) in seen:
+            continue
+        seen.add((root.use, root.is_result))
+        if not root.is_result or root.use.chain:
+            names.add(name)
+        work += module.list_origins(name, is_result=root.is_result and not root.use.chain)
+    return names
