@@ -12,7 +12,7 @@ from incumbent.pipeline.graph import Graph, build_graph
 from incumbent.pipeline.signature import Place, Signature, make_spec
 from incumbent.pipeline.source import SourceSpec
 from incumbent.pipeline.stage import Parameter, Stage, StageSpec, Unset
-from incumbent.pipeline.types import ANY
+from incumbent.pipeline.types import ANY, PUBLIC_NAMES
 
 
 class Pipeline:
@@ -180,7 +180,8 @@ def type_text(annotation: object) -> str:
         return f"{type_text(origin)}[{inner}]" if inner else type_text(origin)
     if isinstance(annotation, type):
         name = annotation.__qualname__
-        return name if annotation.__module__ == "builtins" else f"{annotation.__module__}.{name}"
+        full = f"{annotation.__module__}.{name}"
+        return name if annotation.__module__ == "builtins" else PUBLIC_NAMES.get(full, full)
     return ANY if annotation is Any else str(annotation).replace(" ", "")
 
 

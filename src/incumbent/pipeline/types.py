@@ -18,12 +18,26 @@ _CONCRETE = FRAMES | {
     "int", "float", "bool", "str", "bytes", "dict", "list", "tuple", "set", "frozenset", "None", "complex",
     "pathlib.Path", "numpy.ndarray", "lightgbm.Booster", "xgboost.Booster",
 }  # fmt: skip
-_ALIASES = {
-    "numpy.typing.NDArray": "numpy.ndarray", "typing.List": "list", "typing.Dict": "dict", "typing.Tuple": "tuple", "typing.Set": "set",
+PUBLIC_NAMES = {
     "polars.dataframe.frame.DataFrame": "polars.DataFrame", "pandas.core.frame.DataFrame": "pandas.DataFrame",
     "pyarrow.lib.Table": "pyarrow.Table", "lightgbm.basic.Booster": "lightgbm.Booster", "xgboost.core.Booster": "xgboost.Booster",
-    "collections.abc.Mapping": "dict", "typing.Mapping": "dict", "pathlib._local.Path": "pathlib.Path", "NoneType": "None",
+    "pathlib._local.Path": "pathlib.Path",
 }  # fmt: skip
+"""What a class says of where it is defined -> the name that programs write: `Path` is in `pathlib._local` on Python 3.13 alone."""
+
+_ALIASES = PUBLIC_NAMES | {
+    "numpy.typing.NDArray": "numpy.ndarray", "typing.List": "list", "typing.Dict": "dict", "typing.Tuple": "tuple", "typing.Set": "set",
+    "collections.abc.Mapping": "dict", "typing.Mapping": "dict", "NoneType": "None",
+}  # fmt: skip
+
+_SCALARS = _CONCRETE - {"dict", "list", "tuple", "set", "frozenset"} | {
+    "...", "bytearray", "memoryview", "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta", "decimal.Decimal",
+    "fractions.Fraction", "uuid.UUID", "numpy.bool", "numpy.float32", "numpy.float64", "numpy.int32", "numpy.int64",
+}  # fmt: skip
+_CONTAINERS = frozenset({
+    "dict", "list", "tuple", "set", "frozenset", "collections.abc.Sequence", "collections.abc.Iterable", "collections.abc.Set",
+    "typing.Sequence", "typing.Iterable", "typing.FrozenSet",
+})  # fmt: skip
 
 TypeVerdict = Literal["same", "mismatch", "unknown"]
 
@@ -100,6 +114,31 @@ def split_generic(text: str) -> tuple[str, tuple[str, ...]]:
         head, _, inner = text.partition("[")
         return head.strip(), tuple(_split_top(inner[:-1], ","))
     return text, ()
+
+
+def is_plain_type(text: str) -> bool:
+    """Say whether no object of a project's own class can be, or be inside of, a value of that annotation.
+
+    A container says so only with the types of its items; a frame, an array and a booster are stored without any objects.
+
+    >>> is_plain_type("dict[str, list[float]] | None"), is_plain_type("pandas.DataFrame"), is_plain_type("numpy.ndarray[typing.Any]")
+    (True, True, True)
+    >>> is_plain_type("dict"), is_plain_type("list[app.Row]"), is_plain_type("typing.Any"), is_plain_type("sklearn.base.BaseEstimator")
+    (False, False, False, False)
+    """
+    work = [text]
+    while work:
+        parts = split_union(work.pop())
+        if len(parts) > 1:
+            work += parts
+            continue
+        head, items = split_generic(parts[0])
+        head = _plain(head)
+        if head in _CONTAINERS and items:
+            work += items
+        elif head not in _SCALARS and head != "typing.Literal":
+            return False
+    return True
 
 
 def item_type(text: str) -> str | None:
