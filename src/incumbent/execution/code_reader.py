@@ -14,8 +14,9 @@ from incumbent.execution.git_version import read_version
 from incumbent.execution.module_finder import ModuleFinder, SourceFiles
 from incumbent.execution.pipeline_loader import LoadedPipeline, load_pipeline
 from incumbent.pipeline.code import CodeClosure, PipelineCode
+from incumbent.pipeline.crossing import reach_stages
 from incumbent.pipeline.graph import build_graph
-from incumbent.pipeline.reach import SymbolGraph
+from incumbent.pipeline.reach import Reach, SymbolGraph
 from incumbent.pipeline.reading import BuiltByCode, WrittenPipeline, read_pipeline
 from incumbent.pipeline.resolve import Node
 from incumbent.pipeline.stage import StageSpec
@@ -60,7 +61,8 @@ class ProjectCodeReader:
             found = load_pipeline(self.root, (entry.path, entry.name, symbol), found.reason)
         graph = build_graph(found.name, found.stages, found.sources)
         closures = _Closures(symbols, self.algorithm)
-        by_stage = {spec.name: closures.close(_module_of(spec, finder, entry), spec.symbol) for spec in found.stages}
+        reached = reach_stages(graph, {spec.name: _module_of(spec, finder, entry) for spec in found.stages}, symbols)
+        by_stage = {spec.name: closures.close(reached[spec.name]) for spec in found.stages}
         contents = finder.list_contents()
         return PipelineCode(graph, by_stage, tuple(contents), is_static, contents)
 
@@ -189,9 +191,8 @@ class _Closures:
         self._algorithm = algorithm
         self._digests: dict[tuple[Node, bool], Digest] = {}
 
-    def close(self, module: SourceModule, symbol: str) -> CodeClosure:
-        """Return the code of the stage that `symbol` binds; one that only a pipeline holds (`NAME[stage]`) takes whole files."""
-        reach = self._symbols.reach(module, symbol if symbol.isidentifier() else "")
+    def close(self, reach: Reach) -> CodeClosure:
+        """Return what a stage reaches as the code of its recipe."""
         leaves = tuple((self._symbols.node_id(node), self._digest(node, reach.reads_docstrings)) for node in reach.nodes)
         paths = tuple(sorted({path for path, _ in reach.nodes}))
         undigested = CodeClosure(Digest(""), leaves, reach.imports, paths, reach.widened)

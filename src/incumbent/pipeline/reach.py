@@ -13,6 +13,7 @@ Rules, so that no edit that could change a stage's result is missed, and no othe
 What it cannot see: modules found by a computed import are caught when they are read at run time, by the runner.
 """
 
+import ast
 import builtins
 import sys
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ from incumbent.pipeline.resolve import FILE, Bound, End, External, Find, Missing
 from incumbent.pipeline.symbols import EFFECTS, MODULE, SourceModule
 from incumbent.pipeline.uses import Dynamic, Use
 
+CHANGES = "<changes"
+"""What the symbols begin with that stand for changes of another symbol."""
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__package__", "__spec__", "__builtins__", "__class__", "WindowsError"}
 _IMPORTERS = frozenset({"importlib.import_module", "importlib.__import__", "importlib.reload", "runpy.run_module", "runpy.run_path"})
 _MARKING = frozenset({
@@ -46,6 +49,22 @@ class Reach:
     imports: frozenset[str]
     widened: tuple[str, ...] = ()
     reads_docstrings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The code that comes to a stage with the objects that it is given.
+
+    Attributes:
+        nodes: Classes and functions that the objects may be of, or hold; files ("") of a producer that is widened.
+        reasons: Why a producer is widened.
+    """
+
+    nodes: frozenset[Node] = frozenset()
+    reasons: tuple[str, ...] = ()
+
+
+NOTHING = Handed()
 
 
 @dataclass(slots=True)
@@ -94,16 +113,20 @@ class SymbolGraph:
         found = (self.resolver.find(".".join(parts[: place + 1])) for place in range(len(parts)))
         return [module for module in found if module is not None]
 
-    def reach(self, module: SourceModule, symbol: str) -> Reach:
-        """Return what a module-level symbol reaches; "" for a stage that no symbol binds, which takes all its files whole."""
+    def reach(self, module: SourceModule, symbol: str, handed: Handed = NOTHING) -> Reach:
+        """Return what a module-level symbol reaches; "" for a stage that no symbol binds, which takes all its files whole.
+
+        The code of the objects that are `handed` to the stage is as much its own as what it names.
+        """
         self.modules.setdefault(module.path, module)
         reached: set[Node] = set()
-        found = _Edges()
+        found = _Edges(reasons=list(handed.reasons))
         work: list[Node] = [(path, EFFECTS) for path in self.changes.effects]
         if symbol:
             work.append((module.path, symbol))
         else:
             found.reasons.append(f"{module.label}: no module-level name binds the stage")
+        work += handed.nodes
         while work:
             node = work.pop()
             if node in reached:
@@ -117,6 +140,21 @@ class SymbolGraph:
         if found.reasons:
             return self._widen(module, reached, found)
         return Reach(tuple(sorted(reached, key=self.node_id)), frozenset(found.imports), (), found.reads_docstrings)
+
+    def statements(self, node: Node) -> list[ast.stmt]:
+        """Return the statements that make a reached symbol what it is; none of a whole file."""
+        module = self.modules[node[0]]
+        return [module.statements[place] for place in self._list_places(node)]
+
+    def values(self, node: Node) -> set[Node]:
+        """Return the symbols that a reached one mentions other than to call them."""
+        module = self.modules[node[0]]
+        uses = {use for place in self._list_places(node) for use in module.references(place).values}
+        ends = (end for use in uses for end in self.resolver.resolve(module, use).ends)
+        return {end.node for end in ends if isinstance(end, Bound) and not end.rest}
+
+    def _list_places(self, node: Node) -> list[int]:
+        return self._places.get(node, self.modules[node[0]].definitions.get(node[1], []))
 
     def _widen(self, module: SourceModule, reached: set[Node], found: _Edges) -> Reach:
         paths = self._load({path: self.modules[path] for path in (module.path, *(path for path, _ in reached))}.values())
@@ -152,7 +190,7 @@ class SymbolGraph:
         if symbol == MODULE:
             self._add_module(module, edges)
             edges.nodes |= self._inside(module.name)
-        for place in self._places.get(node, module.definitions.get(symbol, [])):
+        for place in self._list_places(node):
             references = module.references(place)
             for use in references.early | references.late:
                 self._add_use(module, use, edges)
@@ -181,7 +219,7 @@ class SymbolGraph:
         for path, place in sorted(self.changes.added.get(node, ())):
             by_path.setdefault(path, []).append(place)
         for path, places in by_path.items():
-            changing = (path, f"<changes {self.node_id(node)}>")
+            changing = (path, f"{CHANGES} {self.node_id(node)}>")
             self._places[changing] = places
             edges.nodes.add(changing)
         edges.reasons += self.changes.patches.get(node, ())
