@@ -56,6 +56,7 @@ documents = Table(
 actions = Table(
     "actions", metadata, Column("key", Text, primary_key=True), _text("stage"), _text("outputs"), _text("metrics"), _text("undeclared"),
     _text("log", null=True), _real("wall_s"), _real("cpu_s"), _integer("rss_bytes_max"), _text("run_id"), _integer("created_at"),
+    _text("proof", null=True),
 )  # fmt: skip
 action_outputs = Table(
     "action_outputs", metadata, Column("digest", Text, primary_key=True),

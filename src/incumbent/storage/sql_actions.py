@@ -1,7 +1,7 @@
 """The action cache, its claims, and documents, in SQL."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from incumbent.base.digest import Algorithm, Digest, digest_bytes, parse_digest
@@ -10,9 +10,10 @@ from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound
 from incumbent.base.metric import MetricPoint
 from incumbent.pipeline.action import Action, Resources
 from incumbent.storage.cells import artifacts_from_json, artifacts_to_json, from_json, from_micros, to_json, to_micros, to_text
+from incumbent.storage.proof import prove
 from incumbent.storage.session import Row, Session
 
-_COLUMNS = "key, stage, outputs, metrics, undeclared, log, wall_s, cpu_s, rss_bytes_max, run_id, created_at"
+_COLUMNS = "key, stage, outputs, metrics, undeclared, log, wall_s, cpu_s, rss_bytes_max, run_id, created_at, proof"
 _CLAIM_ATTEMPTS = 5
 _EVER = 2**62
 
@@ -70,9 +71,9 @@ class SqlActions:
         self._documents = documents
 
     def find(self, keys: Sequence[Digest]) -> Mapping[Digest, Action]:
-        """Return the actions known among `keys`."""
+        """Return the actions known among `keys`; an entry that is not what was written is unknown (`Store.check` tells of it)."""
         rows = self._session.among(f"SELECT {_COLUMNS} FROM actions WHERE key IN (*)", list(dict.fromkeys(keys)))
-        return {action.key: action for action in map(_action, rows)}
+        return {action.key: action for action in _sound(rows)}
 
     def record(self, action: Action, recipe: Document) -> None:
         """Remember an action. Raises InvalidInput if the recipe is not the one that the key is the digest of."""
@@ -81,7 +82,7 @@ class SqlActions:
             raise InvalidInput(f"action {action.key} of stage {action.stage!r}: its recipe has digest {computed}, so it is not its recipe")
         self._session.run("DELETE FROM action_outputs WHERE key = ?", (action.key,))
         self._session.run(
-            f"INSERT INTO actions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+            f"INSERT INTO actions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
             + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[1:]),
             _action_row(action),
         )
@@ -97,9 +98,8 @@ class SqlActions:
             "WHERE action_outputs.digest = ? ORDER BY actions.key",
             (digest,),
         )
-        forgotten = [_action(row) for row in rows]
-        self.forget([action.key for action in forgotten])
-        return forgotten
+        self.forget([Digest(row[0]) for row in rows])
+        return list(_sound(rows))
 
     def forget(self, keys: Sequence[Digest]) -> None:
         """Forget actions; their recipes stay. Absent is no error."""
@@ -135,26 +135,39 @@ class SqlActions:
         self._session.run("UPDATE claims SET expires_at = ? WHERE owner = ?", (to_micros(now) + int(lease_s * 1e6), owner))
 
     def list_all(self) -> Iterator[Action]:
-        """Yield every action, by key."""
-        return map(_action, self._session.all(f"SELECT {_COLUMNS} FROM actions ORDER BY key"))
+        """Yield every action that is what was written, by key."""
+        return _sound(self._session.all(f"SELECT {_COLUMNS} FROM actions ORDER BY key"))
+
+
+def find_unsound(session: Session) -> list[str]:
+    """Return in words the cache entries that are not what was written: each counts as a miss."""
+    rows = session.all(f"SELECT {_COLUMNS} FROM actions ORDER BY key")
+    sound = {action.key for action in _sound(rows)}
+    return [f"cache entry {row[0]} of stage {row[1]} is not what was written; it is not used" for row in rows if row[0] not in sound]
+
+
+def _sound(rows: Iterable[Row]) -> Iterator[Action]:
+    for row in rows:
+        try:
+            if row[-1] == prove(row[:6]):
+                yield _action(row[:-1])
+        except (Corrupt, InvalidInput):
+            continue  # a cell that is not ours: a cache may forget, and must not mislead
 
 
 def _action_row(action: Action) -> tuple[object, ...]:
     used = action.resources
     points = [[point.name, point.value, point.step, to_micros(point.at)] for point in action.metrics]
-    return (
+    told = (
         action.key,
         to_text(action.stage, "stage"),
         artifacts_to_json(action.outputs),
         to_json(points),
         to_json([list(seen) for seen in action.undeclared]),
         action.log,
-        used.wall_s,
-        used.cpu_s,
-        used.rss_bytes_max,
-        to_text(action.run_id, "run id"),
-        to_micros(action.created_at),
     )
+    resources = (used.wall_s, used.cpu_s, used.rss_bytes_max)
+    return (*told, *resources, to_text(action.run_id, "run id"), to_micros(action.created_at), prove(told))
 
 
 def _action(row: Row) -> Action:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from incumbent.base.digest import ALGORITHMS, Algorithm
 from incumbent.base.errors import InvalidInput
 from incumbent.storage.session import Database, Session
-from incumbent.storage.sql_actions import SqlActions, SqlDocuments
+from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_runs import SqlRuns
@@ -49,7 +49,11 @@ class SqlStore:
 
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
-        return self._database.check()
+        found = list(self._database.check())
+        if not found:
+            with self._database.begin(durable=False, read_only=True) as session:
+                found = find_unsound(session)
+        return found
 
     def close(self) -> None:
         """Give up connections."""
