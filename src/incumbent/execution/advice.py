@@ -1,5 +1,11 @@
 """What to do about an undeclared input, in words: what was read, where, why that matters, and the cure."""
 
+from incumbent.execution.observed import ALL_VARIABLES
+
+_COPIED = (
+    "and what it takes from the copy cannot be told (a copy for a process that it starts does not count): "
+    "read what it needs by name, os.environ['NAME'], and add @stage(env=('NAME',))"
+)
 _AFTER = ", or let it widen the key (policy warn)."
 
 
@@ -13,6 +19,8 @@ def advise(stage: str, kind: str, name: str, where: str) -> str:
         where: `path:line`, or "".
     """
     place = _place(where)
+    if (kind, name) == ("env", ALL_VARIABLES):
+        return f"stage {stage!r} copied all environment variables{place}, {_COPIED}{_AFTER}"
     if kind == "env":
         words = f"stage {stage!r} read the environment variable {name}{place} without declaring it"
         return f"{words}: add @stage(env=({name!r},)){_AFTER}"
@@ -30,6 +38,8 @@ def advise(stage: str, kind: str, name: str, where: str) -> str:
 def advise_import(stage: str, kind: str, name: str, where: str) -> str:
     """Return the words about something that the code of a stage read when it was imported; arguments as in `advise`."""
     head, place = f"stage {stage!r} uses code that", _place(where)
+    if (kind, name) == ("env", ALL_VARIABLES):
+        return f"{head} copied all environment variables while it was imported{place}, {_COPIED}{_AFTER}"
     if kind == "env":
         return (
             f"{head} read the environment variable {name} while it was imported{place}, and the stage does not declare it: "

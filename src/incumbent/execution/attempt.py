@@ -69,7 +69,7 @@ def run_attempt(task: StageTask, bench: Bench, *, folder: Path, allowed_paths: f
         with recording_metrics(record), bench.watch.active(task, folder, allowed_paths):
             seeding.seed_loaded(task.seed)
             value = _call(task, bench, function, positional, keywords)
-        finding = bench.watch.settle(blobs.algorithm)
+        finding = bench.watch.settle()
         _refuse_undeclared(task, finding)
         refuse_changed(bench.root, "going on")  # a module that the stage imported late may have been edited
         outputs = _encode_outputs(task, bench, blobs, hints.get("return", inspect.Signature.empty), value)
@@ -127,7 +127,7 @@ def _call(task: StageTask, bench: Bench, function: Callable[..., object], positi
     try:
         return function(*positional, **keywords)
     except BaseException as error:
-        finding = bench.watch.settle(bench.blobs.algorithm)
+        finding = bench.watch.settle()
         refuse_changed(bench.root, "going on")
         _refuse_undeclared(task, finding, error)  # when the watch stopped it, the watch's words say more than the exception's
         failure = describe_error(error, bench.watch.files)

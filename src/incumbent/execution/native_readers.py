@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 _FILES_MAX = 10_000
 
@@ -24,7 +25,7 @@ READERS: Mapping[str, tuple[str, ...]] = {
     "pyarrow.dataset": ("dataset", "parquet_dataset"),
     "duckdb": ("connect", "read_csv", "read_csv_auto", "read_parquet", "read_json", "from_csv_auto", "from_parquet"),
     "lightgbm": ("Dataset", "Booster"),
-    "xgboost": ("DMatrix", "QuantileDMatrix", "Booster"),
+    "xgboost": ("DMatrix", "QuantileDMatrix", "Booster", "Booster.load_model"),
     "h5py": ("File",),
 }  # fmt: skip
 """Their first argument (or the one named in PATH_KEYWORDS) says what is read: a path, a glob, or a list of them."""
@@ -48,17 +49,19 @@ PATH_KEYWORDS = (
 def wrap_readers(module: ModuleType, seen: Callable[[object], None]) -> None:
     """Have `seen` told of each path that the readers of `module` are given. Names that this version lacks are passed over."""
     for name in READERS[module.__name__]:
-        reader = getattr(module, name, None)
+        owner_name, _, method = name.rpartition(".")
+        owner = getattr(module, owner_name, None) if owner_name else module
+        reader = getattr(owner, method, None)
         if isinstance(reader, type):
             _wrap_class(reader, seen)
         elif callable(reader):
-            setattr(module, name, _wrap_function(reader, seen))
+            setattr(owner, method, _wrap_function(reader, seen, skip=1 if owner_name else 0))
 
 
-def _wrap_function(reader: Callable[..., Any], seen: Callable[[object], None]) -> Callable[..., Any]:
+def _wrap_function(reader: Callable[..., Any], seen: Callable[[object], None], *, skip: int) -> Callable[..., Any]:
     @functools.wraps(reader)
     def read(*args: Any, **kwargs: Any) -> Any:
-        _tell(args, kwargs, seen)
+        _tell(args[skip:], kwargs, seen)  # a method's first argument is its object
         return reader(*args, **kwargs)
 
     return read
@@ -87,6 +90,14 @@ def _tell(args: tuple[Any, ...], kwargs: Mapping[str, Any], seen: Callable[[obje
             seen(kwargs[keyword])
 
 
+def find_address(given: object) -> str | None:
+    """Return the address elsewhere (`s3://…`, `https://…`) that a reader's argument names, without what may be a secret in it."""
+    if not isinstance(given, str) or "\n" in given or "://" not in given or given.startswith("file://"):
+        return None
+    address = urlsplit(given)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+
+
 def list_files(given: object) -> Iterator[str]:
     """Yield the local files that a reader's argument names: a path, a folder, a glob, or a list of these.
 
@@ -99,8 +110,12 @@ def list_files(given: object) -> Iterator[str]:
     if not isinstance(given, str | os.PathLike):
         return
     path = os.fspath(given)
+    if isinstance(path, str) and path.startswith("file://"):
+        path = unquote(urlsplit(path).path)
     if not isinstance(path, str) or "://" in path or "\0" in path or "\n" in path or path in ("", ":memory:"):
         return
+    if path.startswith("~") and not os.path.lexists(path):
+        path = os.path.expanduser(path)  # as Polars and Arrow do
     if os.path.isdir(path):
         yield from _walk(path)
     elif os.path.exists(path) or not glob.has_magic(path):

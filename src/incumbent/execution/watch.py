@@ -2,14 +2,14 @@
 
 A file that the stage reads and does not declare is an undeclared input: data files wherever they lie, project modules that are
 imported late and are no part of the code's digest, names listed from a folder. So is an environment variable that project code
-reads. Left alone: the interpreter, the standard library and installed packages (the environment's digest holds them), the
+reads, and the whole environment where it is copied, unless the stage then gives a process an environment (that is reported). Left
+alone: the interpreter, the standard library and installed packages (the environment's digest holds them), the
 operating system's folders, the attempt's own folder, and what the stage wrote or made itself.
 
 A module is imported before any attempt. What it reads then is remembered (import_reads.py) and counts as read by each attempt
 of a stage whose code it is part of.
 
-Not seen: file status calls (`exists`), what a child process reads (starting one is reported), readers written in native code
-that are not in native_readers.READERS, time and the network (a connection is reported).
+This catches what is forgotten. It is no sandbox: docs/explanation/recipe.md lists what it does not see.
 """
 
 import importlib.util
@@ -21,21 +21,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from types import FrameType
+from types import CodeType
 from typing import Literal
 
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Refused
 from incumbent.execution.advice import advise, advise_import
+from incumbent.execution.callers import Callers
 from incumbent.execution.import_reads import ImportRead, ImportReads
-from incumbent.execution.observed import observe_input
+from incumbent.execution.native_readers import list_files
+from incumbent.execution.observed import ALL_VARIABLES, UNREPEATABLE, observe_input
+from incumbent.execution.own_files import OwnFiles
 from incumbent.execution.project_files import ProjectFiles
+from incumbent.execution.variables import GivenVariables
 from incumbent.pipeline.action import Policy, StageTask, Undeclared
 
 _CACHES = ("matplotlib", "fontconfig", "numba", "pip", "joblib", "torch/kernels", "triton")
 _MODULES = (".py", ".pyc", *EXTENSION_SUFFIXES)
-_READS_SOURCE_TEXT = ("linecache.py", "tokenize.py", "traceback.py", "inspect.py")
-_PASS_VARIABLES = ("os", "_collections_abc")
+_PASS_VARIABLES = ("os", "_collections_abc", "collections", "posixpath", "ntpath", "pathlib", "string", "getpass")
 _PASS_CHANCE = ("random", "secrets", "uuid")
 _KEYED_VARIABLES = frozenset({"PYTHONHASHSEED", "TZ", "LC_ALL", "LANG", "TMPDIR"})
 
@@ -71,7 +74,9 @@ class Watch:
         self._root = root
         self._ignored = tuple(os.path.realpath(folder) + os.sep for folder in ignored) + _list_cache_folders()
         self._busy = threading.local()
+        self._callers = Callers(self.files)
         self._imports = ImportReads(self.files)
+        self._given = GivenVariables()
         self._algorithm: Algorithm = "blake3"
         self._reset()
 
@@ -80,13 +85,15 @@ class Watch:
         self._policy: Policy = "off"
         self._free = self._ignored
         self._allowed: frozenset[str] = frozenset()
-        self._own: set[str] = set()  # files it wrote and folders it made, as real paths
-        self._seen: dict[tuple[str, str], str] = {}
-        self._values: dict[tuple[str, str], str] = {}  # digests that were taken when it was read, during an import
+        self._own = OwnFiles()
+        self._seen: dict[tuple[str, str], tuple[str, str]] = {}  # where, and the digest just before: the stage may change it after
         self._warnings: dict[str, None] = {}
         self._refusals: dict[str, None] = {}
         self._chances: set[str] = set()  # places; one draw may pass several functions that are watched
-        self._bulk: tuple[int, int] | None = None
+        self._bulk: tuple[CodeType, int] | None = None
+        self._copies: dict[str, ImportRead] = {}  # of all variables, by place
+        self._import_copies: set[ImportRead] = set()  # those among them that a late import made
+        self._told: set[str] = set()  # files outside of the attempt's folder whose change was told
 
     @contextmanager
     def importing(self, known: frozenset[str], algorithm: Algorithm) -> Iterator[None]:
@@ -98,11 +105,13 @@ class Watch:
         """
         self._reset()
         self._imports, self._algorithm = ImportReads(self.files, known), algorithm
+        self._given.begin_import()
         Watch.current = self
         try:
             yield
         finally:
             Watch.current = None
+            self._count_copies()
 
     @contextmanager
     def active(self, task: StageTask, folder: Path, allowed_paths: frozenset[str]) -> Iterator[None]:
@@ -114,6 +123,7 @@ class Watch:
         self._reset()
         self._task, self._policy = task, task.policy
         self._free, self._allowed = (os.path.realpath(folder) + os.sep, *self._ignored), allowed_paths | {task.path}
+        self._given.begin_attempt()
         self._take_imports(task)
         Watch.current, Watch.seed = (None if task.policy == "off" else self), task.seed
         try:
@@ -121,17 +131,12 @@ class Watch:
         finally:
             Watch.current = Watch.seed = None
 
-    def settle(self, algorithm: Algorithm) -> Finding:
-        """Return what the last attempt did, with the digests of what it read as it is now."""
+    def settle(self) -> Finding:
+        """Return what the last attempt did."""
         Watch.current = None
-        undeclared = tuple(
-            Undeclared(_kind(kind), name, self._value_of(kind, name, algorithm), where) for (kind, name), where in self._seen.items()
-        )
+        self._count_copies()
+        undeclared = tuple(Undeclared(_kind(kind), name, value, where) for (kind, name), (where, value) in self._seen.items())
         return Finding(undeclared, tuple(self._warnings), tuple(self._refusals))
-
-    def _value_of(self, kind: str, name: str, algorithm: Algorithm) -> str:
-        known = self._values.get((kind, name))
-        return observe_input(self._root, kind, name, algorithm) if known is None else known
 
     def on_read(self, path: object) -> None:
         """A file is opened for reading."""
@@ -139,7 +144,7 @@ class Watch:
             text = _path_text(path)
             if first and text is not None and not self._is_usual_import(text):
                 name = self._judge_read(text)
-                where = self._find_place() if name is not None else ""
+                where = self._callers.find_place(text) if name is not None else ""
                 if name is not None and where is not None:
                     self._add("file", name, where)
 
@@ -147,53 +152,119 @@ class Watch:
         """The names in a folder are listed."""
         with self._once() as first:
             text = _path_text("." if path is None else path)
-            if first and text is not None and not _is_called_by_import():
+            if first and text is not None and not self._callers.is_import():
                 real = os.path.realpath(text)
-                where = self._find_place()
-                if where is not None and not self._is_free(real + os.sep):
+                where = self._callers.find_place(real)
+                if where is not None and not self._is_elsewhere(real + os.sep) and real + os.sep not in self._own:
                     self._add("file", self.files.relative(real) + "/", where)
 
-    def on_write(self, path: object) -> None:
-        """A file is opened for writing."""
+    def on_write(self, path: object, *, empties: bool = False) -> None:
+        """A file is opened for writing; `empties` says that its old content is thrown away."""
         with self._once() as first:
             text = _path_text(path)
             if first and text is not None:
                 real = os.path.realpath(text)
-                free = self._is_free(real) or "__pycache__" in real
-                self._own.add(real)
-                if not free and self._task is not None:
-                    place = self._find_place() or "?"
-                    self.warn(f"wrote {self.files.relative(real)} ({place}), outside of its folder: nothing keeps or clears it; return it")
+                self._own.open_to_write(real, empties=empties)
+                self._tell_change("wrote", real)
 
     def on_make_folder(self, path: object) -> None:
-        """A folder is made: what is in it is the stage's own."""
+        """A folder is made: what is in it is the stage's own, unless it was there before."""
         text = _path_text(path)
         if text is not None:
-            self._own.add(os.path.realpath(text) + os.sep)
+            self._own.make_folder(os.path.realpath(text))
+
+    def on_move(self, source: object, target: object, *, keeps: bool) -> None:
+        """A file or folder gets another name, or one more (`keeps`). What is read by the new name comes from the old one."""
+        with self._once() as first:
+            old, new = _path_text(source), _path_text(target)
+            if first and old is not None and new is not None:
+                real_new = _real_entry(new)
+                for path in (old, *list_files(old)):
+                    name = self._judge_read(path)
+                    if name is not None:
+                        self._add("file", name, self._callers.find_place(path) or "")
+                if not keeps:
+                    self._tell_change("moved", _real_entry(old))
+                self._own.move(_real_entry(old), real_new)
+                self._tell_change("wrote", real_new)
+
+    def on_remove(self, path: object) -> None:
+        """A file or an empty folder is removed."""
+        with self._once() as first:
+            text = _path_text(path)
+            if first and text is not None and os.path.lexists(text):
+                self._tell_change("removed", _real_entry(text))
+
+    def _tell_change(self, verb: str, real: str) -> None:
+        """Warn, once for each file, of a change outside of the attempt's folder; the stage's own leavings are told of too."""
+        if self._task is None or real in self._told or "__pycache__" in real or self._is_elsewhere(real):
+            return
+        if verb != "wrote" and (real in self._own or real + os.sep in self._own):
+            return
+        self._told.add(real)
+        place = self._callers.find_place(real) or "?"
+        self.warn(f"{verb} {self.files.relative(real)} ({place}), outside of its folder: nothing keeps or clears it; return it")
 
     def on_variable(self, name: str) -> None:
         """An environment variable is read."""
         with self._once() as first:
-            if not first or self._is_declared(name):
-                return
-            frame = self._find_caller(_PASS_VARIABLES)
-            if frame is not None and (id(frame), frame.f_lasti) != self._bulk:
-                self._add("env", name, self._place(frame))
+            if first and not self._is_declared(name) and name in self._given:
+                frame = self._callers.find_caller(_PASS_VARIABLES)
+                if frame is not None and (frame.f_code, frame.f_lasti) != self._bulk:
+                    self._add("env", name, self._callers.place(frame))
 
     def on_all_variables(self) -> None:
-        """All variables are walked over (to copy them): the reads made by this same instruction are no use of any one."""
-        frame = self._find_caller(_PASS_VARIABLES)
-        self._bulk = None if frame is None else (id(frame), frame.f_lasti)
+        """All variables are walked over (to copy them). The reads made by this same instruction are no use of any one."""
+        with self._once() as first:
+            frame = self._callers.find_caller(_PASS_VARIABLES) if first else None
+            if frame is not None:
+                self._bulk = (frame.f_code, frame.f_lasti)
+                self._add_copy(self._callers.place(frame))
+
+    def on_environment_file(self) -> None:
+        """The file is opened in which the system shows a process's variables."""
+        with self._once() as first:
+            frame = self._callers.find_caller() if first else None
+            if frame is not None:
+                self._add_copy(self._callers.place(frame))
+
+    def on_change_variable(self, name: str) -> None:
+        """A variable is set or removed: to read it after is to read what the code itself says."""
+        with self._once() as first:
+            if first:
+                self._given.note_change(name, os.environ.get(name), is_import=self._task is None)
+
+    def on_given_environment(self) -> None:
+        """A process gets an environment: what was copied was copied for this, as far as anyone can tell."""
+        self._copies.clear()
+
+    def _add_copy(self, where: str) -> None:
+        if where not in self._copies:
+            files, is_import = self._imports.list_files(sys._getframe(2))
+            read = ImportRead("env", ALL_VARIABLES, self._given.digest(self._algorithm), where, files)
+            self._copies[where] = read
+            if is_import:
+                self._import_copies.add(read)
+
+    def _count_copies(self) -> None:
+        """Count as read what was copied and given to no process."""
+        for read in self._copies.values():
+            if self._task is None or read in self._import_copies:
+                self._imports.add(read)
+            if self._task is not None and (read.kind, read.name) not in self._seen:
+                self._remember(read.kind, read.name, read.value, read.where)
+                if self._policy == "fail":
+                    self._refusals.setdefault(advise(self._stage, read.kind, read.name, read.where))
 
     def on_chance(self, what: str) -> None:
         """Unseeded chance is drawn."""
         with self._once() as first:
-            frame = self._find_caller(_PASS_CHANCE) if first and self._task is not None else None
-            if frame is None or self._place(frame) in self._chances:
+            frame = self._callers.find_caller(_PASS_CHANCE) if first and self._task is not None else None
+            if frame is None or self._callers.place(frame) in self._chances:
                 return
-            self._chances.add(self._place(frame))
+            self._chances.add(self._callers.place(frame))
             words = (
-                f"stage {self._stage!r} draws unseeded chance from {what} ({self._place(frame)}): no rerun can give the same; "
+                f"stage {self._stage!r} draws unseeded chance from {what} ({self._callers.place(frame)}): no rerun can give the same; "
                 "take `rng` (a NumPy Generator) or `seed` as a keyword-only parameter and use that"
             )
             if self._policy == "fail":
@@ -203,9 +274,9 @@ class Watch:
     def on_outside(self, what: str) -> None:
         """Something happens that the watch cannot follow: a connection, a process."""
         with self._once() as first:
-            frame = self._find_caller() if first and self._task is not None else None
+            frame = self._callers.find_caller() if first and self._task is not None else None
             if frame is not None:
-                self.warn(f"{what} ({self._place(frame)}): what it gives is not part of the key")
+                self.warn(f"{what} ({self._callers.place(frame)}): what it gives is not part of the key")
 
     def warn(self, words: str) -> None:
         """Remember a warning (once)."""
@@ -230,13 +301,22 @@ class Watch:
 
     def _add(self, kind: Literal["file", "env"], name: str, where: str) -> None:
         files, is_import = self._imports.list_files(sys._getframe(1))
+        is_new = (kind, name) not in self._seen
+        if is_import or self._task is None or is_new:
+            value = observe_input(self._root, kind, name, self._algorithm)
+            if not value and kind == "file" and os.path.exists(self._root / name):
+                value = UNREPEATABLE
         if is_import or self._task is None:
-            self._imports.add(ImportRead(kind, name, observe_input(self._root, kind, name, self._algorithm), where, files))
-        if self._task is None or (kind, name) in self._seen:
+            self._imports.add(ImportRead(kind, name, value, where, files))
+        if self._task is None or not is_new:
             return
-        self._seen[kind, name] = where
+        self._remember(kind, name, value, where)
         if self._policy == "fail":
             self._refuse(advise(self._stage, kind, name, where))
+
+    def _remember(self, kind: str, name: str, value: str, where: str) -> None:
+        if (kind, name) not in self._seen:
+            self._seen[kind, name] = where, value
 
     def _take_imports(self, task: StageTask) -> None:
         """Lay what the modules of the stage's code read when they were imported at the door of this attempt."""
@@ -245,9 +325,7 @@ class Watch:
         for read in self._imports:
             is_declared = self._is_declared(read.name) if read.kind == "env" else read.name in self._allowed
             if read.concerns(self._allowed) and not is_declared:
-                if (read.kind, read.name) not in self._seen:
-                    self._seen[read.kind, read.name] = read.where
-                    self._values[read.kind, read.name] = read.value
+                self._remember(read.kind, read.name, read.value, read.where)
                 if task.policy == "fail":
                     self._refusals.setdefault(advise_import(self._stage, read.kind, read.name, read.where))
         if self._refusals:
@@ -266,76 +344,31 @@ class Watch:
         A statement that imports a file of the project by name has been read by the code reader. What of that file it leads to is in
         the key, and if that is nothing (an empty `__init__.py`), nothing is missing. An import by a computed name is another matter.
         """
-        if not text.endswith(_MODULES) or not _is_called_by_import():
+        if not text.endswith(_MODULES) or not self._callers.is_import():
             return False
         if self._task is None and self.files.is_library(text):  # the short way: a large library is a thousand files
             return True
         is_known = self.files.relative(text) in self._imports.known
         if self._task is None:  # the places of the stages are imported by their names, as text
-            return is_known or not self._is_computed_import()
-        return is_known and not self._is_computed_import()
-
-    def _is_computed_import(self) -> bool:
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and (frame.f_code.co_filename.startswith(("<frozen importlib", _HERE))):
-            frame = frame.f_back
-        return frame is not None and not self.files.is_project(frame.f_code.co_filename)
+            return is_known or not self._callers.is_computed_import()
+        return is_known and not self._callers.is_computed_import()
 
     def _judge_read(self, text: str) -> str | None:
         """Return the name under which a file is undeclared, or None if the stage may read it."""
         if text.endswith(".pyc"):
             try:
                 text = importlib.util.source_from_cache(text)
-            except (ValueError, NotImplementedError):
-                return None
+            except (ValueError, NotImplementedError):  # it stands for no source
+                pass
         real = os.path.realpath(text)
-        if self._is_free(real) or os.path.isdir(real):
+        if self._is_elsewhere(real) or real in self._own or os.path.isdir(real):
             return None
         name = self.files.relative(real)
         return None if name in self._allowed else name
 
-    def _is_free(self, real: str) -> bool:
-        if real.startswith(self._free) or real in self._own:
-            return True
-        if self.files.is_library(real) or self.files.is_system(real):
-            return True
-        return any(folder.endswith(os.sep) and real.startswith(folder) for folder in self._own)
-
-    def _find_place(self) -> str | None:
-        """Return `path:line` of the nearest project code, "" if there is none on this thread, None if only source text is shown."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            name = frame.f_code.co_filename
-            if name.endswith(_READS_SOURCE_TEXT) and not self.files.is_project(name):
-                return None
-            if self.files.is_project(name):
-                return self._place(frame)
-            frame = frame.f_back
-        return ""
-
-    def _find_caller(self, past: tuple[str, ...] | None = None) -> FrameType | None:
-        """Return the frame that asked, if it is project code, else None.
-
-        Args:
-            past: Names of the library modules that only pass the question on; None looks past the whole standard library.
-        """
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename in _OWN_FILES:
-            frame = frame.f_back
-        while frame is not None:
-            name = frame.f_code.co_filename
-            if self.files.is_project(name):
-                return frame
-            if name.startswith(_HERE):  # called by the stage (a bundle that it opens): a library, so in the environment's digest
-                return None
-            module = os.path.basename(name).removesuffix(".py").removeprefix("<frozen ").removesuffix(">")
-            if "site-packages" in name or "dist-packages" in name or (past is not None and module not in past):
-                return None
-            frame = frame.f_back
-        return None
-
-    def _place(self, frame: FrameType) -> str:
-        return f"{self.files.relative(frame.f_code.co_filename)}:{frame.f_lineno}"
+    def _is_elsewhere(self, real: str) -> bool:
+        """Say whether a file is none of the project's business: a library's, the system's, the workspace's, the attempt's own."""
+        return real.startswith(self._free) or self.files.is_library(real) or self.files.is_system(real)
 
 
 def _kind(text: str) -> Literal["file", "env"]:
@@ -350,13 +383,9 @@ def _path_text(path: object) -> str | None:
     return path if isinstance(path, str) and path else None
 
 
-def _is_called_by_import() -> bool:
-    """Say whether the import system lists a folder on sys.path (its finder does so before each first import)."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    name = frame.f_code.co_filename if frame is not None else ""
-    return name.startswith("<frozen importlib") or f"{os.sep}importlib{os.sep}" in name or name.endswith("pkgutil.py")
+def _real_entry(path: str) -> str:
+    """Return the real path of a folder's entry: a link itself, not what it leads to."""
+    return os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
 
 
 def _list_cache_folders() -> tuple[str, ...]:
@@ -366,8 +395,3 @@ def _list_cache_folders() -> tuple[str, ...]:
         os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"),
     ]
     return tuple(os.path.realpath(os.path.join(home, name)) + os.sep for home in homes for name in _CACHES)
-
-
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_OWN_FILES = frozenset(_HERE + name for name in ("watch.py", "hooks.py", "seeding.py", "native_readers.py"))
-"""Whoever feeds the watch: the one that asked stands behind them."""

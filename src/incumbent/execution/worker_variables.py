@@ -16,3 +16,9 @@ def fixed_variables(threads: int | None) -> dict[str, str]:
     """
     fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
     return fixed if threads is None else {**fixed, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+
+
+CHANGING_VARIABLES = frozenset(
+    {*THREAD_VARIABLES, "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "TMPDIR", "_", "OLDPWD", "SHLVL"}
+)  # fmt: skip
+"""No part of the digest of a whole environment: a worker has its own (and its key holds them), or a shell counts in them."""
