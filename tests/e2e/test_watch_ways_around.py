@@ -222,6 +222,11 @@ def test_a_pipe_is_an_input_that_nothing_can_give_again_and_looking_at_it_waits_
     assert "read pipe" in words(run(project, body, "fail"))
 
 
+def test_a_worker_that_multiprocessing_starts_afresh_is_told(project: Project) -> None:
+    body = "import multiprocessing as m\nworker = m.get_context('spawn').Process(target=abs, args=(1,)); worker.start(); worker.join()"
+    assert any("starts the process python" in warning for warning in run(project, body).warnings)
+
+
 def test_a_forked_copy_of_the_process_is_told(project: Project) -> None:
     body = "import multiprocessing as m\nwith m.get_context('fork').Pool(1) as pool: pool.map(abs, [1])"
     assert any("starts a copy of its process" in warning for warning in run(project, body).warnings)

@@ -236,10 +236,25 @@ def _wrap_sqlite(module: ModuleType) -> None:
     setattr(module, "connect", connect_and_listen)  # noqa: B010 - the type of a module has no such attribute
 
 
+def _wrap_spawn(module: ModuleType) -> None:
+    """Tell of the workers of multiprocessing that are not forked: no audit event is raised for them."""
+    spawn = module.spawnv_passfds
+
+    @functools.wraps(spawn)
+    def spawn_and_tell(path: Any, args: Any, passfds: Any) -> int:
+        watch = Watch.current
+        if watch is not None:
+            _on_process(watch, (path,))
+        return int(spawn(path, args, passfds))
+
+    setattr(module, "spawnv_passfds", spawn_and_tell)  # noqa: B010 - the type of a module has no such attribute
+
+
 PATCHES: dict[str, list[Callable[[ModuleType], None]]] = {
     "numpy.random.bit_generator": [lambda module: seeding.catch_numpy(module, _on_chance)],
     "numpy.random.mtrand": [seeding.spare_legacy],
     "sqlite3": [_wrap_sqlite],
+    "multiprocessing.util": [_wrap_spawn],
     **{name: [_seed_late(name)] for name in seeding.SEEDERS if name != "random"},
 }
 for _name in native_readers.READERS:
