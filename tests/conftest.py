@@ -69,7 +69,7 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     bucket = f"test-{os.urandom(6).hex()}"
     urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{bucket}", method="PUT")).close()
-    return f"s3://{bucket}/work/blobs"
+    return f"s3://{bucket}/shared/blobs"
 
 
 @pytest.fixture

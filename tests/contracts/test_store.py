@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.store import NOW, StoreContract, digest, make_run
+from contracts.store import StoreContract
+from contracts.store_values import NOW, digest, make_run
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from incumbent.base.metric import MetricPoint
 from incumbent.storage.sql_store import SqlStore, open_sql_store
