@@ -27,7 +27,7 @@ def reproduce_in_clean_room(ws: Workspace, *, run: str, tolerance: Tolerance, is
         NotFound: There is no such run, or it recorded no environment.
         Unavailable: The environment cannot be installed, or the rerun in it gave no answer.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         recorded = tx.runs.get(run)
         environment = find_document(tx, str(recorded.facts.get("environment", "")))
         reached = _reached(tx, recorded.run_id)

@@ -55,7 +55,7 @@ def plan_pipeline(
     prepared = prepare(ws, pipeline=pipeline, config=config or {}, seed=seed, say=say)
     for stage in edited:
         prepared.graph.get_stage(stage)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         return _Planner(ws, prepared, tx, policy, frozenset(edited)).plan()
 
 
@@ -224,7 +224,7 @@ def explain_stage(
     """
     prepared = prepare(ws, pipeline=pipeline, config=config or {}, seed=seed, say=say)
     prepared.graph.get_stage(stage)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         plan = _Planner(ws, prepared, tx, policy, frozenset()).plan()
         latest = tx.index.find_latest(prepared.graph.name)
         found = plan.stages[stage]

@@ -125,7 +125,7 @@ def reproduce(
         InvalidInput: It is no pipeline run.
         Refused: It did not finish, or the rerun failed.
     """
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         recorded = tx.runs.get(run)
         inputs = {row.name: row.artifact for row in tx.runs.list_artifacts(recorded.run_id) if row.direction == "input"}
         stages = tx.runs.list_stages(recorded.run_id)
@@ -220,7 +220,7 @@ def _compare(
         if found.verdict != "bit-exact" and parted is None:
             parted = stage
     differences: Sequence[Difference] = ()
-    with ws.store.begin(durable=False) as tx, there.store.begin(durable=False) as tx_there:
+    with ws.store.begin(read_only=True) as tx, there.store.begin(read_only=True) as tx_there:
         notes.append(_environment_note(tx, tx_there, stages, rerun))
         if parted is not None:
             differences = _diff(tx, tx_there, parted, rerun.get((parted.stage, parted.item)))

@@ -114,7 +114,7 @@ def run_pipeline(
     run = _begin(ws, before, experiment or name, policy, parent)
     owner = f"{ws.processes.own_name()} {run.run_id}"
     runner = LazyRunner(ws, executor, before.code, listen)
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         previous = find_previous(tx, name)
     done = PipelineRun(ws, before, runner, run.run_id, owner, policy, listen, previous)
     state: RunState = "killed"
@@ -227,7 +227,7 @@ def _record_outputs(ws: Workspace, run: Run, done: PipelineRun) -> None:
 
 
 def _result(ws: Workspace, run: Run, state: RunState, done: PipelineRun) -> RunResult:
-    with ws.store.begin(durable=False) as tx:
+    with ws.store.begin(read_only=True) as tx:
         stages = tx.runs.list_stages(run.run_id)
         latest = tx.metrics.latest([run.run_id]).get(run.run_id, {})
     produced = {name: artifact for name, artifact in done.artifacts.items() if name not in done.prepared.sources}
