@@ -186,7 +186,7 @@ def run_sql(ws: Workspace, *statements: str) -> None:
         (lambda ws: ws.blobs.delete(digest_bytes(b"item")), "is not in the store: run run-aaaaaaaa, "),
         (lambda ws: run_sql(ws, "UPDATE documents SET body = CAST('{}' AS BLOB)"), "is not what was written"),
         (lambda ws: run_sql(ws, "DELETE FROM documents WHERE digest IN (SELECT key FROM actions)"), "has no sound recipe"),
-        (lambda ws: run_sql(ws, "UPDATE actions SET stage = 'other'"), "says it is of stage 'other', its recipe 'train'"),
+        (lambda ws: run_sql(ws, "UPDATE actions SET stage = 'other'"), "of stage other is not what was written; it is not used"),
         (
             lambda ws: run_sql(ws, "DROP TRIGGER runs_sealed_update", "UPDATE runs SET name = 'forged'"),
             "trigger runs_sealed_update is missing",

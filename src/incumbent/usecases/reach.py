@@ -104,8 +104,12 @@ class _Walk:
         self._expanded: set[tuple[str, Digest, bool]] = set()
 
     def add_run(self, run: Run, *, is_spent: bool) -> None:
-        """Mark all that hangs on a run; of a spent one, its record and what it began from."""
-        self.mention([dict(run.facts)])
+        """Mark all that hangs on a run; of a spent one, its record and what it began from.
+
+        The manifest is record only: it repeats the rows, and in words also why a stage ran ("was …"), which needs no blob.
+        """
+        self.mention([dict(run.facts), dict(run.params), dict(run.tags)])
+        self._record(run.manifest)
         began_from = set()
         for row in self._tx.runs.list_artifacts(run.run_id):
             if row.direction == "input" or not run.pipeline:
@@ -124,10 +128,6 @@ class _Walk:
                 if artifact.digest not in began_from:
                     self._add_given(artifact, f"{where}, {name!r}")
             self.mention([stage.key])
-        if is_spent:
-            self._record(run.manifest)
-        else:
-            self.mention([run.manifest])
 
     def _add_given(self, artifact: Artifact, origin: str) -> None:
         """Mark what a stage gave: it must be there while an action says so, and may be gone when its run was spent once."""
