@@ -6,7 +6,7 @@ In doubt it names too much: a change made to the expression then counts as a cha
 import ast
 from collections.abc import Iterable, Iterator
 
-from incumbent.pipeline.scope import GLOBAL, Import, Scope, bound_names, find_meaning, find_owner, same_scope
+from incumbent.pipeline.scope import GLOBAL, INERT, Import, Scope, bound_names, find_meaning, find_owner, same_scope
 from incumbent.pipeline.uses import PARAMETER, UNKNOWN, Root, Use
 
 _FRESH_CALLS = frozenset({
@@ -124,6 +124,8 @@ def list_bindings(body: Iterable[ast.AST]) -> dict[str, list[Part]]:
     work = list(body)
     while work:
         node = work.pop()
+        if type(node) in INERT or isinstance(node, ast.Name):
+            continue
         for target, value, is_part in _list_targets(node):
             _bind(target, value, is_part, found)
         if isinstance(node, ast.Match):

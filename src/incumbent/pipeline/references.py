@@ -242,7 +242,7 @@ class _Reader:
         node = step.node
         assert isinstance(node, ast.Return | ast.Yield)
         if node.value is not None:
-            self.found.returns |= find_roots(node.value, step.scope)
+            self.found.returns.append((node.value, step.scope))
             self.push((node.value,), step.scope, step.is_late)
 
     def function(self, step: _Step) -> None:

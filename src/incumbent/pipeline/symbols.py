@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from incumbent.pipeline.aliases import find_roots
 from incumbent.pipeline.references import find_references
 from incumbent.pipeline.scope import Import, bound_names, list_imports
 from incumbent.pipeline.syntax import canonical_text, parse_source
@@ -74,7 +75,11 @@ class SourceModule:
         """Yield what a symbol may be or be a part of, or what calling it may give."""
         for place in self.definitions.get(symbol, ()):
             references = self.references(place)
-            yield from references.returns if is_result else references.aliases.get(symbol, ())
+            if not is_result:
+                yield from references.aliases.get(symbol, ())
+                continue
+            for value, scope in references.returns:
+                yield from find_roots(value, scope)
 
     def has(self, symbol: str) -> bool:
         """Say whether the module binds a symbol by itself (not by a star import)."""

@@ -108,7 +108,7 @@ class References:
         calls: Calls made, early and late.
         invoked: What is run early (called, used as a decorator or as a base class) -> how many calls deep.
         aliases: Module-level name that the statement binds -> what it may be, or be a part of.
-        returns: What functions of it may return.
+        returns: What functions of it return, each with the scope that it is read in.
         self_writers: Names of methods that change the object they belong to.
         loads: Modules that the statement imports.
         declared: Names that a function of it binds as `global`.
@@ -122,7 +122,7 @@ class References:
     calls: list[Call] = field(default_factory=list)
     invoked: dict[Use, int] = field(default_factory=dict)
     aliases: dict[str, set[Root]] = field(default_factory=dict)
-    returns: set[Root] = field(default_factory=set)
+    returns: list[tuple[ast.expr, Scope | None]] = field(default_factory=list)
     self_writers: set[str] = field(default_factory=set)
     dynamics: list[Dynamic] = field(default_factory=list)
     loads: set[str] = field(default_factory=set)
