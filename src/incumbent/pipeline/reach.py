@@ -4,9 +4,10 @@ Rules, so that no edit that could change a stage's result is missed, and no othe
     a symbol reaches what its statements name: helpers, constants, defaults, decorators, bases, annotations, what a factory
     closes over; a class is taken whole, with its bases;
     a name imported from another project file reaches that file's symbol, and the import itself;
-    a module used as a value reaches all of its symbols;
-    statements that change a reached symbol at import time, in whatever module, and statements with an effect on the process
-    in any module that the pipeline loads, are reached as well;
+    a module used as a value reaches all of its symbols, a package those of its loaded modules too;
+    statements that change a reached symbol at import time, in whatever module and through whatever alias, and statements
+    with an effect on the process in any module that the pipeline loads, are reached as well (`changes`);
+    what a stage may be given brings its class with it (`crossing`);
     where what is reached is known only when it runs (exec, a computed getattr on a module, a computed import, a replaced
     attribute), every file that the stage's modules import is taken whole, and the reasons are given in words.
 
