@@ -101,7 +101,7 @@ def test_the_left_address_answers_a_flight_and_traces_it_to_data_and_commit(told
 def test_the_printed_lineage_ends_at_data_and_at_the_commit_of_the_edit(told):
     project, text = told
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True).stdout.strip()
-    assert f"at commit commit {head}" in text
+    assert f"at commit {head}" in text
     assert "took data flights.csv.zip  blake3:" in text
 
 
