@@ -1,11 +1,12 @@
 """A workspace made with SHA-256 alone (for FIPS rules) has no other digest anywhere, and keeps it."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
-from command import incumbent, incumbent_json, ran
+from command import incumbent, incumbent_json, ran, write
 
 
 @pytest.fixture
@@ -85,3 +86,17 @@ def test_two_workspaces_of_different_algorithms_may_share_a_place_for_blobs(tmp_
     for algorithm in ("sha256", "blake3"):
         checked = incumbent_json(tmp_path / algorithm, "artifacts", "verify", env=shared)
         assert (checked["problems"], checked["blobs"] > 0) == ([], True)
+
+
+def test_blake3_is_never_called(project, tmp_path):
+    """Where only approved algorithms may run, its being installed is harmless: nothing makes a hasher of it."""
+    write(
+        tmp_path / "stand-in",
+        {"blake3.py": "class blake3:\n    AUTO = -1\n\n    def __init__(self, *_, **__):\n        raise SystemError\n"},
+    )
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "stand-in"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+    (project / "data" / "table.csv").write_text("x,y\n1,2\n" + f"2{' ' * 100_000},4.5\n" * 50)  # large enough to be read ahead by a thread
+    first = incumbent_json(project, "run", env=env)
+    assert ran(first) == ["ingest", "features", "train", "evaluate"]
+    assert incumbent_json(project, "reproduce", first["run_id"], env=env)["verdict"] == "bit-exact"
+    assert incumbent_json(project, "artifacts", "verify", env=env)["problems"] == []
