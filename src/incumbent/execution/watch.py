@@ -140,6 +140,8 @@ class Watch:
 
     def on_read(self, path: object) -> None:
         """A file is opened for reading."""
+        if self._task is None and isinstance(path, str) and path.endswith(_MODULES) and self.files.is_library(path):
+            return  # the short way: importing a large library reads a thousand files
         with self._once() as first:
             text = _path_text(path)
             if first and text is not None and not self._is_usual_import(text):
@@ -346,8 +348,6 @@ class Watch:
         """
         if not text.endswith(_MODULES) or not self._callers.is_import():
             return False
-        if self._task is None and self.files.is_library(text):  # the short way: a large library is a thousand files
-            return True
         is_known = self.files.relative(text) in self._imports.known
         if self._task is None:  # the places of the stages are imported by their names, as text
             return is_known or not self._callers.is_computed_import()
