@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import InvalidInput, Refused
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import Settings, find_root, read_settings
 from incumbent.pipeline.action import Policy
@@ -61,16 +61,17 @@ def run_pipeline(
         listen: Told what goes on, event by event.
 
     Returns:
-        The result: `run_id`, `outputs` (name -> value), `stages`, `metrics`; `failure` says what failed, if anything did.
+        The result: `run_id`, `outputs` (name -> value), `stages`, `metrics`.
 
     Raises:
         InvalidInput, NotFound: Found before anything ran.
+        Refused: A stage failed; the message names it, and the run is recorded. Also in a worker that imports the caller's file.
     """
     with _opened(pipeline) as (ws, settings, reference):
         merged = {stage: dict(values) for stage, values in settings.stage_config.items()}
         for stage, values in (config or {}).items():
             merged.setdefault(stage, {}).update(values)
-        return run_usecase.run_pipeline(
+        result = run_usecase.run_pipeline(
             ws,
             pipeline=reference,
             config=merged,
@@ -80,6 +81,12 @@ def run_pipeline(
             policy=undeclared or settings.policy,
             listen=listen,
         )
+    if result.failure is not None:
+        failed = result.failure
+        raise Refused(
+            f"stage {failed.stage} failed: {failed.message}; run {result.run_id} keeps what was finished\n{failed.traceback}".rstrip()
+        )
+    return result
 
 
 def plan_pipeline(pipeline: Pipeline | str, *, config: Config | None = None, seed: int | None = None, edited: Sequence[str] = ()) -> Plan:
@@ -131,6 +138,7 @@ def run(
     Returns:
         The run: `log_params`, `log_metric`, `log_artifact`, `log_input`, `set_tags`, `note`, `child`, `flush`.
     """
+    _refuse_inside()
     settings = read_settings(find_root(Path.cwd()))
     ws = open_workspace(settings)
     return begin_run(
@@ -200,6 +208,7 @@ def trace(subject: str) -> Lineage:
 @contextmanager
 def _opened(pipeline: Pipeline | str | None) -> Iterator[tuple[Workspace, Settings, str]]:
     """Open the workspace of a pipeline's project, or of the current folder; close its store afterwards."""
+    _refuse_inside()
     reference = ""
     root = find_root(Path.cwd())
     if isinstance(pipeline, Pipeline):
@@ -214,6 +223,15 @@ def _opened(pipeline: Pipeline | str | None) -> Iterator[tuple[Workspace, Settin
         yield ws, settings, reference or settings.pipeline
     finally:
         ws.store.close()
+
+
+def _refuse_inside() -> None:
+    """Refuse to start anything in a process that only imports the caller's file: it would start itself without end."""
+    if os.environ.get("INCUMBENT_INSIDE"):
+        raise Refused(
+            "a worker that imports this file was about to start a run of its own; "
+            'put the call under `if __name__ == "__main__":`, or move it out of the file that defines the stages'
+        )
 
 
 def _find_name(pipeline: Pipeline) -> tuple[Path, str]:

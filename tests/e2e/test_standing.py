@@ -87,7 +87,8 @@ def test_a_deleted_database_is_not_passed_over(project):
 
 
 def test_a_module_that_shadows_another_leads_to_a_real_run(project):
-    write(project, {"pipe.py": PIPELINE.replace("import incumbent as inc", "import incumbent as inc\nfrom lib import LEAST").replace("max(least", "max(LEAST"), "src/lib.py": "LEAST = 500\n"})  # fmt: skip
+    text = PIPELINE.replace("import incumbent as inc", "import incumbent as inc\nfrom lib import LEAST").replace("max(least", "max(LEAST")
+    write(project, {"pipe.py": text, "src/lib.py": "LEAST = 500\n"})
     time.sleep(0.2)
     for _ in range(3):
         incumbent(project, "run")

@@ -1,6 +1,7 @@
 """Arguments that every command about a pipeline takes, and how they are read."""
 
 import argparse
+import os
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def choose(arguments: argparse.Namespace, pipeline: str = "") -> Chosen:
         InvalidInput: A setting cannot be used, or no pipeline is named anywhere.
     """
     settings = read_settings(find_root(Path.cwd()))
-    reference = pipeline or settings.pipeline
+    reference = _from_here(pipeline, settings.root) or settings.pipeline
     if not reference:
         raise InvalidInput('no pipeline named: give FILE.py:NAME, or write `[tool.incumbent] pipeline = "FILE.py:NAME"` in pyproject.toml')
     config = {stage: dict(values) for stage, values in settings.stage_config.items()}
@@ -57,6 +58,15 @@ def choose(arguments: argparse.Namespace, pipeline: str = "") -> Chosen:
         merge_setting(config, path, value)
     seed = settings.seed if arguments.seed is None else arguments.seed
     return Chosen(open_workspace(settings), settings, reference, config, seed)
+
+
+def _from_here(reference: str, root: Path) -> str:
+    """Return a reference as seen from the root, when it names a file as seen from the current folder."""
+    file, colon, name = reference.partition(":")
+    here = Path(os.path.normpath(Path.cwd() / file))
+    if file.endswith(".py") and here.is_file() and here.is_relative_to(root):
+        return f"{here.relative_to(root).as_posix()}{colon}{name}"
+    return reference
 
 
 def parse_setting(text: str) -> tuple[str, Json]:

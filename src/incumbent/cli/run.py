@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Sequence
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
@@ -14,6 +15,8 @@ from incumbent.cli.display import Display
 from incumbent.cli.pipeline_arguments import Chosen, add_pipeline_arguments, choose
 from incumbent.cli.sweep import run_sweep
 from incumbent.usecases.run_pipeline import RunResult, run_pipeline
+
+LOG_LINES_SHOWN = 20
 
 EXAMPLES = """
 examples:
@@ -67,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             listen=display.show,
         )
     document = describe(result)
-    text = summarise(result)
+    text = summarise(result, _tail(chosen, result))
     if arguments.json:
         print_json(document)
     else:
@@ -95,6 +98,7 @@ def describe(result: RunResult) -> Document:
             "key": stage.key,
             "outputs": {name: str(artifact.digest) for name, artifact in stage.outputs.items()},
             "why": stage.why,
+            "log": stage.log,
             "wall_s": round(stage.wall_s, 6),
             "cpu_s": round(stage.cpu_s, 6),
             "rss_bytes_max": stage.rss_bytes_max,
@@ -115,14 +119,23 @@ def describe(result: RunResult) -> Document:
     }
 
 
-def summarise(result: RunResult) -> str:
-    """Return the closing lines for a person."""
+def _tail(chosen: Chosen, result: RunResult) -> list[str]:
+    """Return the last lines that the stage which failed had printed."""
+    if result.failure is None or result.failure.log is None:
+        return []
+    printed = chosen.ws.blobs.get(result.failure.log).decode("utf-8", errors="replace").rstrip().splitlines()
+    return [f"  | {line}" for line in printed[-LOG_LINES_SHOWN:]]
+
+
+def summarise(result: RunResult, printed: Sequence[str] = ()) -> str:
+    """Return the closing lines for a person; `printed` is the end of what the stage that failed had printed."""
     name = result.prepared.graph.name
     if result.failure is not None:
         lines = [f"{name}: stage {result.failure.stage} failed: {result.failure.message}"]
         if result.failure.traceback:
             lines.append(result.failure.traceback.rstrip())
-        lines.append(f"run {result.run_id} failed; what was finished is kept. Its log: incumbent runs show {result.run_id}")
+        lines += printed
+        lines.append(f"run {result.run_id} failed; what was finished is kept. All that it printed: incumbent runs log {result.run_id}")
         return "\n".join(lines)
     parts = [f"{result.ran} run" if result.ran else "", f"{result.hits} cached" if result.hits else ""]
     lines = [f"{name}: {', '.join(part for part in parts if part) or 'no stages'}; run {result.run_id}"]

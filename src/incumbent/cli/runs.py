@@ -20,6 +20,7 @@ from incumbent.tracking.run import Run
 from incumbent.tracking.search import Combination, Comparison, Condition, Query, parse_query
 from incumbent.usecases import log_run
 from incumbent.usecases.drain_spools import drain_spools
+from incumbent.usecases.stage_logs import list_stage_logs
 from incumbent.usecases.workspace import Workspace
 
 EXAMPLES = """
@@ -43,7 +44,7 @@ _VALUE_SHOWN = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    verbs = parser.add_subparsers(metavar="ls|search|show|compare|note|export", required=True)
+    verbs = parser.add_subparsers(metavar="ls|search|show|log|compare|note|export", required=True)
 
     def verb(name: str, run_verb: Callable[[Workspace, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -62,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = verb("show", _show, "show all that is known of a run")
     show.add_argument("run", metavar="RUN")
     show.add_argument("--verify", action="store_true", help="compute the seal again; exit code 4 if the run is not what was sealed")
+    log = verb("log", _log, "print what the stages of a run printed")
+    log.add_argument("run", metavar="RUN")
+    log.add_argument("stage", metavar="STAGE", nargs="?", default="", help="only this stage")
     compare = verb("compare", _compare, "show where runs differ")
     compare.add_argument("runs", metavar="RUN", nargs="+")
     compare.add_argument("--all", action="store_true", help="show what they share as well")
@@ -136,6 +140,18 @@ def _cell(entity: str, name: str, one: Run, points: Mapping[str, MetricPoint]) -
 
 def _last_values(points: Mapping[str, MetricPoint]) -> Document:
     return {name: _last_value(point) for name, point in points.items()}
+
+
+def _log(ws: Workspace, arguments: argparse.Namespace) -> int:
+    logs = list(list_stage_logs(ws, run_id=arguments.run, stage=arguments.stage))
+    if arguments.json:
+        print_json([{"stage": stage, "text": text} for stage, text in logs])
+        return 0
+    for stage, text in logs:
+        print(f"--- {stage}\n{text.rstrip()}")
+    if not logs:
+        print("nothing was printed")
+    return 0
 
 
 def _last_value(point: MetricPoint) -> Document:

@@ -20,7 +20,7 @@ from incumbent.execution.frames import Channel
 from incumbent.execution.job import Job, log_of
 from incumbent.execution.scratch import Scratch, remove_tree
 from incumbent.execution.wire import outcome_from_json, task_to_json
-from incumbent.execution.worker_variables import fixed_variables
+from incumbent.execution.worker_variables import INSIDE, fixed_variables
 from incumbent.pipeline.action import Resources, StageFailure, StageOutcome, StageTask
 from incumbent.pipeline.code import PipelineCode
 from incumbent.usecases.ports import Blobs
@@ -53,7 +53,7 @@ class _TemplateLink:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **fixed_variables(threads)},
+                env={**os.environ, **fixed_variables(threads), INSIDE: "1"},
                 start_new_session=True,  # Ctrl-C in the terminal is the runner's to hear; it ends the template in order
             )
         os.close(lifeline)

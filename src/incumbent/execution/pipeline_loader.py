@@ -18,6 +18,7 @@ from incumbent.base.errors import IncumbentError, InvalidInput, NotFound
 from incumbent.execution.failures import describe_error
 from incumbent.execution.loading import Place, import_modules, put_on_path
 from incumbent.execution.project_files import ProjectFiles
+from incumbent.execution.worker_variables import INSIDE
 from incumbent.pipeline.pipeline import Pipeline, describe
 from incumbent.pipeline.source import FACTORIES, SourceSpec
 from incumbent.pipeline.stage import Output, Parameter, StageSpec, Unset, make_options
@@ -45,7 +46,7 @@ def load_pipeline(root: Path, place: Place, reason: str) -> LoadedPipeline:
     """
     path, module, symbol = place
     command = [sys.executable, "-P", "-m", "incumbent.execution.pipeline_loader", str(root), path, module, symbol]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": _python_path()}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": _python_path(), INSIDE: "1"}
     try:
         done = subprocess.run(
             command, cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False

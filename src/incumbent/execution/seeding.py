@@ -45,7 +45,7 @@ SEEDERS: Mapping[str, Seeder] = {
 
 
 def seed_loaded(seed: int) -> None:
-    """Seed every library of SEEDERS that is already imported. `seed` is the stage's derived one, 0 <= seed < 2**63."""
+    """Seed every library of SEEDERS that is already imported. `seed` is the stage's derived one, 0 <= seed < 2**32."""
     for name, seeder in SEEDERS.items():
         module = sys.modules.get(name)
         if module is not None:

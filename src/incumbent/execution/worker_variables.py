@@ -8,6 +8,10 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 
 
+INSIDE = "INCUMBENT_INSIDE"
+"""Set in every process that imports a pipeline for us: a script that starts a run when it is imported must not do so there."""
+
+
 def fixed_variables(threads: int | None) -> dict[str, str]:
     """Return the variables, by name, for workers with so many threads (None: as many as each library takes by itself).
 
@@ -19,6 +23,6 @@ def fixed_variables(threads: int | None) -> dict[str, str]:
 
 
 CHANGING_VARIABLES = frozenset(
-    {*THREAD_VARIABLES, "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", "TMPDIR", "_", "OLDPWD", "SHLVL"}
+    {*THREAD_VARIABLES, "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG", INSIDE, "TMPDIR", "_", "OLDPWD", "SHLVL"}
 )  # fmt: skip
 """No part of the digest of a whole environment: a worker has its own (and its key holds them), or a shell counts in them."""

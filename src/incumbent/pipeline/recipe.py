@@ -27,7 +27,7 @@ class Recipe:
         code: Digest of the code closure's document.
         config: Config parameter -> value.
         environment: Digest of the environment's document, as far as this stage's imports reach.
-        seed: The derived seed of the stage (and item), 0 <= seed < 2**63.
+        seed: The derived seed of the stage (and item), 0 <= seed < 2**32.
         outputs: Names of the results, in order.
     """
 
@@ -59,9 +59,9 @@ class Recipe:
 
 
 def derive_seed(run_seed: int, stage: str, item: str = "") -> int:
-    """Return the seed of a stage (or of one item of a mapped stage), 0 <= seed < 2**63.
+    """Return the seed of a stage (or of one item of a mapped stage), 0 <= seed < 2**32 (what scikit-learn and NumPy's legacy state take).
 
-    The first eight bytes of SHA-256 over the three parts, less the top bit: independent of the other stages and of the
+    The first four bytes of SHA-256 over the three parts: independent of the other stages and of the
     order in which they run, and the same in a workspace of either digest algorithm. An item is told by its content
     (`item` is its artifact's identity), so that an item put in front of the others reruns none of them.
 
@@ -69,4 +69,4 @@ def derive_seed(run_seed: int, stage: str, item: str = "") -> int:
     True
     """
     text = document_bytes({"seed": run_seed, "stage": stage, "item": item})
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")

@@ -6,7 +6,7 @@ config, the seed. Nothing is taken from the cache: the rerun has an empty store 
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -192,7 +192,7 @@ def _rerun(there: Workspace, recorded: Run, inputs: Mapping[str, Artifact], exec
         executor=executor,
         policy=cast(Policy, facts.get("policy", "fail")),
         pinned={name: artifact for name, artifact in inputs.items() if name != SNAPSHOT},
-        listen=listen,
+        listen=lambda event: listen(replace(event, text="again") if event.kind == "done" else event),
     )
     if result.failure is not None:
         raise Refused(f"the rerun of {recorded.run_id} failed in stage {result.failure.stage}: {result.failure.message}")
