@@ -369,8 +369,9 @@ class PipelineRun:
     def _skip_rest(self) -> None:
         if self.failure is None:
             return
+        why = f"not started: {self.failure.stage} failed"
         with self.ws.store.begin(durable=False) as tx:
             for name, spec in self.prepared.graph.stages.items():
                 if any(output.name not in self.artifacts for output in spec.outputs) and name != self.failure.stage.partition("[")[0]:
-                    tx.runs.record_stage(self.run_id, StageRun(name, None, "skipped", None, why=f"not started: {self.failure.stage} failed"))
-                    self.listen(Event("skipped", name, text=f"not started: {self.failure.stage} failed"))
+                    tx.runs.record_stage(self.run_id, StageRun(name, None, "skipped", None, why=why))
+                    self.listen(Event("skipped", name, text=why))
