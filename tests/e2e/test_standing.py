@@ -23,6 +23,9 @@ def test_an_unchanged_project_has_nothing_to_do_and_makes_no_run(project):
     before = incumbent_json(project, "runs", "ls")
     assert "nothing to do" in incumbent(project, "run").stdout
     assert incumbent_json(project, "runs", "ls") == before
+    again = incumbent_json(project, "run")
+    assert (again["ran"], again["hits"], ran(again)) == (0, 2, [])
+    assert (incumbent_json(project, "run")["hits"], incumbent_json(project, "runs", "ls")) == (2, incumbent_json(project, "runs", "ls"))
 
 
 def change_source(folder):

@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
@@ -84,7 +85,9 @@ def _leave(chosen: Chosen, result: RunResult, began_ns: int) -> None:
     name = result.prepared.graph.name
     count = len(result.prepared.graph.stages)
     text = f"{name}: {count} stages, all cached; nothing to do (run {result.run_id} stands)"
-    document: Json = {**describe(result), "hits": result.hits + result.ran, "ran": 0}
+    told = describe(result)
+    stages = [{**stage, "state": "hit", "why": ""} for stage in cast(list[Document], told["stages"])]
+    document: Json = {**told, "hits": result.hits + result.ran, "ran": 0, "stages": cast(Json, stages)}
     leave_standing(chosen.ws, chosen.settings, result, sys.argv[2:], began_ns=began_ns, text=text, document=document)
 
 
