@@ -42,7 +42,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class StageOptions:
-    """How a stage runs. `outputs` and `map_over` are keyed by themselves, `env` and `threads` through the environment; the rest is not keyed.
+    """How a stage runs. `outputs` and `map_over` are keyed as such, `env` and `threads` through the environment; the rest is not keyed.
 
     Attributes:
         outputs: Names of the results, if there are several; the function then returns a tuple.
