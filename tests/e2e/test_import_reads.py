@@ -147,9 +147,12 @@ def test_an_import_of_big_libraries_and_of_the_projects_own_modules_is_no_undecl
 
 
 EDITS = """
+import os
 from pathlib import Path
 
-Path(__file__).with_name("late.py").write_text("RATE = 2\\n")
+draft = Path(__file__).with_name(f"late.{os.getpid()}")  # whole at once: two interpreters may be importing at the same time
+draft.write_text("RATE = 2\\n")
+draft.replace(Path(__file__).with_name("late.py"))
 """
 
 

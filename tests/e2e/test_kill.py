@@ -34,7 +34,7 @@ def make(folder, calls):
 
 def start(folder, *arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "incumbent", "run", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "incumbent", "run", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL, start_new_session=True, text=True,
     )  # fmt: skip
 
@@ -73,8 +73,9 @@ def test_two_runs_at_once_share_the_work(tmp_path):
     make(project, calls)
     incumbent(project, "plan")  # the workspace is there before both start
     both = [start(project, "--json") for _ in range(2)]
-    documents = [json.loads(process.communicate(timeout=90)[0]) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
+    said = [process.communicate(timeout=90) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    documents = [json.loads(out) for out, _ in said]
     assert digests(documents[0]) == digests(documents[1])
     assert sorted((calls / "calls.txt").read_text().split()) == [f"s{n}" for n in range(COUNT)], "each stage ran once"
     incumbent(project, "artifacts", "verify")

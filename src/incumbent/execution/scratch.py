@@ -12,10 +12,16 @@ class Scratch:
 
     def __init__(self, parent: Path, prefix: str) -> None:
         parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(parent, prefix)
-        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        turn = os.open(parent / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # One at a time: between making a folder and locking it, it would look abandoned to another process that clears.
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            _clear_abandoned(parent, prefix)
+            self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        finally:
+            os.close(turn)
 
     def make(self, name: str) -> Path:
         """Return a new, empty folder in it."""
