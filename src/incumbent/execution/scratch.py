@@ -12,7 +12,7 @@ class Scratch:
 
     def __init__(self, parent: Path, prefix: str) -> None:
         parent.mkdir(parents=True, exist_ok=True)
-        turn = os.open(parent / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        turn = os.open(parent, os.O_RDONLY)
         try:
             # One at a time: between making a folder and locking it, it would look abandoned to another process that clears.
             fcntl.flock(turn, fcntl.LOCK_EX)
