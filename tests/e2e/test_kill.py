@@ -62,6 +62,8 @@ def test_kill_nine_at_random_moments_loses_nothing_that_was_finished(tmp_path, r
     assert digests(done) == expected
     incumbent(project, "artifacts", "verify")
     assert ran(incumbent_json(project, "run")) == []
+    # Where the killed runs had finished every stage, both runs above were hits and started no worker; one that does clears up.
+    assert ran(incumbent_json(project, "run", "--seed", "1")) == [f"s{n}" for n in range(COUNT)]
     left = [path for path in (project / ".incumbent").rglob("*") if path.is_file() and "tmp" in path.parts and "attempts" in str(path)]
     assert left == [], "attempt folders of killed runs are cleared away"
 

@@ -56,7 +56,10 @@ def _clear_abandoned(parent: Path, prefix: str) -> None:
     for folder in parent.glob(f"{prefix}*"):
         try:
             lock = os.open(folder / "lock", os.O_RDWR)
-        except OSError:  # being made, or being removed, by another process
+        except FileNotFoundError:  # none is being made in our turn: its owner was killed while making or removing it, or is removing it now
+            remove_tree(folder)
+            continue
+        except OSError:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,3 +38,14 @@ def test_what_a_killed_process_leaves_is_cleared_by_the_next(tmp_path):
     scratch = Scratch(tmp_path, "attempts-")
     assert not os.path.exists(left)
     scratch.close()
+
+
+def test_a_folder_whose_owner_was_killed_before_or_after_it_had_a_lock_is_cleared_too(tmp_path):
+    left = tmp_path / "attempts-without-lock"
+    (left / "1").mkdir(parents=True)
+    (left / "1" / "input").write_text("half fetched")
+    (left / "1").chmod(0o500)
+    (tmp_path / "other").mkdir()
+    scratch = Scratch(tmp_path, "attempts-")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([scratch.folder.name, "other"])
+    scratch.close()
