@@ -1,0 +1,1 @@
+"""Gates: rules judged on evidence, with three outcomes. A failed gate is a value."""
