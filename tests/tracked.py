@@ -11,6 +11,7 @@ from incumbent.execution.system_clock import SystemClock, TimeIds
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.tracking.run import CodeVersion
 from incumbent.usecases.workspace import Workspace
+from ledgers import MemoryKeys
 
 
 class NamedSurroundings:
@@ -36,10 +37,11 @@ class FileCodecs:
 def open_tracked(folder: Path, *, url: str = "", store=None, segment_bytes: int = SEGMENT_BYTES, clock=None) -> Workspace:
     """Open a workspace in `folder`; `url` or `store`: another metadata store than SQLite there."""
     surroundings = NamedSurroundings()
+    keys = MemoryKeys()
     return Workspace(
         root=folder,
         folder=folder,
-        store=store or open_sql_store(url or f"sqlite:///{folder / 'incumbent.db'}", algorithm="blake3"),
+        store=store or open_sql_store(url or f"sqlite:///{folder / 'incumbent.db'}", algorithm="blake3", keys=keys),
         blobs=DictBlobs(),
         codecs=FileCodecs(),
         code=surroundings,
@@ -48,6 +50,7 @@ def open_tracked(folder: Path, *, url: str = "", store=None, segment_bytes: int 
         spools=DiskSpools(folder / "spool", segment_bytes=segment_bytes),
         clock=clock or SystemClock(),
         ids=TimeIds(),
+        keys=keys,
         processes=HostProcesses(),
         open_runner=None,
         beside=None,

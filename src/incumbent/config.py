@@ -36,6 +36,7 @@ class Settings:
         blobs_url: Blob store: "" for the workspace folder, or `s3://…`.
         algorithm: Digest algorithm of a workspace that is created now; an existing one keeps its own.
         actor: Who acts, for records.
+        keys_folder: Where the private keys of the people at this machine are; never part of a project.
         origins: Setting -> where its value came from.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     experiment: str
     seed: int
     actor: str
+    keys_folder: Path
     origins: Mapping[str, str]
 
     @property
@@ -99,6 +101,7 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         experiment=_text("experiment", pick("experiment", "", "")),
         seed=_count("seed", pick("seed", "INCUMBENT_SEED", 0), least=0),
         actor=_text("actor", pick("actor", "INCUMBENT_ACTOR", "")) or _user(),
+        keys_folder=Path(_text("keys", environ.get("INCUMBENT_KEYS") or str(_config_home(environ) / "incumbent" / "keys"))),
         origins=origins,
     )
 
@@ -122,6 +125,11 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _config_home(environ: Mapping[str, str]) -> Path:
+    given = environ.get("XDG_CONFIG_HOME", "")
+    return Path(given) if given.startswith("/") else Path.home() / ".config"
 
 
 def _user() -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contracts.store_ledger import LedgerContract
 from contracts.store_metrics import MetricsContract
 from contracts.store_registry import RegistryContract
 from contracts.store_runs import RunsContract
@@ -18,16 +19,21 @@ from incumbent.storage.sql_store import open_sql_store
 from incumbent.tracking.run import Run, StageRun
 from incumbent.tracking.search import parse_query
 from incumbent.usecases.ports import Store
+from ledgers import MemoryKeys
 
 HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "ünï 🛫", "a" * 10_000, "\n\t", "null", "NaN"]
 
 
-class StoreContract(RunsContract, MetricsContract, RegistryContract):
+class StoreContract(RunsContract, MetricsContract, RegistryContract, LedgerContract):
     """Every rule of the port `Store`."""
 
     @pytest.fixture
-    def store(self, url: str) -> Iterator[Store]:
-        store = open_sql_store(url, algorithm="blake3")
+    def keys(self) -> MemoryKeys:
+        return MemoryKeys()
+
+    @pytest.fixture
+    def store(self, url: str, keys: MemoryKeys) -> Iterator[Store]:
+        store = open_sql_store(url, algorithm="blake3", keys=keys)
         yield store
         store.close()
 

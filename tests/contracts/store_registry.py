@@ -6,60 +6,66 @@ from datetime import timedelta
 import pytest
 
 from contracts.store_values import NOW, make_prediction, make_version
-from incumbent.base.errors import Conflict, NotFound
+from incumbent.base.errors import Conflict, InvalidInput, NotFound
 from incumbent.registry.model import Placement
 from incumbent.usecases.ports import Store
+from ledgers import MemoryKeys, add, append, begin, place
 
 
 class RegistryContract:
     """Every rule of the ports `Registry` and `Predictions`."""
 
-    def test_versions_are_numbered_from_one_whatever_number_was_given(self, store: Store) -> None:
+    def test_versions_are_numbered_from_one_for_each_model(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:
-            first = tx.registry.add_version(make_version(version=99))
-            second = tx.registry.add_version(make_version(created_at=NOW + timedelta(seconds=1), key=None, facts={}))
-            other = tx.registry.add_version(make_version(model="n"))
+            begin(tx, keys)
+            first = add(tx, make_version())
+            second = add(tx, make_version(created_at=NOW + timedelta(seconds=1), key=None, facts={}))
+            other = add(tx, make_version(model="n"))
             assert [first.version, second.version, other.version] == [1, 2, 1]
-            assert tx.registry.get_version("m", 1) == make_version(version=1)
+            assert tx.registry.get_version("m", 1) == first
             assert tx.registry.list_versions("m") == [second, first]
             assert tx.registry.list_versions()[0] == second
             for model, version in (("m", 3), ("none", 1), ("m", 2**62)):
                 with pytest.raises(NotFound, match="no version"):
                     tx.registry.get_version(model, version)
+        with pytest.raises(Conflict), store.begin() as tx:
+            tx.registry.add_version(replace(first, seq=append(tx, "version m@1").seq))
 
-    def test_a_slot_has_one_version_in_production_and_keeps_its_history(self, store: Store) -> None:
+    def test_a_slot_keeps_its_history(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:
+            begin(tx, keys)
             for _ in range(2):
-                tx.registry.add_version(make_version())
+                add(tx, make_version())
             assert tx.registry.find_live("s") is None
-            one = Placement("s", "m", 1, "Production", NOW, "me", "first")
-            two = Placement("s", "m", 2, "Production", NOW + timedelta(days=1), "you", "better")
-            tx.registry.place(replace(one, status="Staging"))
-            tx.registry.place(one)
-            tx.registry.place(replace(one, slot="t"))
-            tx.registry.place(two)
+            staging = place(tx, Placement("s", "m", 1, "Staging", NOW, "me", "ask"))
+            one = place(tx, Placement("s", "m", 1, "Production", NOW, "me", "first"))
+            elsewhere = place(tx, Placement("t", "m", 1, "Production", NOW, "me", "first"))
+            archived = place(tx, replace(one, status="Archived"))
+            two = place(tx, Placement("s", "m", 2, "Production", NOW + timedelta(days=1), "you", "better"))
             assert tx.registry.find_live("s") == two
-            assert tx.registry.find_live("t") == replace(one, slot="t")
-            archived = replace(one, status="Archived", since_at=two.since_at, actor="you", reason="replaced by m version 2")
-            assert tx.registry.list_placements("s") == [two, archived, one, replace(one, status="Staging")]
-            tx.registry.place(one)
-            assert tx.registry.find_live("s") == one
-            tx.registry.place(replace(one, status="Archived"))
+            assert tx.registry.find_live("t") == elsewhere
+            assert tx.registry.list_placements("s") == [two, archived, one, staging]
+            assert tx.registry.list_slots() == ["s", "t"]
+            place(tx, replace(two, status="Archived"))
             assert tx.registry.find_live("s") is None
-            assert len(tx.registry.list_placements()) == 8
+            assert len(tx.registry.list_placements()) == 6
             with pytest.raises(NotFound, match="no version 9"):
-                tx.registry.place(replace(one, version=9))
+                place(tx, replace(one, version=9))
+            with pytest.raises(InvalidInput, match="is not a status"):
+                place(tx, replace(one, status="Live"))  # type: ignore[arg-type]
 
-    def test_the_database_itself_refuses_a_second_version_in_production(self, store: Store) -> None:
+    def test_the_database_itself_refuses_a_second_version_in_production(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:
-            tx.registry.add_version(make_version())
-            tx.registry.add_version(make_version())
-            tx.registry.place(Placement("s", "m", 1, "Production", NOW, "me", "first"))
-        with pytest.raises(Conflict), store._database.begin(durable=True, read_only=False) as session:  # type: ignore[attr-defined]
-            session.run(
-                "INSERT INTO placements (slot, model, version, status, since_at, actor, reason, is_current) "
-                "VALUES ('s', 'm', 2, 'Production', 0, 'x', 'x', 1)"
-            )
+            begin(tx, keys)
+            add(tx, make_version())
+            add(tx, make_version())
+            place(tx, Placement("s", "m", 1, "Production", NOW, "me", "first"))
+        with pytest.raises(Conflict), store.begin() as tx:
+            place(tx, Placement("s", "m", 2, "Production", NOW, "me", "at the same time"))
+        with store.begin() as tx:
+            live = tx.registry.find_live("s")
+            assert live is not None
+            assert live.version == 1
 
     def test_predictions_are_stored_once(self, store: Store) -> None:
         with store.begin() as tx:

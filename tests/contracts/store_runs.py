@@ -11,6 +11,7 @@ from incumbent.base.metric import MetricPoint
 from incumbent.registry.model import Placement
 from incumbent.tracking.run import Note, RunArtifact, StageRun
 from incumbent.usecases.ports import Store
+from ledgers import MemoryKeys, add, begin, place
 
 
 class RunsContract:
@@ -169,16 +170,17 @@ class RunsContract:
             "UPDATE placements SET version = 1, model = 'm', slot = 'other'",
         ],
     )
-    def test_the_database_itself_refuses_what_the_rules_forbid(self, store: Store, statement: str) -> None:
+    def test_the_database_itself_refuses_what_the_rules_forbid(self, store: Store, keys: MemoryKeys, statement: str) -> None:
         with store.begin() as tx:
+            begin(tx, keys)
             tx.runs.create(make_run())
             tx.runs.record_stage("run-aaaaaaaa", StageRun("a", None, "ran", digest("k"), {}, {"y": artifact("out")}))
             tx.runs.record_artifacts([RunArtifact("run-aaaaaaaa", "output", "x", artifact("x"))])
             tx.metrics.append("run-aaaaaaaa", [MetricPoint("auc", 0.9, 0, NOW)], writer="w", first=0)
             seal(tx, make_run())
             tx.index.add_note(Note("run-aaaaaaaa", NOW, "me", "x"))
-            tx.registry.add_version(make_version())
-            tx.registry.place(Placement("s", "m", 1, "Production", NOW, "me", "x"))
+            add(tx, make_version())
+            place(tx, Placement("s", "m", 1, "Production", NOW, "me", "x"))
             tx.predictions.append([make_prediction()])
         with pytest.raises(Refused), store._database.begin(durable=True, read_only=False) as session:  # type: ignore[attr-defined]
             session.run(statement)

@@ -1,4 +1,4 @@
-"""Write the database that this release leaves behind: `python tests/golden/write_database.py VERSION`.
+"""Write the database that this release leaves behind: `PYTHONPATH=tests python tests/golden/write_database.py VERSION`.
 
 Run once a release, into `schema-VERSION.db`; a file that is here is never written again. Every later release must open it.
 """
@@ -16,13 +16,15 @@ from incumbent.pipeline.action import Action, Resources
 from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
+from ledgers import MemoryKeys, add, begin, place, put
 
 AT = datetime(2013, 1, 1, tzinfo=UTC)
 
 
 def write(path: Path) -> None:
     """Write one of everything."""
-    store = open_sql_store(f"sqlite:///{path}", algorithm="blake3")
+    keys = MemoryKeys()
+    store = open_sql_store(f"sqlite:///{path}", algorithm="blake3", keys=keys)
     model = Artifact("lightgbm", digest_bytes(b"model"), 5)
     recipe = {"kind": "recipe", "format": 1, "stage": "train", "data": {}, "config": {"depth": 6}, "seed": 7, "outputs": ["model"]}
     key = digest_bytes(document_bytes(recipe))
@@ -40,8 +42,10 @@ def write(path: Path) -> None:
             Run(**{**{name: getattr(run, name) for name in run.__slots__}, "state": "finished", "ended_at": AT, "manifest": manifest})
         )
         tx.index.add_note(Note(run.run_id, AT, "me", "kept"))
-        version = tx.registry.add_version(ModelVersion("delay", 0, model, run.run_id, key, manifest, AT, "me", {"artifact": "model"}))
-        tx.registry.place(Placement("delay/us", version.model, version.version, "Production", AT, "me", "golden"))
+        begin(tx, keys, AT)
+        version = add(tx, ModelVersion("delay", 0, model, run.run_id, key, manifest, AT, "me", {"artifact": "model"}))
+        place(tx, Placement("delay/us", version.model, version.version, "Production", AT, "me", "golden"))
+        put(tx, "policy", "delay", {"kind": "policy"}, subject="delay")
         tx.predictions.append([Prediction("pred-golden-1", "delay/us", "delay", 1, AT, {"x": [1.5]}, [0.25], 0.5)])
     store.close()
     with sqlite3.connect(path) as raw:  # one file, no WAL beside it

@@ -23,6 +23,7 @@ from incumbent.usecases.get_artifact import get_artifact
 from incumbent.usecases.log_run import seal_run
 from incumbent.usecases.verify_artifacts import verify_artifacts
 from incumbent.usecases.workspace import Workspace
+from ledgers import add, begin
 from tracked import open_tracked
 
 AT = datetime(2013, 1, 1, tzinfo=UTC)
@@ -69,7 +70,8 @@ def fill(ws: Workspace) -> Run:
         tx.runs.record_stage(run.run_id, StageRun("train", None, "ran", key, {"raw": data}, {"model": output}, log.digest))
         tx.runs.record_artifacts([RunArtifact(run.run_id, "input", "raw", data), RunArtifact(run.run_id, "output", "model", output)])
         [manifest] = tx.documents.put([{"kind": "version"}])
-        tx.registry.add_version(ModelVersion("m", 0, bundle, run.run_id, key, manifest, AT, "me"))
+        begin(tx, ws.keys)
+        add(tx, ModelVersion("m", 0, bundle, run.run_id, key, manifest, AT, "me"))
     return seal_run(ws, run=run, state="finished")
 
 
@@ -332,7 +334,8 @@ def test_a_run_that_a_version_came_from_keeps_everything(ws: Workspace) -> None:
     action = add_run(ws, "run-aaaaaaa1", text="model", day=1)
     with ws.store.begin() as tx:
         [manifest] = tx.documents.put([{"kind": "version"}])
-        tx.registry.add_version(ModelVersion("m", 0, action.outputs["model"], "run-aaaaaaa1", action.key, manifest, AT, "me"))
+        begin(tx, ws.keys)
+        add(tx, ModelVersion("m", 0, action.outputs["model"], "run-aaaaaaa1", action.key, manifest, AT, "me"))
     assert spend(ws, keep_runs=0) == set()
 
 

@@ -13,6 +13,7 @@ from incumbent.execution.code_reader import ProjectCodeReader
 from incumbent.execution.codecs.compare import ArtifactCodecs
 from incumbent.execution.environment import LocalEnvironment
 from incumbent.execution.inline_runner import InlineRunner
+from incumbent.execution.key_folder import KeyFolder
 from incumbent.execution.local_runner import LocalRunner
 from incumbent.execution.processes import HostProcesses
 from incumbent.execution.sources.capture import DeclaredSources
@@ -71,10 +72,11 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         elsewhere.folder.mkdir(parents=True, exist_ok=True)
         return _assemble(elsewhere, algorithm, blobs_location=blobs_location)
 
+    keys = KeyFolder(ledger=folder / "keys", personal=settings.keys_folder)
     return Workspace(
         root=root,
         folder=folder,
-        store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm),
+        store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm, keys=keys),
         blobs=blobs,
         codecs=codecs,
         code=ProjectCodeReader(root, algorithm),
@@ -83,6 +85,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         spools=DiskSpools(folder / "spool"),
         clock=SystemClock(),
         ids=TimeIds(),
+        keys=keys,
         processes=HostProcesses(),
         open_runner=open_runner,
         beside=beside,

@@ -2,13 +2,14 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from incumbent.base.digest import Algorithm, Digest, digest_bytes
 from incumbent.base.documents import document_bytes
 from incumbent.base.errors import InvalidInput, NotFound
+from incumbent.execution.git_authors import list_authors
 from incumbent.execution.git_checkout import check_out
 from incumbent.execution.git_version import read_version
 from incumbent.execution.module_finder import ModuleFinder, SourceFiles
@@ -96,6 +97,10 @@ class ProjectCodeReader:
     def check_out(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder. Raises NotFound if the repository has it not."""
         check_out(self.root, commit, folder)
+
+    def list_authors(self, commit: str, since: str = "") -> Sequence[tuple[str, str]]:
+        """Return (commit, address) of everybody who had a part in the commits after `since` up to `commit`. Raises Unavailable."""
+        return list_authors(self.root, commit, since)
 
     def _read_text(self, path: str) -> str:
         file = self._files.find_label(path) or self._inside(path)

@@ -27,3 +27,7 @@ class TimeIds:
         """Return `prefix-` and 20 characters."""
         number = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 52 | secrets.randbits(52)
         return f"{prefix}-{''.join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(20)))}"
+
+    def salt(self) -> bytes:
+        """Return 32 bytes that nobody can guess."""
+        return secrets.token_bytes(32)

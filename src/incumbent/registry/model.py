@@ -21,6 +21,7 @@ class ModelVersion:
         run_id: The run that made the bundle; its lineage hangs there.
         key: Action key of the stage run that made the bundle, None for a run without stages.
         manifest: Digest of the version's manifest document (which carries a SHA-256 of every file as well).
+        seq: Number of the ledger entry that made it; None for one from before there was a ledger.
     """
 
     model: str
@@ -32,11 +33,16 @@ class ModelVersion:
     created_at: datetime
     actor: str
     facts: Mapping[str, Json] = field(default_factory=dict)
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A version's status in a slot; at most one placement of a slot is in Production."""
+    """A version's status in a slot; at most one placement of a slot is in Production.
+
+    Attributes:
+        seq: Number of the ledger entry that made it; None for one from before there was a ledger.
+    """
 
     slot: str
     model: str
@@ -45,6 +51,7 @@ class Placement:
     since_at: datetime
     actor: str
     reason: str
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, Refused, Unavailable
 from incumbent.storage.session import Dialect, Session
-from incumbent.storage.versions import HEAD, judge_settings, missing_triggers
+from incumbent.storage.versions import HEAD, TRIGGERS, TRUNCATE_TRIGGERS, judge_settings, missing_triggers
 
 LOCK_TIMEOUT_S = 30.0
 _IDLE_MAX = 8
@@ -146,7 +146,9 @@ class PostgresDatabase:
                 "SELECT conname FROM pg_constraint "
                 "WHERE NOT convalidated AND connamespace = current_schema()::regnamespace ORDER BY conname"
             )
-        return missing_triggers(present) + [f"constraint {row[0]} does not hold for all rows" for row in loose]
+        return missing_triggers(present, TRIGGERS | TRUNCATE_TRIGGERS) + [
+            f"constraint {row[0]} does not hold for all rows" for row in loose
+        ]
 
     def close(self) -> None:
         """Close idle connections."""

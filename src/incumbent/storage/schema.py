@@ -128,11 +128,13 @@ models = Table("models", metadata, Column("model", Text, primary_key=True), _int
 model_versions = Table(
     "model_versions", metadata, Column("model", Text, ForeignKey("models.model"), primary_key=True),
     Column("version", BigInteger, primary_key=True), _text("bundle"), _text("run_id"), _text("key", null=True), _text("manifest"),
-    _integer("created_at"), _text("actor"), _text("facts"), Index("ix_model_versions_run_id", "run_id"),
+    _integer("created_at"), _text("actor"), _text("facts"), _integer("ledger_seq", null=True),
+    Index("ix_model_versions_run_id", "run_id"),
 )  # fmt: skip
 placements = Table(
     "placements", metadata, Column("placement_no", Number, primary_key=True), _text("slot"), _text("model"), _integer("version"),
     _text("status"), _integer("since_at"), _text("actor"), _text("reason"), _integer("is_current"),
+    _integer("ledger_seq", null=True),
     ForeignKeyConstraint(["model", "version"], ["model_versions.model", "model_versions.version"]),
     CheckConstraint("status IN ('Staging', 'Production', 'Archived')", name="status"),
     Index("ix_placements_slot", "slot"), Index("ix_placements_model_version", "model", "version"),
@@ -144,4 +146,32 @@ placements = Table(
 predictions = Table(
     "predictions", metadata, Column("prediction_id", Text, primary_key=True), _text("slot"), _text("model"), _integer("version"),
     _integer("at"), _text("inputs"), _text("output"), _real("latency_ms"), Index("ix_predictions_slot_at", "slot", "at"),
+)  # fmt: skip
+
+ledger_entries = Table(
+    "ledger_entries", metadata, Column("seq", Number, primary_key=True, autoincrement=False), _integer("at"), _text("act"),
+    _text("object"), Column("body", LargeBinary, nullable=False),
+    Index("ix_ledger_entries_object_seq", "object", "seq"), Index("ix_ledger_entries_act_seq", "act", "seq"),
+)  # fmt: skip
+"""`at`, `act` and `object` stand in `body` too, which is what is hashed; here they are for finding. `ledger verify` compares them."""
+ledger_nodes = Table(
+    "ledger_nodes", metadata, Column("level", BigInteger, primary_key=True, autoincrement=False),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False), sqlite_with_rowid=False,
+)  # fmt: skip
+ledger_checkpoints = Table(
+    "ledger_checkpoints", metadata, Column("size", Number, primary_key=True, autoincrement=False), _integer("at"), _text("note"),
+)  # fmt: skip
+ledger_cosignatures = Table(
+    "ledger_cosignatures", metadata, Column("size", Number, ForeignKey("ledger_checkpoints.size"), primary_key=True),
+    Column("line", Text, primary_key=True), sqlite_with_rowid=False,
+)  # fmt: skip
+ledger_payloads = Table(
+    "ledger_payloads", metadata, Column("commitment", Text, primary_key=True), Column("salt", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)  # fmt: skip
+records = Table(
+    "records", metadata, Column("kind", Text, primary_key=True), Column("record_id", Text, primary_key=True),
+    Column("seq", Number, ForeignKey("ledger_entries.seq"), primary_key=True), _text("subject"), _text("digest"),
+    Column("body", LargeBinary, nullable=False), Index("ix_records_kind_subject", "kind", "subject"),
 )  # fmt: skip

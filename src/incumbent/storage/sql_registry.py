@@ -1,7 +1,6 @@
 """Models, versions, placements and predictions, in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from incumbent.base.artifact import artifact_from_json
 from incumbent.base.digest import Digest
@@ -10,8 +9,8 @@ from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.storage.cells import from_json, from_micros, object_from_json, to_json, to_micros, to_text
 from incumbent.storage.session import Row, Session
 
-_VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts"
-_PLACEMENT = "slot, model, version, status, since_at, actor, reason"
+_VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts, ledger_seq"
+_PLACEMENT = "slot, model, version, status, since_at, actor, reason, ledger_seq"
 _PREDICTION = "prediction_id, slot, model, version, at, inputs, output, latency_ms"
 
 
@@ -21,28 +20,31 @@ class SqlRegistry:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add_version(self, version: ModelVersion) -> ModelVersion:
-        """Add a version under the model's next number (the one given is ignored) and return it."""
-        model = to_text(version.model, "model")
-        self._session.run("INSERT INTO models (model, last_version) VALUES (?, 0) ON CONFLICT (model) DO NOTHING", (model,))
-        row = self._session.one("UPDATE models SET last_version = last_version + 1 WHERE model = ? RETURNING last_version", (model,))
+    def take_number(self, model: str) -> int:
+        """Return the model's next version number, which is taken from now on."""
+        name = to_text(model, "model")
+        self._session.run("INSERT INTO models (model, last_version) VALUES (?, 0) ON CONFLICT (model) DO NOTHING", (name,))
+        row = self._session.one("UPDATE models SET last_version = last_version + 1 WHERE model = ? RETURNING last_version", (name,))
         assert row is not None
-        added = replace(version, version=int(row[0]))
+        return int(row[0])
+
+    def add_version(self, version: ModelVersion) -> None:
+        """Add a version under a number that was taken."""
         self._session.run(
-            f"INSERT INTO model_versions ({_VERSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO model_versions ({_VERSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                model,
-                added.version,
-                to_json(added.bundle.to_json()),
-                to_text(added.run_id, "run id"),
-                added.key,
-                added.manifest,
-                to_micros(added.created_at),
-                to_text(added.actor, "actor"),
-                to_json(dict(added.facts)),
+                to_text(version.model, "model"),
+                version.version,
+                to_json(version.bundle.to_json()),
+                to_text(version.run_id, "run id"),
+                version.key,
+                version.manifest,
+                to_micros(version.created_at),
+                to_text(version.actor, "actor"),
+                to_json(dict(version.facts)),
+                version.seq,
             ),
         )
-        return added
 
     def get_version(self, model: str, version: int) -> ModelVersion:
         """Return a version. Raises NotFound."""
@@ -59,25 +61,14 @@ class SqlRegistry:
         return sorted(found, key=lambda version: version.created_at if model is None else version.version, reverse=True)
 
     def place(self, placement: Placement) -> None:
-        """Append to a slot's history; placing one in Production archives the version that was there."""
+        """Append to a slot's history. Raises Conflict if another version is in Production there: it has to be archived first."""
+        if placement.status not in ("Staging", "Production", "Archived"):
+            raise InvalidInput(f"{placement.status!r} is not a status; expected Staging, Production or Archived")
         self.get_version(placement.model, placement.version)
         own = (placement.slot, placement.model, placement.version)
         self._session.run("UPDATE placements SET is_current = 0 WHERE slot = ? AND model = ? AND version = ? AND is_current = 1", own)
-        if placement.status == "Production":
-            live = self.find_live(placement.slot)
-            if live is not None:
-                self._session.run(
-                    "UPDATE placements SET is_current = 0 WHERE slot = ? AND status = 'Production' AND is_current = 1", own[:1]
-                )
-                reason = f"replaced by {placement.model} version {placement.version}"
-                self._append(replace(live, status="Archived", since_at=placement.since_at, actor=placement.actor, reason=reason))
-        self._append(placement)
-
-    def _append(self, placement: Placement) -> None:
-        if placement.status not in ("Staging", "Production", "Archived"):
-            raise InvalidInput(f"{placement.status!r} is not a status; expected Staging, Production or Archived")
         self._session.run(
-            f"INSERT INTO placements ({_PLACEMENT}, is_current) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+            f"INSERT INTO placements ({_PLACEMENT}, is_current) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (
                 to_text(placement.slot, "slot"),
                 placement.model,
@@ -86,6 +77,7 @@ class SqlRegistry:
                 to_micros(placement.since_at),
                 to_text(placement.actor, "actor"),
                 to_text(placement.reason, "reason"),
+                placement.seq,
             ),
         )
 
@@ -102,6 +94,10 @@ class SqlRegistry:
         condition, values = ("", ()) if slot is None else (" WHERE slot = ?", (slot,))
         rows = self._session.all(f"SELECT {_PLACEMENT} FROM placements{condition} ORDER BY placement_no DESC", values)
         return [_placement(row) for row in rows]
+
+    def list_slots(self) -> Sequence[str]:
+        """Return the names of all slots, sorted."""
+        return sorted(str(row[0]) for row in self._session.all("SELECT DISTINCT slot FROM placements"))
 
 
 class SqlPredictions:
@@ -140,7 +136,7 @@ class SqlPredictions:
 
 
 def _version(row: Row) -> ModelVersion:
-    model, version, bundle, run_id, key, manifest, created_at, actor, facts = row
+    model, version, bundle, run_id, key, manifest, created_at, actor, facts, seq = row
     try:
         artifact = artifact_from_json(from_json(bundle))
     except InvalidInput as error:
@@ -155,9 +151,10 @@ def _version(row: Row) -> ModelVersion:
         created_at=from_micros(created_at),
         actor=actor,
         facts=object_from_json(facts),
+        seq=seq,
     )
 
 
 def _placement(row: Row) -> Placement:
-    slot, model, version, status, since_at, actor, reason = row
-    return Placement(slot, model, version, status, from_micros(since_at), actor, reason)
+    slot, model, version, status, since_at, actor, reason, seq = row
+    return Placement(slot, model, version, status, from_micros(since_at), actor, reason, seq)

@@ -1,24 +1,46 @@
 """The metadata store over an SQL database: one transaction at a time, with every table in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from incumbent.base.digest import ALGORITHMS, Algorithm
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.storage.session import Database, Session
 from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
+from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlPayloads
 from incumbent.storage.sql_metrics import SqlMetrics
+from incumbent.storage.sql_records import SqlRecords
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
 from incumbent.storage.sqlite import SqliteDatabase
+from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
+
+
+class _NoKeys:
+    """The `Keys` of a store that is only read, or written without governance."""
+
+    def make(self, name: str) -> bytes:
+        raise Refused(f"no key {name!r} can be made here: this store was opened without keys")
+
+    def find(self, _name: str) -> bytes | None:
+        return None
+
+    def list_names(self) -> Mapping[str, bytes]:
+        return {}
+
+    def sign(self, _public: bytes, _data: bytes) -> bytes:
+        raise NotFound("this store was opened without keys, so nothing can be signed")
+
+
+NO_KEYS: Keys = _NoKeys()
 
 
 class SqlTransaction:
     """All tables inside one transaction."""
 
-    def __init__(self, session: Session, algorithm: Algorithm) -> None:
+    def __init__(self, session: Session, algorithm: Algorithm, keys: Keys) -> None:
         documents = SqlDocuments(session, algorithm)
         self.documents: Documents = documents
         self.actions: Actions = SqlActions(session, documents)
@@ -27,14 +49,20 @@ class SqlTransaction:
         self.metrics: Metrics = SqlMetrics(session)
         self.registry: Registry = SqlRegistry(session)
         self.predictions: Predictions = SqlPredictions(session)
+        self.log = SqlLedger(session, keys)
+        self.ledger: Ledger = self.log
+        self.checkpoints: Checkpoints = SqlCheckpoints(session)
+        self.payloads: Payloads = SqlPayloads(session)
+        self.records: Records = SqlRecords(session)
 
 
 class SqlStore:
     """The metadata store on an open database."""
 
-    def __init__(self, database: Database, algorithm: Algorithm) -> None:
+    def __init__(self, database: Database, algorithm: Algorithm, keys: Keys = NO_KEYS) -> None:
         self._database = database
         self._algorithm = algorithm
+        self._keys = keys
 
     @contextmanager
     def begin(self, *, durable: bool = True, read_only: bool = False) -> Iterator[Transaction]:
@@ -45,7 +73,9 @@ class SqlStore:
             read_only: Writing is refused, and no writer is kept waiting.
         """
         with self._database.begin(durable=durable, read_only=read_only) as session:
-            yield SqlTransaction(session, self._algorithm)
+            transaction = SqlTransaction(session, self._algorithm, self._keys)
+            yield transaction
+            transaction.log.seal()
 
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
@@ -60,8 +90,13 @@ class SqlStore:
         self._database.close()
 
 
-def open_sql_store(url: str, *, algorithm: Algorithm) -> Store:
+def open_sql_store(url: str, *, algorithm: Algorithm, keys: Keys = NO_KEYS) -> Store:
     """Open (and make or migrate, if need be) the metadata store at an SQLite or PostgreSQL URL.
+
+    Args:
+        url: Its address.
+        algorithm: The workspace's digest algorithm.
+        keys: What signs the ledger's checkpoints; without, nothing governed can be written.
 
     Raises:
         InvalidInput: Another kind of URL; a database that a newer version wrote, or made with another digest algorithm.
@@ -72,9 +107,9 @@ def open_sql_store(url: str, *, algorithm: Algorithm) -> Store:
         raise InvalidInput(f"digest algorithm {algorithm!r}: expected one of {', '.join(ALGORITHMS)}")
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme == "sqlite":
-        return SqlStore(SqliteDatabase(url, algorithm), algorithm)
+        return SqlStore(SqliteDatabase(url, algorithm), algorithm, keys)
     if scheme in ("postgresql", "postgres"):
         from incumbent.storage.postgres import PostgresDatabase  # noqa: PLC0415  (psycopg is an extra, and slow to import)
 
-        return SqlStore(PostgresDatabase(url, algorithm), algorithm)
+        return SqlStore(PostgresDatabase(url, algorithm), algorithm, keys)
     raise InvalidInput(f"{scheme!r} is no kind of metadata store; write sqlite:///PATH or postgresql://HOST/DATABASE")

@@ -52,7 +52,7 @@ def describe_run(
         ended_at=None,
         seed=seed,
         code=ws.code.version(),
-        facts={"environment": digest, "process": ws.processes.own_name(), **(facts or {})},
+        facts={"environment": digest, "process": ws.processes.own_name(), **(facts or {}), "actor": ws.actor},
         params=dict(params or {}),
         tags={"actor": ws.actor, **{check_name("tag", key): check_text("tag", key, text) for key, text in (tags or {}).items()}},
     )

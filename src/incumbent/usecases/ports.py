@@ -19,6 +19,7 @@ from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.registry.signature import Columns, Scalar
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
+from incumbent.usecases.governed_ports import Checkpoints, Ledger, Payloads, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +171,13 @@ class Metrics(Protocol):
 
 
 class Registry(Protocol):
-    """Models, versions, slots."""
+    """Models, versions, slots. Every row stands on the ledger entry that made it, and is refused without."""
 
-    def add_version(self, version: ModelVersion) -> ModelVersion:
-        """Add a version under the model's next number (the one given is ignored) and return it."""
+    def take_number(self, model: str) -> int:
+        """Return the model's next version number, which is taken from now on."""
+
+    def add_version(self, version: ModelVersion) -> None:
+        """Add a version under a number that was taken."""
 
     def get_version(self, model: str, version: int) -> ModelVersion:
         """Return a version. Raises NotFound."""
@@ -182,13 +186,16 @@ class Registry(Protocol):
         """Return versions, newest first."""
 
     def place(self, placement: Placement) -> None:
-        """Append to a slot's history; placing one in Production archives the version that was there."""
+        """Append to a slot's history. Raises Conflict if another version is in Production there: it has to be archived first."""
 
     def find_live(self, slot: str) -> Placement | None:
         """Return the placement in Production of a slot."""
 
     def list_placements(self, slot: str | None = None) -> Sequence[Placement]:
         """Return the history, newest first."""
+
+    def list_slots(self) -> Sequence[str]:
+        """Return the names of all slots, sorted."""
 
 
 class Predictions(Protocol):
@@ -211,6 +218,10 @@ class Transaction(Protocol):
     metrics: Metrics
     registry: Registry
     predictions: Predictions
+    ledger: Ledger
+    checkpoints: Checkpoints
+    payloads: Payloads
+    records: Records
 
 
 class Store(Protocol):
@@ -243,6 +254,9 @@ class CodeReader(Protocol):
 
     def check_out(self, commit: str, folder: Path) -> None:
         """Write the files of a commit into an empty folder, without touching the working tree. Raises NotFound if it is not here."""
+
+    def list_authors(self, commit: str, since: str = "") -> Sequence[tuple[str, str]]:
+        """Return (commit, address) of everybody who had a part in the commits after `since` up to `commit`. Raises Unavailable."""
 
 
 class EnvironmentProbe(Protocol):
@@ -362,3 +376,6 @@ class Ids(Protocol):
 
     def new(self, prefix: str) -> str:
         """Return `prefix-` and 20 characters that sort by time and never repeat."""
+
+    def salt(self) -> bytes:
+        """Return 32 bytes that nobody can guess."""

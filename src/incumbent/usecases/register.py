@@ -1,11 +1,13 @@
 """The verb `register`: make an artifact of a sealed run the next version of a model.
 
 A version is immutable, and its manifest says all of it by digest: the bundle, every file in it (SHA-256 as well as the
-workspace's own digest, because in-toto and model signing want it), the recipe's key, the run and the commit.
+workspace's own digest, because in-toto and model signing want it), the recipe's key, the run and the commit, who had a part in
+it, how it is to be served, and what unpickling its files would import. Changing anything makes a new version.
 """
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from incumbent.base.artifact import Artifact
@@ -13,17 +15,23 @@ from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.registry.bundle import BUNDLE_FILE, BundleCard, parse_bundle_card
-from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name, check_slot_name, parse_version_name
+from incumbent.registry.pickle_scan import scan_files
 from incumbent.tracking.run import Run
+from incumbent.usecases.authorship import describe_authors
+from incumbent.usecases.moving import move
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
 
 VERSION_FORMAT = 1
 _READ_BYTES = 1 << 20
 
 
-def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | None = None) -> ModelVersion:
+def register(
+    ws: Workspace, *, model: str, run: str, artifact: str, slot: str | None = None, serving: Mapping[str, Json] | None = None
+) -> ModelVersion:
     """Register an artifact of a run as the next version of a model.
 
     Args:
@@ -32,6 +40,7 @@ def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | 
         run: Id of a finished run, or 6 or more characters of its beginning.
         artifact: Name of one of the run's outputs, e.g. "bundle".
         slot: Where it asks for a place: it enters that slot in Staging.
+        serving: How it is to be served (threads, limits, …), pinned with the version.
 
     Returns:
         The version, with its number.
@@ -48,17 +57,32 @@ def register(ws: Workspace, *, model: str, run: str, artifact: str, slot: str | 
     with ws.store.begin(read_only=True) as tx:
         source = tx.runs.get(run)
         found, key = _find_output(tx, source, artifact)
-    files, card = _read_files(ws, artifact, found)
+    files, card, scan = _read_files(ws, artifact, found)
     facts: Document = {} if card is None else {"bundle": card.to_json()}
-    manifest = _describe(model=model, run=source, artifact_name=artifact, artifact=found, key=key, files=files, card=card)
-    with ws.store.begin() as tx:
+    with attempting(ws, act="register", kind="model", object_id=model), governed(ws) as tx:
+        acting = check_acting(ws, tx, "register")
+        authors, since = describe_authors(ws, tx, model, source)
+        number = tx.registry.take_number(model)
+        manifest: Document = {
+            **_describe(model=model, run=source, artifact_name=artifact, artifact=found, key=key, files=files, card=card),
+            "version": number,
+            "authors": authors,
+            "authors_since": since,
+            "serving": dict(serving or {}),
+            "pickles": scan,
+        }
         [digest] = tx.documents.put([manifest])
-        now = ws.clock.now()
-        version = tx.registry.add_version(
-            ModelVersion(model, 0, found, source.run_id, key, digest, created_at=now, actor=ws.actor, facts=facts)
+        name = f"{model}@{number}"
+        refs = {"bundle": str(found.digest), "manifest": str(digest), "run": source.run_id}
+        entry = record_act(
+            ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, subject=name, refs=refs
         )
+        version = ModelVersion(
+            model, number, found, source.run_id, key, digest, created_at=entry.at, actor=acting.actor, facts=facts, seq=entry.seq
+        )
+        tx.registry.add_version(version)
         if slot is not None:
-            tx.registry.place(Placement(slot, model, version.version, "Staging", now, ws.actor, "registered for this slot"))
+            move(ws, tx, acting=acting, act="propose", version=version, slot=slot, to="Staging", reason="registered for this slot")
     return version
 
 
@@ -87,11 +111,14 @@ def _find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest
     return outputs[name], keys.get(name)
 
 
-def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json], BundleCard | None]:
-    """Return path, size and SHA-256 of each file behind an artifact, and its card if it is a bundle; every byte is verified."""
+def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json], BundleCard | None, list[Json]]:
+    """Return path, size and SHA-256 of each file behind an artifact, its card if it is a bundle, and what its pickles would do.
+
+    Every byte is verified, and nothing is loaded.
+    """
     if artifact.codec not in {"tree", "file"}:
         data = ws.blobs.get(artifact.digest)
-        return [{"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}], None
+        return [{"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}], None, scan_files([(name, data)])
     scratch = ws.folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="register-", dir=scratch) as folder:
@@ -103,7 +130,8 @@ def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json
         files: list[Json] = [{"path": p.relative_to(base).as_posix(), "size": p.stat().st_size, "sha256": _sha256(p)} for p in paths]
         described = unpacked / BUNDLE_FILE
         card = parse_bundle_card(described.read_bytes()) if described.is_file() else None
-    return files, card
+        scan = scan_files((p.relative_to(base).as_posix(), p.read_bytes()) for p in paths)
+    return files, card, scan
 
 
 def _sha256(path: Path) -> str:

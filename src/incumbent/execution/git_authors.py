@@ -1,0 +1,57 @@
+"""Who wrote the commits that a version stands on: author, committer and co-authors, by e-mail address."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from incumbent.base.errors import Unavailable
+
+_TIMEOUT_S = 60
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
+_ADDRESS = re.compile(r"<([^<>\s]+)>")
+_FORMAT = "%H%x1f%ae%x1f%ce%x1f%(trailers:key=Co-authored-by,valueonly,separator=%x20)%x1e"
+
+
+def list_authors(root: Path, commit: str, since: str = "") -> Sequence[tuple[str, str]]:
+    """Return (commit, address) of everybody who had a part in each commit that `commit` has and `since` has not.
+
+    The whole repository counts, not only what lies below the project: a shared folder beside it may be imported.
+
+    Args:
+        root: The project's root.
+        commit: A full hash; "" (outside of a repository) has no authors.
+        since: A full hash to stop at, "" for none. One that is not in this repository is passed over, so that more is
+            returned rather than less.
+
+    Raises:
+        Unavailable: git is not installed, does not answer, or does not know `commit`.
+    """
+    if _HASH.fullmatch(commit) is None:
+        return []
+    span = f"{since}..{commit}" if _HASH.fullmatch(since) and _knows(root, since) else commit
+    done = _git(root, "log", f"--format={_FORMAT}", span, "--")
+    if done.returncode != 0:
+        raise Unavailable(f"the authors of commit {commit[:12]} cannot be listed: {done.stderr.decode(errors='replace').strip()[:200]}")
+    found = []
+    for line in done.stdout.decode("utf-8", "replace").split("\x1e"):
+        fields = line.strip().split("\x1f")
+        if len(fields) == 4:
+            name, author, committer, trailers = fields
+            found += [(name, address) for address in dict.fromkeys([author, committer, *_ADDRESS.findall(trailers)]) if address]
+    return found
+
+
+def _knows(root: Path, commit: str) -> bool:
+    return _git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+
+def _git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"git cannot be run: {error}") from error

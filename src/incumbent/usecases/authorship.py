@@ -1,0 +1,95 @@
+"""Whose work a version is: who wrote its commits, ran its runs, changed its data or its thresholds, and registered it.
+
+A version's manifest names those who had a part in it since the version before it. For a sign-off the names are gathered back to
+the last version that was approved: what stood before that was challenged then.
+"""
+
+from collections.abc import Sequence
+
+from incumbent.base.digest import Digest
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import NotFound, Unavailable
+from incumbent.governance.independence import Authorship
+from incumbent.registry.model import ModelVersion
+from incumbent.tracking.run import Run
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.workspace import Workspace
+
+
+def describe_authors(ws: Workspace, tx: Transaction, model: str, run: Run) -> tuple[list[Json], str | None]:
+    """Return who had a part in what a run gave, for the manifest of the next version of a model, and the version it counts from."""
+    before = next(iter(tx.registry.list_versions(model)), None)
+    since = str(_find_manifest(tx, before).get("commit") or "") if before else ""
+    found = [{"who": ws.actor, "what": "registration", "ref": ""}]
+    found += [{"who": _actor_of(maker), "what": "run", "ref": maker.run_id} for maker in _list_makers(tx, run)]
+    try:
+        commits = ws.code.list_authors(run.code.commit, since)
+    except Unavailable:  # the repository is elsewhere: say so in the manifest, where a sign-off will find it
+        found.append({"who": "unknown", "what": "commit", "ref": run.code.commit})
+    else:
+        newest: dict[str, str] = {}
+        for commit, address in commits:
+            newest.setdefault(address, commit)
+        found += [{"who": address, "what": "commit", "ref": commit} for address, commit in newest.items()]
+    authors: list[Json] = [dict(author) for author in found]
+    return authors, f"{before.model}@{before.version}" if before else None
+
+
+def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Sequence[tuple[str, str]] = ()) -> list[Authorship]:
+    """Return everybody who had a part in a version since its last approved ancestor.
+
+    Args:
+        tx: An open transaction.
+        version: The version.
+        policy_authors: (who, which policy) of those who set the thresholds that it is judged by.
+    """
+    found = [Authorship(who, "policy", ref) for who, ref in policy_authors]
+    for ancestor in sorted(tx.registry.list_versions(version.model), key=lambda known: known.version, reverse=True):
+        if ancestor.version > version.version:
+            continue
+        if ancestor.version < version.version and _was_approved(tx, ancestor):
+            break
+        found += _own_authorships(tx, ancestor)
+    return list(dict.fromkeys(found))
+
+
+def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]:
+    listed = _find_manifest(tx, version).get("authors")
+    found = [Authorship(version.actor, "registration", f"{version.model}@{version.version}")]
+    for author in listed if isinstance(listed, list) else []:
+        match author:
+            case {"who": str(who), "what": "commit" | "run" | "data" | "prompt" | "policy" | "registration" as what, "ref": str(ref)}:
+                found.append(Authorship(who, what, ref or f"{version.model}@{version.version}"))
+    if not isinstance(listed, list):  # from before manifests named them
+        run = tx.runs.get(version.run_id)
+        found.append(Authorship(_actor_of(run), "run", run.run_id))
+    return found
+
+
+def _was_approved(tx: Transaction, version: ModelVersion) -> bool:
+    """Say whether a version was promoted anywhere: whatever its tier asked for was given then."""
+    name = (version.model, version.version)
+    placements = (p for slot in tx.registry.list_slots() for p in tx.registry.list_placements(slot))
+    return any((p.model, p.version) == name and p.status == "Production" for p in placements)
+
+
+def _find_manifest(tx: Transaction, version: ModelVersion) -> Document:
+    return tx.documents.get(version.manifest)
+
+
+def _actor_of(run: Run) -> str:
+    """Return who ran a run. The tag is from before it was a fact, which the run's own code cannot set."""
+    return str(run.facts.get("actor") or run.tags.get("actor") or "unknown")
+
+
+def _list_makers(tx: Transaction, run: Run) -> list[Run]:
+    """Return the run itself and every run whose stages it took from the cache."""
+    keys = [stage_run.key for stage_run in tx.runs.list_stages(run.run_id) if stage_run.key is not None]
+    ids = {action.run_id for action in tx.actions.find([Digest(key) for key in keys]).values()} - {run.run_id}
+    found = [run]
+    for run_id in sorted(ids):
+        try:
+            found.append(tx.runs.get(run_id))
+        except NotFound:
+            continue
+    return found

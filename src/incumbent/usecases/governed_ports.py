@@ -1,0 +1,138 @@
+"""Ports of what is governed: the ledger, its checkpoints, texts that can be erased, documents that stand on entries, private keys."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from incumbent.base.documents import Document
+from incumbent.ledger.entry import Draft, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A governed document, as one entry made it. The newest of a kind and id is what holds.
+
+    Attributes:
+        kind: "person", "policy", "evidence", "sign-off", …
+        subject: What it is about, for finding it: "flights-late@2", a slot, a person.
+        seq: Number of the entry whose object it is; the entry names the digest of these bytes.
+        digest: Of the bytes of `body`.
+    """
+
+    kind: str
+    record_id: str
+    subject: str
+    seq: int
+    digest: str
+    body: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A signed tree head.
+
+    Attributes:
+        note: The signed note, without cosignatures.
+        cosignatures: Lines that witnesses added.
+    """
+
+    size: int
+    note: str
+    at: datetime
+    cosignatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A text that entries name by its commitment alone; None once it was erased."""
+
+    commitment: str
+    salt: bytes | None
+    text: bytes | None
+
+
+class Ledger(Protocol):
+    """The log. What is appended in a transaction is checkpointed, signed and on disk when the transaction ends, or not there at all."""
+
+    def lock(self) -> None:
+        """Become the only writer until the transaction ends: what is read from here on is still so when it is appended to."""
+
+    def append(self, draft: Draft, at: datetime) -> Entry:
+        """Append an entry. Raises Refused when `at` is before the last entry: a clock that runs backwards records nothing."""
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+
+    def get(self, seq: int) -> Entry:
+        """Return one entry. Raises NotFound."""
+
+    def read(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the exact bytes of entries from `first` up to, not including, `end`."""
+
+    def find(self, *, object_name: str | None = None, act: str | None = None, limit: int = 100) -> Sequence[Entry]:
+        """Return entries about an object ("version m@1") or of an act, newest first."""
+
+    def get_node(self, level: int, index: int) -> bytes:
+        """Return a complete node's hash. Raises Corrupt when it is not there."""
+
+
+class Checkpoints(Protocol):
+    """Signed tree heads, and what witnesses said of them."""
+
+    def find(self, size: int | None = None) -> Checkpoint | None:
+        """Return the checkpoint of a size, or the newest."""
+
+    def list_all(self) -> Sequence[Checkpoint]:
+        """Return all, oldest first."""
+
+    def cosign(self, size: int, line: str) -> None:
+        """Keep a witness's cosignature; the same line again is no error."""
+
+
+class Payloads(Protocol):
+    """Texts behind commitments."""
+
+    def keep(self, text: bytes, salt: bytes) -> str:
+        """Keep a text and return its commitment."""
+
+    def find(self, commitment: str) -> Payload:
+        """Return a text, or what is left of it."""
+
+    def erase(self, commitment: str) -> None:
+        """Erase text and salt for ever; only in a transaction that records so."""
+
+    def list_all(self) -> Sequence[Payload]:
+        """Return all that are not erased."""
+
+
+class Records(Protocol):
+    """Governed documents. None is changed or removed: a newer one of the same kind and id takes its place."""
+
+    def put(self, record: Record) -> None:
+        """Append a document under the entry that names its digest."""
+
+    def find(self, kind: str, record_id: str) -> Record | None:
+        """Return the newest of a kind and id. Raises Corrupt if its bytes are not what its digest says."""
+
+    def list_all(self, kind: str, *, subject: str | None = None) -> Sequence[Record]:
+        """Return the newest of each id of a kind (about a subject), oldest first."""
+
+    def list_history(self, kind: str | None = None, record_id: str | None = None) -> Sequence[Record]:
+        """Return every document of an id, of a kind, or of all, oldest first."""
+
+
+class Keys(Protocol):
+    """Private keys that this machine holds; only signatures leave. Ed25519 throughout."""
+
+    def make(self, name: str) -> bytes:
+        """Make a key pair under a name and return the public key. Raises Conflict if the name is taken."""
+
+    def find(self, name: str) -> bytes | None:
+        """Return the public key under a name."""
+
+    def list_names(self) -> Mapping[str, bytes]:
+        """Return name -> public key of all."""
+
+    def sign(self, public: bytes, data: bytes) -> bytes:
+        """Sign with the private half. Raises NotFound if it is not on this machine."""

@@ -1,0 +1,210 @@
+"""Recording governance acts: who acts, with which right, and the one way in which an act and its entry come to be together.
+
+    with governed(ws) as tx:                       the ledger's turn is taken before anything is read
+        ...                                        judge
+        record_act(ws, tx, act=…, kind=…, …)       the entry, and the document that it makes, if any
+
+A refused attempt is an entry too (`attempting`). Only the placements and versions of the registry are written beside this, with
+the number of the entry that it returned; the database refuses them without.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import Document, Json, document_bytes
+from incumbent.base.errors import Refused
+from incumbent.governance.acts import ROLES, check_right
+from incumbent.governance.person import Person, find_person, person_from_json
+from incumbent.ledger.entry import REASON_CHARACTERS_MAX, Actor, Draft, Entry, ObjectRef
+from incumbent.ledger.note import key_text
+from incumbent.registry.model import Placement
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.workspace import Workspace
+
+LEDGER_KEY = "ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts now.
+
+    Attributes:
+        person: Their record, None in an installation where nobody is registered: whoever may write it may do everything.
+    """
+
+    actor: str
+    person: Person | None
+    roles: frozenset[str]
+
+
+@contextmanager
+def governed(ws: Workspace) -> Iterator[Transaction]:
+    """Open a durable transaction that is the only governing one until it ends."""
+    with ws.store.begin() as tx:
+        tx.ledger.lock()
+        yield tx
+
+
+def list_people(tx: Transaction) -> Sequence[Person]:
+    """Return everybody who is registered."""
+    return [person_from_json(record.body) for record in tx.records.list_all("person")]
+
+
+def find_acting(ws: Workspace, tx: Transaction) -> Acting:
+    """Return who acts.
+
+    Raises:
+        Refused: People are registered here, and the one who acts is none of them, or is no longer active.
+    """
+    people = list_people(tx)
+    if not people:
+        return Acting(ws.actor, None, frozenset(ROLES))
+    person = find_person(people, ws.actor)
+    if person is None:
+        raise Refused(
+            f"{ws.actor!r} is not registered here, and this installation knows who may act; an admin adds people with "
+            "`incumbent users add`, and INCUMBENT_ACTOR says who you are"
+        )
+    if not person.is_active:
+        raise Refused(f"{person.person_id} is registered here, but no longer active")
+    return Acting(person.person_id, person, person.roles)
+
+
+def check_acting(ws: Workspace, tx: Transaction, act: str) -> Acting:
+    """Return who acts, if they may do this. Raises Refused."""
+    acting = find_acting(ws, tx)
+    check_right(act, acting.roles)
+    return acting
+
+
+def record_act(
+    ws: Workspace,
+    tx: Transaction,
+    *,
+    act: str,
+    kind: str,
+    object_id: str,
+    acting: Acting | None = None,
+    body: Document | None = None,
+    subject: str = "",
+    digest: str | None = None,
+    refs: Mapping[str, str] | None = None,
+    before: str = "",
+    after: str = "",
+    reason: str = "",
+    payloads: Mapping[str, str] | None = None,
+    statement: Document | None = None,
+    at: datetime | None = None,
+) -> Entry:
+    """Append the entry of an act, and with `body` the document that it makes.
+
+    Args:
+        ws: The workspace.
+        tx: The transaction that holds the change.
+        act: From the table of acts.
+        kind: What kind of thing is acted on, e.g. "version".
+        object_id: Which one, e.g. "flights-late@2".
+        acting: Who acts; found from the workspace's actor otherwise.
+        body: The governed document that holds from now on; the entry names its SHA-256.
+        subject: What the document is about, for finding it.
+        digest: Of the object, where there is no `body`.
+        refs: What the act rests on: name -> digest, or number of an earlier entry.
+        before: Where the object came from.
+        after: Where it goes.
+        reason: In words; long ones are kept behind a commitment, and can be erased.
+        payloads: Name -> commitment of texts that were kept already.
+        statement: DSSE envelope of a human act.
+        at: Of an earlier entry of this transaction, when both are one moment; now, otherwise.
+
+    Raises:
+        Refused: The clock runs backwards.
+    """
+    who = acting or find_acting(ws, tx)
+    if tx.ledger.size() == 0:
+        _begin(ws, tx, who)
+    kept = dict(payloads or {})
+    if len(reason) > REASON_CHARACTERS_MAX:
+        kept["reason"] = tx.payloads.keep(reason.encode("utf-8", "replace"), ws.ids.salt())
+        reason = ""
+    if body is not None:
+        digest = digest_bytes(document_bytes(body), "sha256")
+    draft = Draft(
+        act=act,
+        object=ObjectRef(kind, object_id, digest),
+        actor=_actor(who),
+        roles=tuple(who.roles) if who.person else (),
+        refs=dict(refs or {}),
+        before=before,
+        after=after,
+        reason=reason,
+        payloads=kept,
+        statement=statement,
+    )
+    entry = tx.ledger.append(draft, at or ws.clock.now())
+    if body is not None and digest is not None:
+        tx.records.put(Record(kind, object_id, subject, entry.seq, digest, body))
+    return entry
+
+
+@contextmanager
+def attempting(ws: Workspace, *, act: str, kind: str, object_id: str) -> Iterator[None]:
+    """Record what is refused inside the block as an attempt, and let the refusal go on its way."""
+    try:
+        yield
+    except Refused as error:
+        _record_refusal(ws, act, kind, object_id, str(error))
+        raise
+
+
+def _record_refusal(ws: Workspace, act: str, kind: str, object_id: str, message: str) -> None:
+    with governed(ws) as tx:
+        people = list_people(tx)
+        person = find_person(people, ws.actor) if people else None
+        who = Acting(person.person_id if person else ws.actor, person, person.roles if person else frozenset())
+        now, size = ws.clock.now(), tx.ledger.size()
+        last = tx.ledger.get(size - 1).at if size else now
+        if size == 0:
+            _begin(ws, tx, who)
+        kept, shown = {}, message
+        if len(message) > REASON_CHARACTERS_MAX:
+            kept["reason"] = tx.payloads.keep(message.encode("utf-8", "replace"), ws.ids.salt())
+            shown = ""
+        roles = tuple(who.roles) if person else ()
+        draft = Draft("refuse", ObjectRef(kind, object_id), _actor(who), roles, after=act, reason=shown, payloads=kept)
+        tx.ledger.append(draft, max(now, last))  # also when it was refused because the clock runs backwards
+
+
+def _actor(who: Acting) -> Actor:
+    return Actor(who.actor, who.person.kind if who.person else "person")
+
+
+def _begin(ws: Workspace, tx: Transaction, who: Acting) -> None:
+    """Begin the ledger: name it, say which key signs it, and name the versions and placements that were there before it."""
+    public = ws.keys.find(LEDGER_KEY) or ws.keys.make(LEDGER_KEY)
+    origin = ws.ids.new("incumbent")
+    body: Document = {
+        "kind": "ledger",
+        "log": origin,
+        "versions": [{"name": f"{v.model}@{v.version}", "manifest": v.manifest} for v in reversed(tx.registry.list_versions())],
+        "placements": [describe_placement_row(placement) for placement in reversed(tx.registry.list_placements())],
+    }
+    digest = digest_bytes(document_bytes(body), "sha256")
+    draft = Draft("begin", ObjectRef("ledger", origin, digest), _actor(who), after=key_text(public))
+    entry = tx.ledger.append(draft, ws.clock.now())
+    tx.records.put(Record("ledger", origin, "", entry.seq, digest, body))
+
+
+def describe_placement_row(placement: Placement) -> Json:
+    """Return what a placement's row says, for holding it against the ledger."""
+    return {
+        "slot": placement.slot,
+        "version": f"{placement.model}@{placement.version}",
+        "status": placement.status,
+        "since": placement.since_at.isoformat(),
+        "actor": placement.actor,
+        "reason": placement.reason,
+    }

@@ -1,0 +1,139 @@
+"""The verb `roll_back`: point a slot at the version before, or at another one that was live there. No rebuild, no new validation.
+
+What is gone back to was promoted here once: its gate passed and its quorum signed. Its bytes are verified first. Where the tier
+asks for approvals of a roll-back and there is no time for them, one operator may break the glass: the act is signed with
+their own key, opens a finding with a due date, and the slot takes no promotion until somebody else has closed it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
+from incumbent.governance.finding import Finding
+from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.slot import find_live, find_target
+from incumbent.usecases.moving import move, verify_bundle
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.readiness import find_approvals_of_roll_back, find_expiry, find_tier
+from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
+from incumbent.usecases.signing import sign_act
+from incumbent.usecases.workspace import Workspace
+
+FINDING_DUE = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """What changed.
+
+    Attributes:
+        left: What was live until now, None if nothing was.
+        finding: Id of the finding that breaking the glass opened, "" otherwise.
+    """
+
+    placement: Placement
+    version: ModelVersion
+    left: Placement | None
+    finding: str = ""
+
+
+def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | None = None, break_glass: bool = False) -> RollBack:
+    """Point a slot at the version before, whose bytes are verified first.
+
+    Args:
+        ws: The workspace; its actor is the operator.
+        slot: The slot.
+        reason: Why, in words.
+        to: (model, version) to go to; by default the one that `live` names.
+        break_glass: Go without the approvals that the tier asks for: signed by the operator, and a finding is opened.
+
+    Raises:
+        InvalidInput: There is no reason.
+        NotFound: There is no such slot, or nothing to go back to.
+        Refused: The target was never live here, its approval has expired, or approvals of the roll-back are missing.
+        Conflict: The slot was re-pointed meanwhile.
+        Corrupt: The target's bytes are not what was registered.
+    """
+    if not reason.strip():
+        raise InvalidInput(f"rolling back {slot} needs a reason: it stays in the ledger")
+    act = "break-glass" if break_glass else "roll-back"
+    with ws.store.begin(read_only=True) as tx:
+        before, target = _find_target(tx, slot, to)
+    verify_bundle(ws, target)
+    with attempting(ws, act=act, kind="slot", object_id=slot), governed(ws) as tx:
+        acting = check_acting(ws, tx, act)
+        left = tx.registry.find_live(slot)
+        if left != before:
+            raise Conflict(f"slot {slot} was re-pointed meanwhile; look at `incumbent live {slot}` again")
+        refs = _check(ws, tx, slot, target, break_glass=break_glass)
+        at = None
+        if left is not None:
+            live = tx.registry.get_version(left.model, left.version)
+            why = f"rolled back to {target.model}@{target.version}"
+            at = move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why).since_at
+        statement, payloads = (
+            sign_act(ws, tx, acting=acting, act=act, kind="placement", object_id=f"{slot} {target.model}@{target.version}",
+                     digests={"bundle": str(target.bundle.digest)}, after="Production")
+            if break_glass else (None, {})
+        )  # fmt: skip
+        placement = move(
+            ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs={**refs, **payloads}, at=at,
+            statement=statement,
+        )  # fmt: skip
+        finding = _open_finding(ws, tx, acting, slot, placement) if break_glass else ""
+    return RollBack(placement, target, left, finding)
+
+
+def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tuple[Placement | None, ModelVersion]:
+    history = tx.registry.list_placements(slot)
+    if not history:
+        raise NotFound(f"there is no slot {slot[:200]!r}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
+    live = find_live(history)
+    found = to or find_target(history)
+    if found is None:
+        raise NotFound(f"slot {slot} has nothing to roll back to: no other version was live there before; `incumbent archive` stops it")
+    if live is not None and found == (live.model, live.version):
+        raise Refused(f"{live.model}@{live.version} is live in slot {slot} already")
+    return live, tx.registry.get_version(*found)
+
+
+def _check(ws: Workspace, tx: Transaction, slot: str, target: ModelVersion, *, break_glass: bool) -> dict[str, str]:
+    """Return what the roll-back rests on: the promotion of the target, and the approvals that the tier asks for."""
+    name = f"{target.model}@{target.version}"
+    history = tx.registry.list_placements(slot)
+    promoted = next((p for p in history if (p.model, p.version) == (target.model, target.version) and p.status == "Production"), None)
+    refs = {"promotion": str(promoted.seq)} if promoted is not None and promoted.seq is not None else {}
+    expiry = find_expiry(tx, promoted)
+    if expiry is not None and expiry <= ws.clock.now():
+        raise Refused(
+            f"{name}'s approval expired on {expiry:%Y-%m-%d}, so {slot} cannot go back to it; name another with --to, have it "
+            f"approved anew, or stop the slot with `incumbent archive`"
+        )
+    wanted = find_tier(tx, target.model).rule.roll_back_approvals
+    given = find_approvals_of_roll_back(ws, tx, target, slot)
+    if len(given) < wanted and not break_glass:
+        raise Refused(
+            f"the tier of {target.model} asks for {wanted} approval(s) of a roll-back, and {len(given)} are there: have it signed with "
+            f"`incumbent sign-off {name} --slot {slot} --as approver`, or go at once with --break-glass, which opens a finding"
+        )
+    return refs | {f"sign-off-{number}": str(seq) for number, seq in enumerate(given, 1)}
+
+
+def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, placement: Placement) -> str:
+    name = ws.ids.new("finding")
+    finding = Finding(
+        finding_id=name,
+        kind="break-glass",
+        title=f"{slot} was rolled back to {placement.model}@{placement.version} without the approvals of its tier",
+        severity="high",
+        subject=slot,
+        opened_by=acting.actor,
+        opened_at=placement.since_at,
+        due_at=placement.since_at + FINDING_DUE,
+        blocks_promotion=True,
+    )
+    record_act(
+        ws, tx, act="open-finding", kind="finding", object_id=name, acting=acting, body=finding.to_json(), subject=slot,
+        refs={"cause": str(placement.seq)}, at=placement.since_at,
+    )  # fmt: skip
+    return name
