@@ -1,0 +1,157 @@
+"""Intervals for one number: proportions, quantiles, and the bootstrap for everything else.
+
+`confidence` is two-sided throughout: each bound taken alone holds at (1 + confidence) / 2. Chance comes from the caller's
+Generator, so that one seed gives one answer.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from incumbent.base.errors import InvalidInput
+
+RESAMPLES = 1000
+"""Enough for a standard error known to about 2 % (its own relative error is 1 / sqrt(2 * RESAMPLES))."""
+TAIL_RESAMPLES_MIN = 10
+"""A percentile is read off only where at least so many resamples lie beyond it."""
+
+Statistic = Callable[[NDArray[np.intp]], float]
+"""A number computed from the rows at these places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with the bounds that its method gives; a bound that the data cannot give is infinite."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def check_confidence(confidence: float) -> float:
+    """Return `confidence` if it lies strictly between 0 and 1.
+
+    Raises:
+        InvalidInput: It does not, or is NaN.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise InvalidInput(f"a confidence of {confidence} is none; it lies between 0 and 1, for example 0.95")
+    return confidence
+
+
+def normal_quantile(probability: float) -> float:
+    """Return z with P(Z <= z) = `probability`.
+
+    Raises:
+        InvalidInput: `probability` is not strictly between 0 and 1.
+
+    >>> round(normal_quantile(0.975), 6)
+    1.959964
+    """
+    return float(special.ndtri(check_confidence(probability)))
+
+
+def _check_counts(successes: float, n: float) -> None:
+    if not (math.isfinite(n) and n >= 1 and 0 <= successes <= n):
+        raise InvalidInput(f"{successes} of {n} is no proportion: 0 <= successes <= n and n >= 1")
+
+
+def wilson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """Return the score interval of a proportion (Wilson 1927): never outside [0, 1], and not a point at 0 or n of n.
+
+    Raises:
+        InvalidInput: The counts are no proportion, or the confidence is none.
+
+    >>> interval = wilson(16, 16)
+    >>> round(interval.low, 3), interval.high
+    (0.806, 1.0)
+    """
+    _check_counts(successes, n)
+    z = normal_quantile((1 + check_confidence(confidence)) / 2)
+    p = successes / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low = 0.0 if successes == 0 else max(0.0, middle - half)
+    high = 1.0 if successes == n else min(1.0, middle + half)
+    return Interval(p, low, high)
+
+
+def clopper_pearson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """Return the exact interval of a proportion (Clopper and Pearson 1934), from beta quantiles; it covers at least as said.
+
+    Fractions of a success are taken too: planning asks what n rows would give at a rate seen so far.
+
+    Raises:
+        InvalidInput: The counts are no proportion, or the confidence is none.
+
+    >>> round(clopper_pearson(0, 300, confidence=0.90).high * 300, 2)  # each bound at 95 %: the rule of three
+    2.98
+    """
+    _check_counts(successes, n)
+    alpha = (1 - check_confidence(confidence)) / 2
+    low = 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, alpha))
+    high = 1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - alpha))
+    return Interval(successes / n, low, high)
+
+
+def quantile_interval(values: NDArray[np.float64], quantile: float, *, confidence: float = 0.95) -> Interval:
+    """Return a quantile of `values` between two of its order statistics, whatever the distribution.
+
+    X_(r) is above the quantile q with probability P(Binomial(n, q) <= r - 1) (David and Nagaraja 2003, section 7.1), so
+    299 values are the fewest that bound the 99th percentile from above at one-sided 95 %; with fewer the bound is infinite.
+
+    Raises:
+        InvalidInput: There are no values, one is not finite, or `quantile` is not between 0 and 1.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    n = ordered.size
+    if n == 0 or not np.isfinite(ordered).all():
+        raise InvalidInput(f"a quantile of {n} values of which some are not finite, or of none, is undefined")
+    if not 0.0 < quantile < 1.0:
+        raise InvalidInput(f"the quantile {quantile} is none; it lies between 0 and 1, for example 0.99")
+    alpha = (1 - check_confidence(confidence)) / 2
+    at_most = special.bdtr(np.arange(n), n, quantile)  # P(Binomial <= r - 1) for r = 1..n
+    above = np.flatnonzero(at_most >= 1 - alpha)
+    below = np.flatnonzero(at_most <= alpha)
+    return Interval(
+        float(ordered[max(math.ceil(quantile * n) - 1, 0)]),
+        float(ordered[below[-1]]) if below.size else -math.inf,
+        float(ordered[above[0]]) if above.size else math.inf,
+    )
+
+
+def bootstrap(statistic: Statistic, n: int, *, rng: np.random.Generator, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Return `statistic` of `resamples` draws of n rows with replacement (Efron 1979); undefined ones are NaN.
+
+    Raises:
+        InvalidInput: `n` or `resamples` is below 2.
+    """
+    if n < 2 or resamples < 2:
+        raise InvalidInput(f"{resamples} resamples of {n} rows tell nothing; at least 2 of each")
+    return np.array([statistic(rng.integers(0, n, size=n)) for _ in range(resamples)], dtype=np.float64)
+
+
+def bootstrap_percentile(
+    statistic: Statistic, n: int, *, rng: np.random.Generator, resamples: int = 2 * RESAMPLES, confidence: float = 0.95
+) -> Interval:
+    """Return the percentile bootstrap interval of `statistic`.
+
+    A resample on which the statistic is undefined (NaN) counts as the worst for each bound: a few widen the interval, many
+    make it infinite, and none is dropped in silence.
+
+    Raises:
+        InvalidInput: Fewer than TAIL_RESAMPLES_MIN resamples would lie beyond each bound.
+    """
+    alpha = (1 - check_confidence(confidence)) / 2
+    if resamples * alpha < TAIL_RESAMPLES_MIN:
+        needed = math.ceil(TAIL_RESAMPLES_MIN / alpha)
+        raise InvalidInput(f"{resamples} resamples cannot show the tails of a {confidence} interval; at least {needed} can")
+    drawn = bootstrap(statistic, n, rng=rng, resamples=resamples)
+    undefined = np.isnan(drawn)
+    low = np.quantile(np.where(undefined, -np.inf, drawn), alpha, method="lower")
+    high = np.quantile(np.where(undefined, np.inf, drawn), 1 - alpha, method="higher")
+    return Interval(statistic(np.arange(n)), float(low), float(high))
