@@ -29,12 +29,14 @@ class PairedDifference:
         se: Standard error of the difference.
         m: Rows compared.
         method: How the standard error was found, for people: "paired mean", "DeLong", "paired bootstrap".
+        discordant: For right and wrong: rows where only the challenger is right, rows where only the champion is.
     """
 
     difference: float
     se: float
     m: int
     method: str
+    discordant: tuple[int, int] | None = None
 
     def low(self, alpha: float) -> float:
         """Return the bound that the true difference is below with probability about `alpha`."""
@@ -43,6 +45,16 @@ class PairedDifference:
     def high(self, alpha: float) -> float:
         """Return the bound that the true difference is above with probability about `alpha`."""
         return self.difference + normal_quantile(1 - alpha) * self.se
+
+    def exceeds(self, margin: float, alpha: float) -> bool:
+        """Tell whether the true difference is above `margin`, wrong with probability at most about `alpha`.
+
+        For right and wrong and a margin from 0 up the exact McNemar test must agree: with few discordant rows the normal
+        bound is too narrow.
+        """
+        if self.discordant is not None and margin >= 0 and mcnemar_better(*self.discordant) > alpha:
+            return False
+        return self.low(alpha) > margin
 
     def p_not_above(self, margin: float) -> float:
         """Return the one-sided p-value of "the true difference is at most `margin`".
@@ -121,7 +133,7 @@ def paired_counts(n01: int, n10: int, m: int, *, pseudo: float = 0.0) -> PairedD
     rows = m + 4 * pseudo
     d = (n01 - n10) / rows
     variance = (n01 + n10 + 2 * pseudo) / rows - d * d
-    return PairedDifference(d, math.sqrt(max(variance, 0.0) / rows), m, "paired proportions")
+    return PairedDifference(d, math.sqrt(max(variance, 0.0) / rows), m, "paired proportions", (n01, n10))
 
 
 def paired_mean(champion: Floats, challenger: Floats) -> PairedDifference:
