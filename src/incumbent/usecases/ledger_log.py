@@ -1,0 +1,88 @@
+"""The verbs `ledger log`, `show` and `checkpoint`: read entries, one entry in full, and the signed note that an auditor keeps."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from incumbent.base.documents import Json
+from incumbent.base.errors import Corrupt, InvalidInput, NotFound
+from incumbent.ledger.entry import Entry
+from incumbent.usecases.governed_ports import Checkpoint
+from incumbent.usecases.workspace import Workspace
+
+LIMIT_MAX = 1_000_000
+NO_LEDGER = "the ledger is empty: the first governed act (`incumbent register`, `incumbent users add`, …) begins it"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEntry:
+    """An entry and what stands outside of it.
+
+    Attributes:
+        statement: What the actor signed, decoded; None for an act that carries no statement. Reading is not verifying.
+        texts: Name -> the text behind the commitment; None where it was erased, or was never kept here.
+    """
+
+    entry: Entry
+    statement: Json
+    texts: Mapping[str, str | None]
+
+
+def list_entries(ws: Workspace, *, object_name: str | None = None, act: str | None = None, limit: int = 50) -> Sequence[Entry]:
+    """Return entries about an object ("version m@1") or of an act, newest first.
+
+    Raises:
+        InvalidInput: The limit is no positive number.
+    """
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidInput(f"--limit {limit}: expected 1 to {LIMIT_MAX}")
+    with ws.store.begin(read_only=True) as tx:
+        return tx.ledger.find(object_name=object_name, act=act, limit=limit)
+
+
+def get_entry(ws: Workspace, seq: int) -> ShownEntry:
+    """Return one entry with its statement and its texts.
+
+    Raises:
+        NotFound: There is no such entry.
+        Corrupt: Its bytes are no entry, or a text is not what was committed to.
+    """
+    if not 0 <= seq < 2**53:
+        raise NotFound(f"the ledger has no entry {seq}: entries are numbered from 0")
+    with ws.store.begin(read_only=True) as tx:
+        entry = tx.ledger.get(seq)
+        texts = {name: tx.payloads.find(commitment).text for name, commitment in sorted(entry.draft.payloads.items())}
+    shown = {name: None if text is None else text.decode("utf-8", "replace") for name, text in texts.items()}
+    return ShownEntry(entry, _decode_statement(entry), shown)
+
+
+def _decode_statement(entry: Entry) -> Json:
+    envelope = entry.draft.statement
+    if envelope is None:
+        return None
+    try:
+        decoded: Json = json.loads(base64.b64decode(str(envelope["payload"]), validate=True))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise Corrupt(f"the statement of entry {entry.seq} is no DSSE envelope of JSON: {error}") from error
+    return decoded
+
+
+def get_checkpoint(ws: Workspace, size: int | None = None) -> Checkpoint:
+    """Return the checkpoint of a size, or the newest.
+
+    Raises:
+        NotFound: There is none.
+    """
+    with ws.store.begin(read_only=True) as tx:
+        found = tx.checkpoints.find(size)
+        if found is None and size is not None and tx.ledger.size():
+            raise NotFound(f"no checkpoint was signed at {size} entries; each transaction ends with one")
+    if found is None:
+        raise NotFound(NO_LEDGER)
+    return found
+
+
+def full_note(checkpoint: Checkpoint) -> str:
+    """Return a checkpoint's signed note with the cosignatures of its witnesses."""
+    return checkpoint.note + "".join(line if line.endswith("\n") else f"{line}\n" for line in checkpoint.cosignatures)

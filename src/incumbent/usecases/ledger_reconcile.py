@@ -1,0 +1,108 @@
+"""The verb `ledger reconcile`: compute every governed row again from the ledger's entries, and name what they cannot explain."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from incumbent.base.errors import Corrupt
+from incumbent.ledger.entry import Entry, parse_entry
+from incumbent.registry.fold import Governed, GovernedRow, compare, document_row, fold, placement_row, version_row
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was compared.
+
+    Attributes:
+        entries: How many entries were folded.
+        rows: How many governed rows were compared with them.
+        differences: Each difference, in words; empty when the ledger explains everything.
+    """
+
+    entries: int
+    rows: int
+    differences: tuple[str, ...]
+
+
+def reconcile(ws: Workspace) -> Reconciliation:
+    """Compare every version, placement and governed document with what the ledger says must be there.
+
+    The entries' own bytes are taken as they stand; whether they are the ones that were signed is for `ledger verify` to say.
+    Before the ledger begins there is nothing to compare, and no difference.
+    """
+    with ws.store.begin(read_only=True) as tx:
+        size = tx.ledger.size()
+        if size == 0:
+            return Reconciliation(0, 0, ())
+        documents, damaged = _read_documents(tx)
+        begun = next((record for record in documents if record.kind == "ledger" and record.seq == 0), None)
+        expected = fold(_read_entries(tx), None if begun is None else begun.body)
+        found = _read_rows(tx, documents)
+    # A document whose bytes are damaged is named once, by what is wrong with its bytes, and not as missing too.
+    differences = [one for one in compare(expected, found) if not any(_is_about(one, entry) for _, entry in damaged)]
+    return Reconciliation(size, len(found.rows), (*differences, *(message for message, _ in damaged)))
+
+
+def _is_about(difference: str, name: str) -> bool:
+    return difference.startswith(f"document {name},") and difference.endswith("not in the database")
+
+
+def _read_entries(tx: Transaction) -> Iterator[Entry]:
+    for body in tx.ledger.read():
+        yield parse_entry(body)
+
+
+def _read_documents(tx: Transaction) -> tuple[list[Record], list[tuple[str, str]]]:
+    """Return every document that is whole, and (what is wrong, kind and id) of those that are not."""
+    try:
+        return list(tx.records.list_history()), []
+    except Corrupt:
+        whole: list[Record] = []
+        damaged = []
+        names = {(entry.draft.object.kind, entry.draft.object.object_id) for entry in _read_entries(tx) if entry.draft.object.digest}
+        for kind, record_id in sorted(names):
+            try:
+                whole += tx.records.list_history(kind, record_id)
+            except Corrupt as error:
+                damaged.append((str(error), f"{kind} {record_id}"))
+        return whole, damaged or [("a governed document is not what was recorded, and no entry is about it", "")]
+
+
+def _read_rows(tx: Transaction, documents: list[Record]) -> Governed:
+    rows: list[GovernedRow] = []
+    problems = []
+    manifests = {(record.record_id, record.seq): record.body for record in documents if record.kind == "version"}
+    for version in reversed(tx.registry.list_versions()):
+        name = f"{version.model}@{version.version}"
+        rows.append(
+            version_row(
+                name, version.seq, manifest=version.manifest, bundle=str(version.bundle.digest), run=version.run_id, actor=version.actor,
+                at=version.created_at,
+            )
+        )  # fmt: skip
+        body = None if version.seq is None else manifests.get((name, version.seq))
+        card = version.facts.get("bundle")
+        signature = card.get("signature") if isinstance(card, dict) else None
+        if body is not None and (body.get("bundle"), body.get("recipe"), body.get("signature")) != (
+            version.bundle.to_json(), version.key, signature,
+        ):  # fmt: skip
+            problems.append(
+                f"version {name}: bundle, recipe or signature in the database are not those of its manifest, entry {version.seq}"
+            )
+    placements = list(reversed(tx.registry.list_placements()))
+    for placed in placements:
+        name = f"{placed.model}@{placed.version}"
+        rows.append(
+            placement_row(
+                placed.slot, name, placed.seq, status=placed.status, at=placed.since_at, actor=placed.actor, reason=placed.reason
+            )
+        )  # fmt: skip
+    rows += [document_row(record.kind, record.record_id, record.seq, digest=record.digest) for record in documents]
+    live = {}
+    for slot in dict.fromkeys(placed.slot for placed in placements):
+        found = tx.registry.find_live(slot)
+        if found is not None:
+            live[slot] = f"{found.model}@{found.version}"
+    return Governed(rows, live, problems)
