@@ -212,6 +212,25 @@ def check_people(people: Iterable[Person]) -> None:
             raise InvalidInput(f"service {person.person_id} needs an owner who answers for it; {person.owner!r} is no known person's id")
 
 
+def check_change(old: Person, new: Person) -> None:
+    """Pass if a person's record may be replaced by this one: what was theirs stays theirs.
+
+    Dropping an alias, or handing a service to another owner, would take work away from whoever answers for it, and let them
+    judge it. Roles, group and standing may change.
+
+    Raises:
+        InvalidInput: The records are of two.
+        Refused: A name or the owner would change.
+    """
+    if (old.person_id, old.kind) != (new.person_id, new.kind):
+        raise InvalidInput(f"{old.kind} {old.person_id} cannot become {new.kind} {new.person_id}; add the new one beside it")
+    dropped = sorted({_fold(name) for name in old.aliases} - {_fold(name) for name in new.aliases})
+    if dropped:
+        raise Refused(f"{old.person_id} acted as {', '.join(dropped)}; a name that was once theirs stays theirs")
+    if old.owner != new.owner:
+        raise Refused(f"{old.owner} answers for what {old.person_id} did; deactivate it and add another service for {new.owner}")
+
+
 def find_person(people: Iterable[Person], name: str) -> Person | None:
     """Return who goes by this id or alias (e-mails in any case), or None.
 
