@@ -1,0 +1,319 @@
+"""Quorum: whether the sign-offs that a tier asks for are there, judged anew each time, and in words what is missing.
+
+A sign-off counts only if all of this holds; the first that does not is what the quorum reports of it:
+
+1. It is about this version in this slot, and was given before now.
+2. Its four digests are today's. Otherwise it is void, with each digest that changed.
+3. It has not expired, by its own date or by the tier's `valid_days`.
+4. Its person is known, active, no service, and still holds the role (the table of acts).
+5. Its person had no hand in the version, as far as accounts and services lead to them. Where the tier allows self-approval it
+   counts all the same, and the quorum says so.
+6. Its person has not rejected the same digests since.
+
+Each person fills one place (in tiers 3 and 4: one as validator and one as approver at most), each reporting group too where
+the tier asks for distinct groups. A rejection of today's digests, by anybody, stands until that person validates or approves
+them after it: it does not lapse with time, role or account, or waiting would be a way around it. Accepted risks fill no place.
+Taking away anything but a rejection never makes a quorum met.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import InvalidInput
+from incumbent.governance.acts import get_act
+from incumbent.governance.fields import check_time, format_time
+from incumbent.governance.independence import Authorship, find_own_work, tell_work
+from incumbent.governance.person import Directory, Person, index_people
+from incumbent.governance.sign_off import NAMES, Seat, SignOff, check_names
+from incumbent.governance.tier import TierRule
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A digest that is another today: which of bundle, evidence, policy and tier, from what, to what."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A sign-off of other digests than today's."""
+
+    sign_off: SignOff
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A sign-off that does not count for what its person is or did; the reason is a sentence."""
+
+    sign_off: SignOff
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """The sign-offs of one version in one slot against what its tier asks for.
+
+    Attributes:
+        needed: What the tier asks for, in words: "1 validator", "2 approvers".
+        given: The sign-offs that fill a place.
+        spare: Sign-offs that would fill one, were it not filled by another, or by the same person or group.
+        missing: What is still needed, in words; empty if and only if the quorum is met.
+        accepted_risks: Risks accepted on today's digests by somebody who may; they fill no place.
+        rejections: Standing rejections of today's digests.
+        void: Sign-offs of other digests, each with what changed.
+        expired: Sign-offs of today's digests whose time is over.
+        barred: Sign-offs that do not count, each with the reason.
+        self_approved: Persons whose sign-off of their own work fills a place, as the tier allows; every card says so.
+    """
+
+    needed: tuple[str, ...]
+    given: tuple[SignOff, ...]
+    spare: tuple[SignOff, ...]
+    missing: tuple[str, ...]
+    accepted_risks: tuple[SignOff, ...]
+    rejections: tuple[SignOff, ...]
+    void: tuple[Void, ...]
+    expired: tuple[SignOff, ...]
+    barred: tuple[Barred, ...]
+    self_approved: tuple[str, ...]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+    def to_json(self) -> Document:
+        """Return the document form; sign-offs stand in it by their ids."""
+        return {
+            "is_met": self.is_met,
+            "needed": [*self.needed],
+            "given": _ids(self.given),
+            "spare": _ids(self.spare),
+            "missing": [*self.missing],
+            "accepted_risks": _ids(self.accepted_risks),
+            "rejections": _ids(self.rejections),
+            "void": [
+                {
+                    "sign_off_id": void.sign_off.sign_off_id,
+                    "changes": [{"name": change.name, "from": change.before, "to": change.after} for change in void.changes],
+                }
+                for void in self.void
+            ],
+            "expired": _ids(self.expired),
+            "barred": [{"sign_off_id": barred.sign_off.sign_off_id, "reason": barred.reason} for barred in self.barred],
+            "self_approved": [*self.self_approved],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every sign-off is held against."""
+
+    subject: tuple[str, int, str]
+    names: Mapping[str, str]
+    rule: TierRule
+    directory: Directory
+    authorships: Sequence[Authorship]
+    authors: Collection[str]
+    now: datetime
+
+    def person_of(self, sign_off: SignOff) -> str:
+        return self.directory.accountable(sign_off.person_id)
+
+    def is_self(self, sign_off: SignOff) -> bool:
+        return sign_off.is_self or self.person_of(sign_off) in self.authors
+
+    def changes(self, sign_off: SignOff) -> tuple[Change, ...]:
+        pairs = ((name, sign_off.names[name], self.names[name]) for name in NAMES)
+        return tuple(Change(*pair) for pair in pairs if pair[1] != pair[2])
+
+    def is_expired(self, sign_off: SignOff) -> bool:
+        return self.now >= sign_off.expires_at or self.now - sign_off.at >= timedelta(days=self.rule.valid_days)
+
+    def misplaced(self, sign_off: SignOff) -> str:
+        """Return why it has no place here at all, or ""."""
+        if sign_off.subject != self.subject:
+            model, version, slot = sign_off.subject
+            return f"it is about {model}@{version} in slot {slot}"
+        return f"it is dated {format_time(sign_off.at)}, after now" if sign_off.at > self.now else ""
+
+    def bar(self, sign_off: SignOff) -> str:
+        """Return why its person bars it from counting, or ""."""
+        act, person = get_act(sign_off.act), self.directory.find(sign_off.person_id)
+        if person is None:
+            return f"nobody is known by the name {sign_off.person_id!r}"
+        if person.kind != "person":
+            return f"{person.person_id} is a service; a sign-off is a person's own"
+        if not person.is_active:
+            return f"{person.person_id} is no longer active"
+        if not person.roles & act.roles:
+            return f"{person.person_id} does not hold the role {sign_off.role} now"
+        if self.rule.distinct_groups and not person.group.strip() and sign_off.meaning != "accepted-risk":
+            return f"{person.person_id} has no known reporting group; tier {self.rule.tier} asks for distinct groups"
+        if self.rule.self_approval or not self.is_self(sign_off):
+            return ""
+        work = find_own_work(sign_off.person_id, self.authorships, self.directory)
+        model, version, _ = self.subject
+        told = (
+            "it was given as a self-approval" if work is None else tell_work(person.person_id, work, f"{model}@{version}", self.directory)
+        )
+        return f"{told}; tier {self.rule.tier} allows no self-approval"
+
+
+def judge_quorum(
+    sign_offs: Iterable[SignOff],
+    rule: TierRule,
+    *,
+    digests: Mapping[str, str],
+    people: Iterable[Person],
+    authorships: Iterable[Authorship],
+    now: datetime,
+    model: str,
+    version: int,
+    slot: str,
+    cosigned: int = 0,
+) -> Quorum:
+    """Return what the sign-offs of a version amount to; the rules stand at the head of this file.
+
+    Args:
+        sign_offs: All that were given for it, in any order. Those of other versions or slots are barred.
+        rule: What the tier asks for (`TierPolicy.rule_of`; for a roll back `TierRule.for_roll_back`).
+        digests: Today's digest of each of bundle, evidence, policy and tier.
+        people: Everybody known.
+        authorships: What was done in the version's lineage since its last approved ancestor.
+        now: The time to judge at.
+        model: The model.
+        version: Its version.
+        slot: Where the version is to go live.
+        cosigned: How many witnesses have cosigned the ledger's newest checkpoint.
+
+    Raises:
+        InvalidInput: The digests are not exactly those four, the people do not fit together, the time has no zone, or one
+            sign-off id stands for two.
+    """
+    check_names(digests)
+    directory, works = index_people(people), tuple(authorships)
+    authors = {directory.accountable(work.who) for work in works}
+    case = _Case((model, version, slot), digests, rule, directory, works, authors, check_time(now))
+    void, expired, barred, valid, current = [], [], [], [], []
+    for sign_off in _sorted_once(sign_offs):
+        misplaced = case.misplaced(sign_off)
+        if sign_off.subject == case.subject and not case.changes(sign_off):
+            current.append(sign_off)
+        if misplaced:
+            barred.append(Barred(sign_off, misplaced))
+        elif changes := case.changes(sign_off):
+            void.append(Void(sign_off, changes))
+        elif sign_off.meaning == "rejected":
+            continue  # judged together, below
+        elif case.is_expired(sign_off):
+            expired.append(sign_off)
+        elif reason := case.bar(sign_off):
+            barred.append(Barred(sign_off, reason))
+        else:
+            valid.append(sign_off)
+    rejections = _standing_rejections(current, case)
+    rejecting = {case.person_of(sign_off) for sign_off in rejections}
+    barred += [Barred(s, f"{s.person_id} rejects the same digests") for s in valid if case.person_of(s) in rejecting]
+    valid = [sign_off for sign_off in valid if case.person_of(sign_off) not in rejecting]
+    given = _fill(valid, case)
+    return Quorum(
+        needed=_tell({"validator": rule.validators, "approver": rule.approvers}, rule.witnesses, ""),
+        given=given,
+        spare=tuple(sign_off for sign_off in valid if sign_off.meaning != "accepted-risk" and sign_off not in given),
+        missing=(*_missing(given, rule, cosigned), *(f"withdrawal of {name}'s rejection" for name in sorted(rejecting))),
+        accepted_risks=tuple(sign_off for sign_off in valid if sign_off.meaning == "accepted-risk"),
+        rejections=rejections,
+        void=tuple(void),
+        expired=tuple(expired),
+        barred=tuple(barred),
+        self_approved=tuple(sorted({case.person_of(sign_off) for sign_off in given if case.is_self(sign_off)})),
+    )
+
+
+def _sorted_once(sign_offs: Iterable[SignOff]) -> list[SignOff]:
+    found = sorted(sign_offs, key=lambda sign_off: (sign_off.at, sign_off.sign_off_id))
+    repeated = [name for name, times in Counter(sign_off.sign_off_id for sign_off in found).items() if times > 1]
+    if repeated:
+        raise InvalidInput(f"sign-off {repeated[0]} stands twice; each has an id of its own")
+    return found
+
+
+def _standing_rejections(current: Iterable[SignOff], case: _Case) -> tuple[SignOff, ...]:
+    """Return each person's newest judgement of today's digests where it is a rejection; of two at one time, the rejection stands.
+
+    A judgement dated after now withdraws nothing; a rejection dated after now stands.
+    """
+    newest: dict[str, SignOff] = {}
+    for sign_off in current:  # in order of time
+        is_rejection = sign_off.meaning == "rejected"
+        if sign_off.meaning == "accepted-risk" or (sign_off.at > case.now and not is_rejection):
+            continue
+        last = newest.get(case.person_of(sign_off))
+        if is_rejection or last is None or last.at < sign_off.at:
+            newest[case.person_of(sign_off)] = sign_off
+    return tuple(sign_off for sign_off in newest.values() if sign_off.meaning == "rejected")
+
+
+def _fill(valid: Sequence[SignOff], case: _Case) -> tuple[SignOff, ...]:
+    """Return the sign-offs that fill places, as many as can be; self-approvals only where nothing else does."""
+    others = _fill_from([sign_off for sign_off in valid if not case.is_self(sign_off)], case)
+    everyone = _fill_from(valid, case)
+    return others if len(others) == len(everyone) else everyone
+
+
+def _fill_from(valid: Iterable[SignOff], case: _Case) -> tuple[SignOff, ...]:
+    """Return one sign-off per place.
+
+    Whoever may take one kind of place only goes first, and those who may take both fill what is left: no other choice fills more.
+    """
+    rule = case.rule
+    seats: dict[Seat, dict[str, SignOff]] = {"validator": {}, "approver": {}}
+    for sign_off in valid:
+        if sign_off.meaning != "accepted-risk":
+            seats[sign_off.role][_unit(sign_off, case)] = sign_off  # the newest, since they come in order of time
+    validators, approvers = seats["validator"], seats["approver"]
+    if not rule.needs_separate_people:
+        return (*list(validators.values())[: rule.validators], *list(approvers.values())[: rule.approvers])
+    both = [unit for unit in validators if unit in approvers]
+    first = [unit for unit in validators if unit not in approvers][: rule.validators]
+    second = [unit for unit in approvers if unit not in validators][: rule.approvers]
+    lent = rule.validators - len(first)
+    first += both[:lent]
+    second += both[lent:][: rule.approvers - len(second)]
+    return (*(validators[unit] for unit in first), *(approvers[unit] for unit in second))
+
+
+def _unit(sign_off: SignOff, case: _Case) -> str:
+    """Return what may fill one place only: the person, or the person's group where groups are to differ."""
+    person = case.directory.find(sign_off.person_id) if case.rule.distinct_groups else None
+    return case.person_of(sign_off) if person is None else person.group.strip().casefold()
+
+
+def _missing(given: Sequence[SignOff], rule: TierRule, cosigned: int) -> tuple[str, ...]:
+    filled = Counter(sign_off.role for sign_off in given)
+    lacks = {"validator": rule.validators - filled["validator"], "approver": rule.approvers - filled["approver"]}
+    groups = "of another group" if given else "of a known group"
+    return _tell(lacks, rule.witnesses - cosigned, groups if rule.distinct_groups else "")
+
+
+def _tell(people: Mapping[str, int], witnesses: int, groups: str) -> tuple[str, ...]:
+    """Return the counts above zero in words: "1 validator", "2 approvers of different groups", "1 witness"."""
+    told = []
+    for name, number in (*people.items(), ("witness", witnesses)):
+        word = name if number == 1 else f"{name}es" if name == "witness" else f"{name}s"
+        ending = "" if name == "witness" or not groups else f" {groups}" if number == 1 else " of different groups"
+        if number > 0:
+            told.append(f"{number} {word}{ending}")
+    return tuple(told)
+
+
+def _ids(sign_offs: Iterable[SignOff]) -> list[Json]:
+    return [sign_off.sign_off_id for sign_off in sign_offs]
