@@ -1,0 +1,362 @@
+"""A gate's policy: which rules a challenger is judged by, written down before it is.
+
+The policy is TOML, read strictly into frozen values: a key that is misspelt, a limit the wrong way round or a policy without any
+rule is an error and never a gate that lets everything pass. `to_json` is its one document form, defaults filled in; its digest
+is frozen into each decision. docs/reference describes every key.
+"""
+
+import math
+import tomllib
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import InvalidInput
+from incumbent.gates.table import Scalar, Table, without_none
+from incumbent.stats.metrics import METRICS, Needs
+from incumbent.stats.subgroups import RATES
+
+FORMAT = 1
+LATENCIES: Final[dict[str, float]] = {"p50_latency_ms": 0.50, "p95_latency_ms": 0.95, "p99_latency_ms": 0.99}
+"""Name -> quantile."""
+CEILING_ONLY = (*LATENCIES, "calibration_error", "subgroup_gap", "forbidden_rate")
+"""Guardrail metrics beside METRICS; less is better for each."""
+SHARES = ("calibration_error", "subgroup_gap", "forbidden_rate")
+
+Method = Literal["paired", "points"]
+Reuse = Literal["spend", "ladder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Which columns are compared.
+
+    Attributes:
+        label: Column of the holdout that holds the truth.
+        output: Column of the models' answers that is scored.
+        positive: The value of `label` that counts as positive; None: the truth is 0/1 or booleans, or has many classes.
+        threshold: From which probability an answer is called positive; None: the answers are labels or numbers already.
+    """
+
+    label: str
+    output: str
+    positive: Scalar | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryRule:
+    """The metric in which the challenger must beat the champion.
+
+    Attributes:
+        metric: A key of METRICS.
+        margin: Business margin in the metric's unit, > 0; or "noise": 1.96 sqrt(p (1 - p) / m) of the champion.
+        confidence: One-sided level of the paired interval.
+        method: "paired" rows, or "points": EQ V7.3 on point values.
+    """
+
+    metric: str
+    margin: float | Literal["noise"]
+    confidence: float
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailRule:
+    """A metric that must stay within one limit, beyond its noise.
+
+    Attributes:
+        metric: A key of METRICS, one of LATENCIES, or "calibration_error", "subgroup_gap", "forbidden_rate".
+        floor: Least value, for a metric of which more is better.
+        ceiling: Greatest value, for one of which less is better.
+        tolerance: How much worse than the champion it may be, in the metric's unit.
+        by: For subgroup_gap: the column that holds the groups.
+        of: For subgroup_gap: the rate, a key of RATES.
+        rows_min: For subgroup_gap: fewer rows in a group are no evidence about it.
+        output: For forbidden_rate: the boolean column of the answers.
+    """
+
+    metric: str
+    floor: float | None = None
+    ceiling: float | None = None
+    tolerance: float | None = None
+    by: str | None = None
+    of: str | None = None
+    rows_min: int | None = None
+    output: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The rule's name in a verdict; two of one name say the same thing twice."""
+        about = self.output or (f"of {self.of} by {self.by}" if self.by else "")
+        kind = "to the champion" if self.tolerance is not None else ""
+        return " ".join(filter(None, ("guardrail", self.metric, about, kind)))
+
+
+@dataclass(frozen=True, slots=True)
+class HoldoutRule:
+    """Which holdout judges, how often it may be asked, and how each look is paid for.
+
+    Attributes:
+        name: A registered holdout.
+        looks_max: After so many looks a fresh one is due.
+        reuse: See gates/holdout.py.
+        confidence: One-sided level of each guardrail's interval; by default the primary rule's.
+    """
+
+    name: str
+    looks_max: int
+    reuse: Reuse
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class TestsRule:
+    """Tests (ML Test Score) that must have passed, and for how many days their evidence counts."""
+
+    __test__ = False  # no class of tests for pytest
+    required: tuple[str, ...]
+    valid_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """All rules of a gate; see `parse_policy`."""
+
+    primary: PrimaryRule | None
+    scoring: Scoring | None
+    guardrails: tuple[GuardrailRule, ...]
+    holdout: HoldoutRule | None
+    tests: TestsRule | None
+
+    @property
+    def needs(self) -> frozenset[Needs]:
+        """What the scored column must hold: every kind of prediction that a rule names."""
+        named = {rule.metric for rule in (self.primary, *self.guardrails) if rule is not None}
+        found: set[Needs] = {METRICS[name].needs for name in named & METRICS.keys()}
+        if "calibration_error" in named:
+            found.add("probability")
+        if "subgroup_gap" in named:
+            found.add("label")
+        return frozenset(found)
+
+    def to_json(self) -> Document:
+        """Return the policy as plain JSON, defaults filled in; `policy_from_json` reads it."""
+        document: Document = {"format": FORMAT}
+        scoring = _scoring_json(self.scoring)
+        if self.primary is not None:
+            rule = self.primary
+            document["primary"] = {
+                "metric": rule.metric, "margin": rule.margin, "confidence": rule.confidence, "method": rule.method, **scoring,
+            }  # fmt: skip
+        elif scoring:
+            document["scoring"] = scoring
+        if self.guardrails:
+            document["guardrail"] = [_guardrail_json(rail) for rail in self.guardrails]
+        if self.holdout is not None:
+            held = self.holdout
+            document["holdout"] = {
+                "name": held.name, "looks_max": held.looks_max, "reuse": held.reuse, "confidence": held.confidence,
+            }  # fmt: skip
+        if self.tests is not None:
+            document["tests"] = {"required": list(self.tests.required), "valid_days": self.tests.valid_days}
+        return document
+
+
+def _scoring_json(scoring: Scoring | None) -> dict[str, Json]:
+    if scoring is None:
+        return {}
+    return without_none({"label": scoring.label, "output": scoring.output, "positive": scoring.positive, "threshold": scoring.threshold})
+
+
+def _guardrail_json(rail: GuardrailRule) -> Json:
+    return without_none(
+        {
+            "metric": rail.metric, "floor": rail.floor, "ceiling": rail.ceiling, "tolerance": rail.tolerance,
+            "by": rail.by, "of": rail.of, "rows_min": rail.rows_min, "output": rail.output,
+        }
+    )  # fmt: skip
+
+
+def parse_policy(text: str) -> GatePolicy:
+    r"""Return the policy that a TOML text spells.
+
+    Raises:
+        InvalidInput: It is no TOML, or says something that no gate can hold; the message names the key and what is legal.
+
+    >>> policy = parse_policy('format = 1\n[tests]\nrequired = ["serves"]')
+    >>> policy.tests.required, policy.primary
+    (('serves',), None)
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise InvalidInput(f"the policy is no TOML: {error}") from error
+    return policy_from_json(document)
+
+
+def policy_from_json(document: object) -> GatePolicy:
+    """Return the policy that `to_json` wrote, or that TOML tables of the same shape spell.
+
+    Raises:
+        InvalidInput: As for `parse_policy`.
+    """
+    top = Table("the policy", document)
+    version = top.take("format")
+    if isinstance(version, bool) or version != FORMAT:
+        raise top.error("format", version, f"{FORMAT}, the only format that this version of Incumbent reads")
+    primary, scoring = _read_primary(top)
+    policy = GatePolicy(primary, scoring, _read_guardrails(top), _read_holdout(top, primary), _read_tests(top))
+    top.done()
+    return _checked(policy)
+
+
+def _read_primary(top: Table) -> tuple[PrimaryRule | None, Scoring | None]:
+    if "primary" not in top:
+        top.take("primary")
+        value = top.take("scoring")
+        if value is None:
+            return None, None
+        table = Table("[scoring]", value)
+        scoring = _read_scoring(table)
+        table.done()
+        return None, scoring
+    if "scoring" in top:
+        raise InvalidInput("[scoring] is for a policy without [primary]; here [primary] itself names label and output")
+    table = Table("[primary]", top.take("primary"))
+    metric = table.choice("metric", METRICS)
+    margin: float | Literal["noise"] = "noise"
+    if table.peek("margin") == "noise":
+        table.take("margin")
+        if not METRICS[metric].is_proportion:
+            shares = ", ".join(name for name, row in METRICS.items() if row.is_proportion)
+            raise table.error("margin", "noise", f"a number above 0 for {metric}; sqrt(p (1 - p) / m) is the noise of {shares} only")
+    else:
+        margin = _read_distance(table, "margin", metric, "the gain that is worth a change")
+    confidence = _read_confidence(table)
+    method = cast(Method, table.choice("method", ("paired", "points"), default="paired"))
+    scoring = _read_scoring(table)
+    table.done()
+    return PrimaryRule(metric, margin, confidence, method), scoring
+
+
+def _is_share(metric: str) -> bool:
+    return metric in SHARES or (metric in METRICS and METRICS[metric].needs != "number" and metric != "log_loss")
+
+
+def _read_distance(table: Table, key: str, metric: str, meaning: str) -> float:
+    """Take a margin or tolerance: above 0, and for a share below 1, beyond which every model would fail or pass."""
+    if _is_share(metric):
+        return table.number(key, lambda number: 0 < number < 1, f"a number above 0 and below 1, {meaning}")
+    return table.number(key, lambda number: number > 0, f"a number above 0, {meaning}")
+
+
+def _read_confidence(table: Table, default: float = 0.95) -> float:
+    return table.number("confidence", lambda number: 0.5 < number < 1, "a number between 0.5 and 1, such as 0.95", default=default)
+
+
+def _read_scoring(table: Table) -> Scoring:
+    threshold = table.optional_number("threshold", lambda number: 0 < number < 1, "a probability between 0 and 1")
+    return Scoring(table.text("label"), table.text("output"), table.scalar("positive"), threshold)
+
+
+def _read_guardrails(top: Table) -> tuple[GuardrailRule, ...]:
+    value = top.take("guardrail")
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise InvalidInput("guardrail is a list of tables: write [[guardrail]], with two brackets, before each")
+    rules = tuple(_read_guardrail(Table(f"[[guardrail]] {place}", item)) for place, item in enumerate(value, 1))
+    names = [rule.name for rule in rules]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"two entries say {name!r}; one rule has one limit")
+    return rules
+
+
+def _read_guardrail(table: Table) -> GuardrailRule:
+    metric = table.choice("metric", (*METRICS, *CEILING_ONLY))
+    table.name = f"{table.name} ({metric})"
+    limits = [key for key in ("floor", "ceiling", "tolerance") if key in table]
+    if len(limits) != 1:
+        given = " and ".join(limits) or "none"
+        raise InvalidInput(f"{table.name} takes exactly one limit of floor, ceiling and tolerance; it has {given}")
+    higher = metric in METRICS and METRICS[metric].higher_is_better
+    right, wrong = ("floor", "ceiling") if higher else ("ceiling", "floor")
+    if limits == [wrong]:
+        raise InvalidInput(
+            f"{table.name} has a {wrong}, the wrong way round: {'more' if higher else 'less'} is better, so it takes a {right}"
+        )
+    if limits == ["tolerance"] and metric not in METRICS:
+        raise InvalidInput(f"{table.name} has a tolerance, but is not compared with the champion; it takes a {right}")
+    number = _read_limit(table, metric, limits[0])
+    by = of = output = rows_min = None
+    if metric == "subgroup_gap":
+        by, of = table.text("by"), table.choice("of", RATES)
+        rows_min = table.whole("rows_min", 1, 10**9, default=50)
+    if metric == "forbidden_rate":
+        output = table.text("output")
+    table.done()
+    return GuardrailRule(metric, by=by, of=of, rows_min=rows_min, output=output, **{limits[0]: number})
+
+
+def _read_limit(table: Table, metric: str, key: str) -> float:
+    if key == "tolerance":
+        return _read_distance(table, key, metric, "how much worse than the champion is no matter")
+    if metric in LATENCIES:
+        return table.number(key, lambda number: number > 0, "a time in milliseconds above 0")
+    if _is_share(metric):
+        return table.number(key, lambda number: 0 < number < 1, "a share between 0 and 1; at 0 or 1 no evidence could be enough")
+    return table.number(key, math.isfinite, "a finite number")
+
+
+def _read_holdout(top: Table, primary: PrimaryRule | None) -> HoldoutRule | None:
+    value = top.take("holdout")
+    if value is None:
+        return None
+    table = Table("[holdout]", value)
+    rule = HoldoutRule(
+        table.text("name"),
+        table.whole("looks_max", 1, 10**6, default=20),
+        cast(Reuse, table.choice("reuse", ("spend", "ladder"), default="spend")),
+        _read_confidence(table, primary.confidence if primary else 0.95),
+    )
+    table.done()
+    return rule
+
+
+def _read_tests(top: Table) -> TestsRule | None:
+    value = top.take("tests")
+    if value is None:
+        return None
+    table = Table("[tests]", value)
+    required = table.take("required")
+    if not isinstance(required, list) or not required or not all(isinstance(name, str) and name.strip() for name in required):
+        raise table.error("required", required, "a list with the names of one test or more")
+    if len(set(required)) != len(required):
+        raise table.error("required", required, "each test once")
+    rule = TestsRule(tuple(required), table.whole("valid_days", 1, 3650, default=90))
+    table.done()
+    return rule
+
+
+def _checked(policy: GatePolicy) -> GatePolicy:
+    """Refuse what only the whole shows, and fill in the threshold where probabilities must become labels."""
+    if policy.primary is None and not policy.guardrails and policy.tests is None:
+        raise InvalidInput("the policy has no rule: it would pass everything; give [primary], [[guardrail]] or [tests]")
+    if (policy.primary or policy.guardrails) and policy.holdout is None:
+        raise InvalidInput("[holdout] is missing; the primary metric and the guardrails are measured on a holdout that it names")
+    needs, scoring = policy.needs, policy.scoring
+    if needs and scoring is None:
+        raise InvalidInput("[scoring] is missing; without [primary] it names the columns that the guardrails score: label and output")
+    if scoring is None:
+        return policy
+    if "number" in needs and len(needs) > 1:
+        raise InvalidInput(f"one column cannot be both a {' and a '.join(sorted(needs))}; the metrics of a policy score one output")
+    if scoring.threshold is not None and "label" not in needs:
+        raise InvalidInput("threshold is given, but no metric of the policy turns probabilities into labels; leave it out")
+    if scoring.positive is not None and needs == {"number"}:
+        raise InvalidInput("positive is given, but the metrics of the policy compare numbers; leave it out")
+    if {"probability", "label"} <= needs and scoring.threshold is None:
+        scoring = Scoring(scoring.label, scoring.output, scoring.positive, 0.5)
+    return GatePolicy(policy.primary, scoring, policy.guardrails, policy.holdout, policy.tests)
