@@ -13,7 +13,11 @@ PYTHON_ALONE = {
     "run": "a block in a script; the command `run` is run_pipeline",
     "log_metric": "called from inside a stage",
     "pack_bundle": "called from inside a stage",
+    "pack_model": "called from inside a stage",
     "open_bundle": "called from inside a stage or a test",
+    "pack_model": "called from inside a stage",
+    "champion_challenger": "a pure function, EQ V7.3; the command evaluate applies a whole policy",
+    "psi": "a pure function, EQ V7.4",
 }
 
 COMMAND_ALONE = {
@@ -23,6 +27,13 @@ COMMAND_ALONE = {
     "artifacts": "keeps house in a workspace",
     "models": "lists for people; live and trace give values",
     "slots": "lists for people; live gives values",
+    "users": "admits people, by an admin at a terminal",
+    "keys": "makes keys on this machine",
+    "ledger": "for auditors; everything in it is made by the other verbs",
+    "policies": "files to record; evaluate judges by them",
+    "tiers": "files and judgements to record",
+    "findings": "a desk for people",
+    "holdouts": "freezes data and counts looks; evaluate takes them",
     "server": "runs until it is stopped",
     "doctor": "looks at the machine for a person",
 }

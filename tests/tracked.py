@@ -51,6 +51,7 @@ def open_tracked(folder: Path, *, url: str = "", store=None, segment_bytes: int 
         clock=clock or SystemClock(),
         ids=TimeIds(),
         keys=keys,
+        tables=None,
         processes=HostProcesses(),
         open_runner=None,
         beside=None,

@@ -10,32 +10,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, Refused
+from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import Settings, find_root, read_settings
+from incumbent.governance.sign_off import Meaning, Seat
 from incumbent.pipeline.action import Policy
 from incumbent.pipeline.comparison import Tolerance
 from incumbent.pipeline.config import Config
 from incumbent.pipeline.pipeline import Pipeline
 from incumbent.pipeline.plan import Plan
 from incumbent.registry.lineage import Lineage
-from incumbent.registry.model import ModelVersion
+from incumbent.registry.model import ModelVersion, Placement
 from incumbent.tracking.run import Run
+from incumbent.usecases import archive as archive_usecase
+from incumbent.usecases import evaluate as evaluate_usecase
 from incumbent.usecases import live as live_usecase
 from incumbent.usecases import log_run
 from incumbent.usecases import plan_pipeline as plan_usecase
 from incumbent.usecases import promote as promote_usecase
+from incumbent.usecases import propose as propose_usecase
 from incumbent.usecases import register as register_usecase
 from incumbent.usecases import reproduce as reproduce_usecase
+from incumbent.usecases import roll_back as roll_back_usecase
 from incumbent.usecases import run_pipeline as run_usecase
+from incumbent.usecases import sign_off as sign_off_usecase
 from incumbent.usecases import trace as trace_usecase
 from incumbent.usecases.drain_spools import drain_spools
+from incumbent.usecases.evidence import Evidence
 from incumbent.usecases.live import LiveSlot
 from incumbent.usecases.live_run import LiveRun, begin_run
 from incumbent.usecases.progress import Listener, ignore
 from incumbent.usecases.promote import Promotion
 from incumbent.usecases.reproduce import Reproduction
+from incumbent.usecases.roll_back import RollBack
 from incumbent.usecases.run_pipeline import RunResult
+from incumbent.usecases.sign_off import SignedOff
 from incumbent.usecases.workspace import Workspace
 
 
@@ -158,7 +169,14 @@ def search_runs(query: str = "", *, limit: int = 100) -> Sequence[Run]:
         return log_run.search_runs(ws, query=query, limit=limit)
 
 
-def register(*, model: str, run: str | RunResult, artifact: str = "model", slot: str | None = None) -> ModelVersion:
+def register(
+    *,
+    model: str,
+    run: str | RunResult,
+    artifact: str = "model",
+    slot: str | None = None,
+    serving: Mapping[str, Json] | None = None,
+) -> ModelVersion:
     """Register an output of a finished run as the next version of a model.
 
     Args:
@@ -166,17 +184,55 @@ def register(*, model: str, run: str | RunResult, artifact: str = "model", slot:
         run: Run id, or the result of `run_pipeline`.
         artifact: Name of the output.
         slot: Where it asks for a place.
+        serving: How it is to be served, pinned with the version.
 
     Raises:
         InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.register`.
     """
     run_id = run.run_id if isinstance(run, RunResult) else run
     with _opened(None) as (ws, _, _reference):
-        return register_usecase.register(ws, model=model, run=run_id, artifact=artifact, slot=slot)
+        return register_usecase.register(ws, model=model, run=run_id, artifact=artifact, slot=slot, serving=serving)
+
+
+def propose(*, model: str, version: int, slot: str) -> Placement:
+    """Make a registered version a candidate in a slot.
+
+    Raises:
+        InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.propose`.
+    """
+    with _opened(None) as (ws, _, _reference):
+        return propose_usecase.propose(ws, model=model, version=version, slot=slot)
+
+
+def evaluate(*, model: str, version: int, slot: str) -> Evidence:
+    """Judge a candidate by its gate policy, against what is live, and record the evidence, whatever it says.
+
+    Returns:
+        The evidence: `verdict.outcome` is "passed", "failed" or "undecided"; `verdict.results` has every rule with its numbers.
+
+    Raises:
+        InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.evaluate`.
+    """
+    with _opened(None) as (ws, _, _reference):
+        host = open_model_host(ws)
+        try:
+            return evaluate_usecase.evaluate(ws, host, model=model, version=version, slot=slot)
+        finally:
+            host.close()
+
+
+def sign_off(*, model: str, version: int, slot: str, capacity: Seat, meaning: Meaning | None = None, comment: str = "") -> SignedOff:
+    """Sign for a version in a slot, as "validator" or "approver", with one's own key.
+
+    Raises:
+        InvalidInput, NotFound, Refused: See `incumbent.usecases.sign_off`.
+    """
+    with _opened(None) as (ws, _, _reference):
+        return sign_off_usecase.sign_off(ws, model=model, version=version, slot=slot, capacity=capacity, meaning=meaning, comment=comment)
 
 
 def promote(*, model: str, version: int, slot: str, reason: str) -> Promotion:
-    """Make a version the one that answers in a slot. This release has no gate: whoever may write the workspace may promote.
+    """Put a candidate into Production of its slot, if its gate passed, its quorum signed, and nothing blocks it.
 
     Raises:
         InvalidInput, NotFound, Refused, Conflict, Corrupt: See `incumbent.usecases.promote`.
@@ -185,8 +241,34 @@ def promote(*, model: str, version: int, slot: str, reason: str) -> Promotion:
         return promote_usecase.promote(ws, model=model, version=version, slot=slot, reason=reason)
 
 
+def roll_back(*, slot: str, reason: str, to: tuple[str, int] | None = None, break_glass: bool = False) -> RollBack:
+    """Point a slot at the version before, whose bytes are verified first.
+
+    Args:
+        slot: The slot.
+        reason: Why, in words.
+        to: (model, version) to go to; by default the one that `live` names.
+        break_glass: Go without the approvals that the tier asks for; it opens a finding.
+
+    Raises:
+        InvalidInput, NotFound, Refused, Conflict, Corrupt: See `incumbent.usecases.roll_back`.
+    """
+    with _opened(None) as (ws, _, _reference):
+        return roll_back_usecase.roll_back(ws, slot=slot, reason=reason, to=to, break_glass=break_glass)
+
+
+def archive(*, model: str, version: int, slot: str, reason: str) -> Placement:
+    """Reject a candidate, or retire what is live. Nothing is deleted.
+
+    Raises:
+        InvalidInput, NotFound, Refused: See `incumbent.usecases.archive`.
+    """
+    with _opened(None) as (ws, _, _reference):
+        return archive_usecase.archive(ws, model=model, version=version, slot=slot, reason=reason)
+
+
 def live(*, slot: str) -> LiveSlot:
-    """Return what is live in a slot: version, digest, since when, who placed it, what to roll back to.
+    """Return what is live in a slot: version, digest, since when, who approved it, on which evidence, what to roll back to.
 
     Raises:
         NotFound: There is no such slot.

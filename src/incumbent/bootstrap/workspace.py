@@ -19,6 +19,7 @@ from incumbent.execution.processes import HostProcesses
 from incumbent.execution.sources.capture import DeclaredSources
 from incumbent.execution.spool import DiskSpools
 from incumbent.execution.stat_cache import StatCache
+from incumbent.execution.stored_tables import StoredTables
 from incumbent.execution.system_clock import SystemClock, TimeIds
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.usecases.ports import Runner
@@ -86,6 +87,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         clock=SystemClock(),
         ids=TimeIds(),
         keys=keys,
+        tables=StoredTables(codecs, blobs, folder / "tmp"),
         processes=HostProcesses(),
         open_runner=open_runner,
         beside=beside,

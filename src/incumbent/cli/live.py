@@ -1,10 +1,10 @@
-"""`incumbent live`: what is live, since when, who placed it, what to roll back to."""
+"""`incumbent live`: what is live, since when, who approved it, on which evidence, what to roll back to."""
 
 import argparse
 
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
-from incumbent.usecases.live import LiveSlot, get_live, list_live
+from incumbent.usecases.live import Basis, LiveSlot, get_live, list_live
 
 EXAMPLES = """
 examples:
@@ -35,16 +35,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 def render_slot(slot: LiveSlot) -> str:
     """Return a slot as lines for a person."""
+    back = slot.roll_back_to
     if slot.live is None or slot.version is None:
-        lines = [f"{slot.slot}: nothing in Production yet"]
+        lines = [f"{slot.slot}: nothing in Production"]
     else:
-        back = slot.roll_back_to
         lines = [
             f"{slot.slot}: {slot.live.model}@{slot.live.version}",
-            f"  since         {show_time(slot.live.since_at)}, placed by {slot.live.actor}: {slot.live.reason}",
+            f"  since         {show_time(slot.live.since_at)}, by {slot.live.actor}: {slot.live.reason}",
+            *_render_basis(slot.basis),
             f"  bundle        {slot.version.bundle.digest}",
             f"  run           {slot.version.run_id}",
-            "  evidence      none asked: no gate in this release",
-            f"  roll back to  {f'{back.model}@{back.version}' if back else 'nothing: no other version was live here'}",
         ]
+    lines.append(f"  roll back to  {f'{back[0]}@{back[1]}' if back else 'nothing: no other version was live here'}")
     return "\n".join([*lines, *(f"  staging       {p.model}@{p.version}, since {show_time(p.since_at)}" for p in slot.staging)])
+
+
+def _render_basis(basis: Basis | None) -> list[str]:
+    if basis is None:
+        return ["  approved by   nobody: it went live before there was a ledger"]
+    approvals = [f"{a.person} ({a.act}, {show_time(a.at)}, entry {a.seq})" for a in basis.approvals]
+    lines = [
+        f"  approved by   {'; '.join(approvals) or f'nobody: tier {basis.tier} asks for no sign-off'}",
+        f"  tier          {basis.tier}",
+    ]
+    if basis.evidence:
+        lines.append(f"  evidence      {basis.verdict}, entry {basis.evidence_entry}, {basis.evidence}")
+    return [*lines, f"  ledger        entry {basis.entry} ({basis.act})"]

@@ -1,39 +1,71 @@
-"""`incumbent promote`: place a version in Production of a slot. There is no gate in this release."""
+"""`incumbent promote`: put a candidate into Production of its slot, if nothing stands in the way."""
 
 import argparse
 
+from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
 from incumbent.registry.names import parse_version_name
-from incumbent.usecases.promote import promote
+from incumbent.usecases.promote import Promotion, check_promotion, promote
+from incumbent.usecases.readiness import Readiness
 
-NO_GATE = "no gate and no sign-off stand before this in this release: what is promoted is live at once"
-
-EXAMPLES = f"""
-{NO_GATE}.
+EXAMPLES = """
+A version goes live when its gate passed (`incumbent evaluate`), the people whom its tier asks for have signed
+(`incumbent sign-off`), and no finding blocks the slot. What stands in the way is told whole, and exit code 1 says so.
 
 examples:
   incumbent promote flights-late@2 --slot flights-late/nyc --reason "better on March"
-  incumbent promote flights-late@1 --slot flights-late/nyc --reason "roll back"       the earlier version again
+  incumbent promote flights-late@2 --slot flights-late/nyc --check        what is missing; changes and records nothing
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("version", metavar="MODEL@VERSION", help="the version to place")
-    parser.add_argument("--slot", required=True, help="the slot; a new name makes a new slot")
-    parser.add_argument("--reason", required=True, help="why, in words; kept in the slot's history")
+    parser.add_argument("version", metavar="MODEL@VERSION", help="the candidate")
+    parser.add_argument("--slot", required=True, help="the slot that it is a candidate for")
+    parser.add_argument("--reason", default="", help="why, in words; kept in the slot's history and in the ledger")
+    parser.add_argument("--check", action="store_true", help="only say what stands in the way")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     model, version = parse_version_name(arguments.version)
-    done = promote(open_here(), model=model, version=version, slot=arguments.slot, reason=arguments.reason)
+    ws = open_here()
+    if arguments.check:
+        return _tell(check_promotion(ws, model=model, version=version, slot=arguments.slot), arguments)
+    done = promote(ws, model=model, version=version, slot=arguments.slot, reason=arguments.reason)
     before = f"{done.superseded.model}@{done.superseded.version}" if done.superseded else None
     if arguments.json:
-        print_json({"slot": arguments.slot, "model": model, "version": version, "superseded": before, "gate": None})
+        entry = done.placement.seq
+        print_json(
+            {"slot": arguments.slot, "model": model, "version": version, "superseded": before, "entry": entry, **done.readiness.refs()}
+        )
     else:
         print(f"{model}@{version} is live in slot {arguments.slot}" + (f"; {before} is archived" if before else ""))
-        print(f"  bundle verified: {done.version.bundle.digest}\n  {NO_GATE}")
+        print("\n".join(f"  {line}" for line in render_basis(done)))
     return 0
+
+
+def render_basis(done: Promotion) -> list[str]:
+    """Return what a promotion rests on, as lines for a person."""
+    found = done.readiness
+    signed = ", ".join(f"{given.person_id} ({given.meaning})" for _, given in found.sign_offs)
+    lines = [f"bundle verified: {done.version.bundle.digest}"]
+    if found.evidence is not None:
+        lines.append(f"gate: {found.evidence.verdict.outcome} by the policy of {found.policy.target}, entry {found.evidence.seq}")
+    return [*lines, f"tier {found.tier.words}: {signed or 'no sign-off asked'}", f"ledger entry {done.placement.seq}"]
+
+
+def _tell(found: Readiness, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        problems: list[Json] = [*found.problems]
+        print_json(
+            {"is_ready": not problems, "problems": problems, "quorum": found.quorum.to_json() if found.quorum else None, **found.refs()}
+        )
+    elif found.problems:
+        print(f"{arguments.version} may not go into Production in {arguments.slot} yet:")
+        print("\n".join(f"  - {problem}" for problem in found.problems))
+    else:
+        print(f"nothing stands in the way of {arguments.version} in {arguments.slot}")
+    return 1 if found.problems else 0

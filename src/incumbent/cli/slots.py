@@ -1,6 +1,7 @@
 """`incumbent slots`: which slots there are, and what was live in one, when."""
 
 import argparse
+from datetime import UTC, datetime
 
 from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
@@ -14,6 +15,7 @@ EXAMPLES = """
 examples:
   incumbent slots ls
   incumbent slots show flights-late/nyc
+  incumbent slots show flights-late/nyc --at 2026-11-25T14:00      what was live then
 """
 
 
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("action", choices=["ls", "show"])
     parser.add_argument("slot", nargs="?", default="", metavar="SLOT", help="show: which one")
+    parser.add_argument("--at", default="", metavar="TIME", help="show: as it was then, in ISO 8601; without a zone it is UTC")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
 
 
@@ -38,8 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.slot:
         raise InvalidInput("`incumbent slots show` needs the name of a slot; `incumbent slots ls` lists them")
-    slot = get_live(ws, arguments.slot)
-    history = list_history(ws, arguments.slot)
+    at = _read_time(arguments.at) if arguments.at else None
+    slot = get_live(ws, arguments.slot, at)
+    history = [placement for placement in list_history(ws, arguments.slot) if at is None or placement.since_at <= at]
     if arguments.json:
         print_json({"slot": slot.to_json(), "history": [describe_placement(placement) for placement in history]})
         return 0
@@ -47,3 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     for p in history:
         print(f"  {show_time(p.since_at)}  {p.status:<10} {p.model}@{p.version}  by {p.actor}: {p.reason}")
     return 0
+
+
+def _read_time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text[:80]!r} is no time; write 2026-11-25T14:00 or 2026-11-25T14:00:00+01:00") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

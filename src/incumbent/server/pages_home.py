@@ -96,7 +96,7 @@ def _render_slot(server: Server, slot: LiveSlot, asked: dict[str, str] | None) -
         ("reason", live.reason or "none given"),
         ("bundle", version.bundle.digest),
         ("run", version.run_id),
-        ("roll back to", f"{back.model}@{back.version}" if back else "nothing: it is the first version here"),
+        ("roll back to", f"{back[0]}@{back[1]}" if back else "nothing: it is the first version here"),
     ]
     table = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
     form = _render_form(get_target(server.ws, slot.slot), asked) if "bundle" in version.facts else ""

@@ -53,6 +53,12 @@ def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Seq
     return list(dict.fromkeys(found))
 
 
+def list_all_authorships(tx: Transaction, model: str) -> list[Authorship]:
+    """Return everybody who had a part in any version of a model."""
+    found = [work for version in tx.registry.list_versions(model) for work in _own_authorships(tx, version)]
+    return list(dict.fromkeys(found))
+
+
 def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]:
     listed = _find_manifest(tx, version).get("authors")
     found = [Authorship(version.actor, "registration", f"{version.model}@{version.version}")]

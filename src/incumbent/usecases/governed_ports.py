@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from incumbent.base.artifact import Artifact
 from incumbent.base.documents import Document
 from incumbent.ledger.entry import Draft, Entry
+from incumbent.registry.signature import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,10 @@ class Keys(Protocol):
 
     def sign(self, public: bytes, data: bytes) -> bytes:
         """Sign with the private half. Raises NotFound if it is not on this machine."""
+
+
+class Tables(Protocol):
+    """Reading stored tables as plain columns."""
+
+    def read_columns(self, artifact: Artifact) -> Mapping[str, list[Scalar]]:
+        """Return a stored frame column by column, in plain values. Raises InvalidInput when it is no table, Corrupt, NotFound."""

@@ -1,41 +1,93 @@
-"""The verb `live`: what answers in each slot, since when, who placed it, and what to roll back to."""
+"""The verb `live`: what answers in each slot, since when, who approved it, on which evidence, and what to roll back to.
+
+All of it follows from the slot's history and from the one ledger entry that promoted the version: nothing is gathered anew, so
+what is shown is what was decided on.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import NotFound
+from incumbent.ledger.entry import Entry
 from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.slot import Name, at_time, find_live, find_status, find_target, name_of
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
+
+PROMOTION, EVIDENCE, SIGN_OFF = "promotion", "evidence-entry", "sign-off"
+"""How the entry of a promotion names what it rests on: numbers of earlier entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A sign-off that a promotion rests on: who, which act, when, and the number of its entry."""
+
+    person: str
+    act: str
+    at: datetime
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a version's place rests on.
+
+    Attributes:
+        act: How it came to be live last: "promote", "roll-back", "break-glass".
+        entry: Number of that entry.
+        approvals: The sign-offs of its promotion.
+        evidence: Digest of the evidence of its promotion, "" from before there were gates.
+        evidence_entry: Number of the entry that recorded it, None likewise.
+        verdict: What the gate said, in a word.
+        tier: The tier that it was promoted under, in words.
+    """
+
+    act: str
+    entry: int
+    approvals: tuple[Approval, ...]
+    evidence: str
+    evidence_entry: int | None
+    verdict: str
+    tier: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the document form."""
+        approvals: list[Json] = [{"person": a.person, "act": a.act, "at": a.at.isoformat(), "entry": a.seq} for a in self.approvals]
+        evidence: Json = {"digest": self.evidence, "entry": self.evidence_entry, "verdict": self.verdict} if self.evidence else None
+        return {"act": self.act, "entry": self.entry, "approvals": approvals, "evidence": evidence, "tier": self.tier}
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSlot:
-    """A slot now.
+    """A slot now, or at a time.
 
     Attributes:
-        live: The placement in Production, None if nothing answers there yet.
+        live: The placement in Production, None if nothing answers there.
         version: The version it places.
-        roll_back_to: The last other placement that was in Production here, None if there is none.
+        basis: What its place rests on, None for one from before there was a ledger.
+        roll_back_to: The version that a roll-back goes to, None if there is none.
         staging: Versions that ask for the place, newest first.
     """
 
     slot: str
     live: Placement | None
     version: ModelVersion | None
-    roll_back_to: Placement | None
+    basis: Basis | None
+    roll_back_to: Name | None
     staging: tuple[Placement, ...]
 
     def to_json(self) -> Json:
         """Return the document that every face shows."""
         live: Json = None
         if self.live is not None and self.version is not None:
-            live = {**describe_placement(self.live), "digest": self.version.bundle.digest, "run": self.version.run_id, "gate": None}
+            basis = self.basis.to_json() if self.basis else None
+            live = {**describe_placement(self.live), "digest": self.version.bundle.digest, "run": self.version.run_id, "basis": basis}
         return {
             "slot": self.slot,
             "live": live,
-            "roll_back_to": describe_placement(self.roll_back_to) if self.roll_back_to else None,
+            "roll_back_to": {"model": self.roll_back_to[0], "version": self.roll_back_to[1]} if self.roll_back_to else None,
             "staging": [describe_placement(placement) for placement in self.staging],
         }
 
@@ -49,28 +101,30 @@ def describe_placement(placement: Placement) -> dict[str, Json]:
         "since": placement.since_at.isoformat(),
         "actor": placement.actor,
         "reason": placement.reason,
+        "entry": placement.seq,
     }
 
 
 def list_live(ws: Workspace) -> Sequence[LiveSlot]:
     """Return every slot, by name."""
     with ws.store.begin(read_only=True) as tx:
-        slots = sorted({placement.slot for placement in tx.registry.list_placements()})
-        return [_describe(tx, slot) for slot in slots]
+        return [_describe(tx, slot, tx.registry.list_placements(slot)) for slot in tx.registry.list_slots()]
 
 
-def get_live(ws: Workspace, slot: str) -> LiveSlot:
-    """Return one slot.
+def get_live(ws: Workspace, slot: str, at: datetime | None = None) -> LiveSlot:
+    """Return one slot, now or as it was at a time.
 
     Raises:
-        NotFound: Nothing was ever placed there; the message lists the slots that are.
+        NotFound: Nothing was ever placed there (by then); the message lists the slots that are.
     """
     with ws.store.begin(read_only=True) as tx:
-        found = _describe(tx, slot)
-        if found.live is None and not found.staging:
-            known = sorted({placement.slot for placement in tx.registry.list_placements()})
-            raise NotFound(f"there is no slot {slot[:200]!r}; there are: {', '.join(known) or 'none yet'}")
-        return found
+        history = tx.registry.list_placements(slot)
+        if at is not None:
+            history = at_time(history, at)
+        if not history:
+            when = f" at {at.isoformat()}" if at else ""
+            raise NotFound(f"there was no slot {slot[:200]!r}{when}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
+        return _describe(tx, slot, history)
 
 
 def list_history(ws: Workspace, slot: str) -> Sequence[Placement]:
@@ -84,15 +138,43 @@ def list_history(ws: Workspace, slot: str) -> Sequence[Placement]:
         return tx.registry.list_placements(slot)
 
 
-def _describe(tx: Transaction, slot: str) -> LiveSlot:
-    live = tx.registry.find_live(slot)
-    history = tx.registry.list_placements(slot)
-    others = [p for p in history if live is None or (p.model, p.version) != (live.model, live.version)]
-    served = {(p.model, p.version) for p in history if p.status != "Staging"}
+def _describe(tx: Transaction, slot: str, history: Sequence[Placement]) -> LiveSlot:
+    live = find_live(history)
+    names = dict.fromkeys(name_of(placement) for placement in history)
+    waiting = [next(p for p in history if name_of(p) == name) for name in names if find_status(history, name) == "Staging"]
     return LiveSlot(
-        slot,
-        live,
-        tx.registry.get_version(live.model, live.version) if live else None,
-        next((p for p in others if p.status != "Staging"), None),
-        tuple(p for p in others if p.status == "Staging" and (p.model, p.version) not in served),
+        slot=slot,
+        live=live,
+        version=tx.registry.get_version(live.model, live.version) if live else None,
+        basis=find_basis(tx, live) if live else None,
+        roll_back_to=find_target(history),
+        staging=tuple(waiting),
     )
+
+
+def find_basis(tx: Transaction, placement: Placement) -> Basis | None:
+    """Return what a placement in Production rests on: a roll-back rests on the promotion that it goes back to."""
+    if placement.seq is None:
+        return None
+    made = tx.ledger.get(placement.seq)
+    promotion = tx.ledger.get(int(made.draft.refs[PROMOTION])) if PROMOTION in made.draft.refs else made
+    refs = promotion.draft.refs
+    evidence = int(refs[EVIDENCE]) if EVIDENCE in refs else None
+    return Basis(
+        act=made.draft.act,
+        entry=placement.seq,
+        approvals=tuple(_read_approval(tx.ledger.get(int(seq))) for name, seq in sorted(refs.items()) if name.startswith(SIGN_OFF)),
+        evidence=refs.get("evidence", ""),
+        evidence_entry=evidence,
+        verdict=tx.ledger.get(evidence).draft.after if evidence is not None else "",
+        tier=refs.get("tier-name", ""),
+    )
+
+
+def find_promotion(tx: Transaction, seq: int) -> str:
+    """Return the number of the promotion that an entry which put a version into Production goes back to: itself, or the one it names."""
+    return tx.ledger.get(seq).draft.refs.get(PROMOTION, str(seq))
+
+
+def _read_approval(entry: Entry) -> Approval:
+    return Approval(entry.draft.actor.actor_id, entry.draft.act, entry.at, entry.seq)

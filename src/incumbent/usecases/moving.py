@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from incumbent.base.documents import Document
 from incumbent.registry.model import ModelVersion, Placement, Status
 from incumbent.registry.slot import find_status, has_been_live
 from incumbent.registry.transitions import check_transition
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting, record_act
+from incumbent.usecases.signing import Signed
 from incumbent.usecases.workspace import Workspace
 
 
@@ -26,7 +26,7 @@ def move(
     reason: str,
     refs: Mapping[str, str] | None = None,
     at: datetime | None = None,
-    statement: Document | None = None,
+    signed: Signed | None = None,
 ) -> Placement:
     """Give a version another status in a slot, in the transaction that the ledger's turn was taken in.
 
@@ -52,7 +52,8 @@ def move(
         after=to,
         reason=reason,
         at=at,
-        statement=statement,
+        statement=signed.statement if signed else None,
+        payloads=signed.payloads if signed else None,
     )
     shown_reason = entry.draft.reason or f"in ledger entry {entry.seq}"  # a long one can be erased there, and rows cannot
     placement = Placement(slot, version.model, version.version, to, entry.at, acting.actor, shown_reason, entry.seq)

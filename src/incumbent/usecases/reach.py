@@ -1,4 +1,4 @@
-"""What is still needed: every digest that a run, a version, or an action of a run that is kept leads to.
+"""What is still needed: every digest that a run, a version, a ledger entry, or an action of a run that is kept leads to.
 
 Marking is generous: any text in a kept document that has the form of a digest counts as a reference, whatever it means. So a
 document of a later format, or a fact that happens to name a blob, keeps what it names; nothing is removed by misreading.
@@ -55,11 +55,15 @@ class Reach:
 
 
 def find_reach(ws: Workspace, tx: Transaction, *, spent: AbstractSet[str] = frozenset()) -> Reach:
-    """Return all that the runs, versions and actions of this workspace need; of the runs `spent`, only their records."""
+    """Return all that the runs, versions, actions and ledger of this workspace need; of the runs `spent`, only their records."""
     walk = _Walk(ws, tx)
     for version in tx.registry.list_versions():
         walk.add_artifact(version.bundle, f"{version.model}@{version.version}")
         walk.mention([version.manifest, version.key, dict(version.facts)])
+    for record in tx.records.list_history():
+        walk.mention([record.body])
+    for body in tx.ledger.read():
+        walk.mention([body.decode("utf-8")])
     runs = list(list_runs(tx))
     used = {stage.key for run in runs if run.run_id not in spent for stage in tx.runs.list_stages(run.run_id)}
     standing = []

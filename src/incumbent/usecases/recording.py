@@ -16,8 +16,8 @@ from datetime import datetime
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import Refused
-from incumbent.governance.acts import ROLES, check_right
-from incumbent.governance.person import Person, find_person, person_from_json
+from incumbent.governance.acts import ROLES
+from incumbent.governance.person import Person, check_may, find_person, person_from_json
 from incumbent.ledger.entry import REASON_CHARACTERS_MAX, Actor, Draft, Entry, ObjectRef
 from incumbent.ledger.note import key_text
 from incumbent.registry.model import Placement
@@ -77,7 +77,8 @@ def find_acting(ws: Workspace, tx: Transaction) -> Acting:
 def check_acting(ws: Workspace, tx: Transaction, act: str) -> Acting:
     """Return who acts, if they may do this. Raises Refused."""
     acting = find_acting(ws, tx)
-    check_right(act, acting.roles)
+    if acting.person is not None:
+        check_may(acting.person, act)
     return acting
 
 

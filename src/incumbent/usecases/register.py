@@ -56,7 +56,7 @@ def register(
         check_slot_name(slot)
     with ws.store.begin(read_only=True) as tx:
         source = tx.runs.get(run)
-        found, key = _find_output(tx, source, artifact)
+        found, key = find_output(tx, source, artifact)
     files, card, scan = _read_files(ws, artifact, found)
     facts: Document = {} if card is None else {"bundle": card.to_json()}
     with attempting(ws, act="register", kind="model", object_id=model), governed(ws) as tx:
@@ -74,9 +74,7 @@ def register(
         [digest] = tx.documents.put([manifest])
         name = f"{model}@{number}"
         refs = {"bundle": str(found.digest), "manifest": str(digest), "run": source.run_id}
-        entry = record_act(
-            ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, subject=name, refs=refs
-        )
+        entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, subject=name, refs=refs)
         version = ModelVersion(
             model, number, found, source.run_id, key, digest, created_at=entry.at, actor=acting.actor, facts=facts, seq=entry.seq
         )
@@ -97,7 +95,8 @@ def find_version_run(ws: Workspace, name: str) -> str:
         return tx.registry.get_version(*parse_version_name(name)).run_id
 
 
-def _find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest | None]:
+def find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest | None]:
+    """Return an output of a sealed run, and the key of the action that gave it. Raises Refused, NotFound."""
     if run.state != "finished" or run.manifest is None:
         raise Refused(f"run {run.run_id} is {run.state}: only the outputs of a finished, sealed run can be registered")
     outputs = {a.name: a.artifact for a in tx.runs.list_artifacts(run.run_id) if a.direction == "output"}

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
-from incumbent.governance.finding import Finding
+from incumbent.governance.finding import open_finding
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, find_target
 from incumbent.usecases.moving import move, verify_bundle
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.live import find_promotion
 from incumbent.usecases.readiness import find_approvals_of_roll_back, find_expiry, find_tier
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
 from incumbent.usecases.signing import sign_act
@@ -71,15 +72,24 @@ def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | No
             live = tx.registry.get_version(left.model, left.version)
             why = f"rolled back to {target.model}@{target.version}"
             at = move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why).since_at
-        statement, payloads = (
-            sign_act(ws, tx, acting=acting, act=act, kind="placement", object_id=f"{slot} {target.model}@{target.version}",
-                     digests={"bundle": str(target.bundle.digest)}, after="Production")
-            if break_glass else (None, {})
-        )  # fmt: skip
+        at = at or ws.clock.now()
+        signed = None
+        if break_glass:
+            signed = sign_act(
+                ws,
+                tx,
+                acting=acting,
+                act=act,
+                kind="placement",
+                object_id=f"{slot} {target.model}@{target.version}",
+                digests={"bundle": str(target.bundle.digest)},
+                at=at,
+                before="Archived",
+                after="Production",
+            )
         placement = move(
-            ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs={**refs, **payloads}, at=at,
-            statement=statement,
-        )  # fmt: skip
+            ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed
+        )
         finding = _open_finding(ws, tx, acting, slot, placement) if break_glass else ""
     return RollBack(placement, target, left, finding)
 
@@ -102,7 +112,9 @@ def _check(ws: Workspace, tx: Transaction, slot: str, target: ModelVersion, *, b
     name = f"{target.model}@{target.version}"
     history = tx.registry.list_placements(slot)
     promoted = next((p for p in history if (p.model, p.version) == (target.model, target.version) and p.status == "Production"), None)
-    refs = {"promotion": str(promoted.seq)} if promoted is not None and promoted.seq is not None else {}
+    refs = {"bundle": str(target.bundle.digest)}
+    if promoted is not None and promoted.seq is not None:
+        refs["promotion"] = find_promotion(tx, promoted.seq)
     expiry = find_expiry(tx, promoted)
     if expiry is not None and expiry <= ws.clock.now():
         raise Refused(
@@ -121,8 +133,8 @@ def _check(ws: Workspace, tx: Transaction, slot: str, target: ModelVersion, *, b
 
 def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, placement: Placement) -> str:
     name = ws.ids.new("finding")
-    finding = Finding(
-        finding_id=name,
+    finding = open_finding(
+        name,
         kind="break-glass",
         title=f"{slot} was rolled back to {placement.model}@{placement.version} without the approvals of its tier",
         severity="high",
@@ -130,7 +142,6 @@ def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, pla
         opened_by=acting.actor,
         opened_at=placement.since_at,
         due_at=placement.since_at + FINDING_DUE,
-        blocks_promotion=True,
     )
     record_act(
         ws, tx, act="open-finding", kind="finding", object_id=name, acting=acting, body=finding.to_json(), subject=slot,

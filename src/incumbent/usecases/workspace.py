@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from incumbent.usecases.governed_ports import Keys
+from incumbent.usecases.governed_ports import Keys, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
 from incumbent.usecases.spools import Spools
 
@@ -35,6 +35,7 @@ class Workspace:
     clock: Clock
     ids: Ids
     keys: Keys
+    tables: Tables
     processes: Processes
     open_runner: Callable[[str], Runner]
     beside: Callable[[Path], "Workspace"]

@@ -1,0 +1,55 @@
+"""`incumbent evaluate`: judge a candidate by its gate policy, against what is live."""
+
+import argparse
+
+from incumbent.bootstrap.models import open_model_host
+from incumbent.cli.command import print_json
+from incumbent.cli.here import open_here, show_time
+from incumbent.gates.verdict import Outcome, RuleResult
+from incumbent.registry.names import parse_version_name
+from incumbent.usecases.evaluate import evaluate
+from incumbent.usecases.evidence import Evidence
+
+EXAMPLES = """
+Champion and challenger answer the same frozen rows, each in a process of its own. The verdict is passed, failed or undecided,
+with the rows that are still missing. The evidence is recorded whatever it says; exit code 1 says that it did not pass.
+
+examples:
+  incumbent evaluate flights-late@2 --slot flights-late/nyc
+"""
+_CODES: dict[Outcome, int] = {"passed": 0, "failed": 1, "undecided": 1}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("version", metavar="MODEL@VERSION", help="the candidate")
+    parser.add_argument("--slot", required=True, help="the slot that it is a candidate for")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    model, version = parse_version_name(arguments.version)
+    ws = open_here()
+    host = open_model_host(ws)
+    try:
+        found = evaluate(ws, host, model=model, version=version, slot=arguments.slot)
+    finally:
+        host.close()
+    if arguments.json:
+        print_json(found.to_json())
+    else:
+        print("\n".join(render_evidence(found)))
+    return _CODES[found.verdict.outcome]
+
+
+def render_evidence(found: Evidence) -> list[str]:
+    """Return evidence as lines for a person."""
+    against = f"against {found.champion}" if found.champion else "for an empty slot"
+    lines = [f"{found.model}@{found.version} {against} in {found.slot}: {found.verdict.outcome}"]
+    lines += [f"  {result.outcome:<9}  {result.rule}: {result.reason}{_rows(result)}" for result in found.verdict.results]
+    return [*lines, f"  evidence {found.digest}, ledger entry {found.seq}, good until {show_time(found.expires_at)}"]
+
+
+def _rows(result: RuleResult) -> str:
+    return "" if result.rows_needed is None else f" (about {result.rows_needed:,} more rows would settle it)"

@@ -1,0 +1,215 @@
+"""The verb `evaluate`: judge a candidate by its gate policy, against what is live, and record the evidence.
+
+    look          the ledger counts the look at the holdout, before anything is measured
+    ask           champion and challenger answer the same frozen rows, each in a process of its own
+    judge         the pure rules of gates/; undecided is an answer
+    examine       the tests that the policy requires
+    evidence      one document: every number, what was compared, by which policy, on which data; its digest is what people sign
+
+The chance in it (bootstrap) is drawn from the digests of what is compared, so anybody who has them finds the same numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import Document, Json, document_bytes
+from incumbent.base.errors import InvalidInput, Refused
+from incumbent.gates.judge import HoldoutSample, judge
+from incumbent.gates.policy import GatePolicy
+from incumbent.gates.verdict import RuleResult, Verdict, combine
+from incumbent.registry.model import ModelVersion
+from incumbent.registry.names import check_slot_name
+from incumbent.registry.signature import Scalar
+from incumbent.registry.slot import find_status
+from incumbent.usecases.answering import Answers, ask
+from incumbent.usecases.evidence import Evidence, get_evidence
+from incumbent.usecases.examine import Subject, run_tests
+from incumbent.usecases.holdouts import Holdout, count_overlap, get_holdout, record_look
+from incumbent.usecases.moving import verify_bundle
+from incumbent.usecases.ports import ModelHost, Transaction
+from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier, get_slot_candidate
+from incumbent.usecases.recording import attempting, check_acting, governed, record_act
+from incumbent.usecases.register import find_output
+from incumbent.usecases.workspace import Workspace
+
+VALID_DAYS = 90
+"""How long evidence counts where the policy does not say."""
+
+Rows = Mapping[str, Sequence[Scalar]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is judged: found before anything is measured."""
+
+    version: ModelVersion
+    champion: ModelVersion | None
+    slot: str
+    in_force: PolicyInForce
+    holdout: Holdout | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.version.model}@{self.version.version}"
+
+    @property
+    def champion_name(self) -> str | None:
+        return f"{self.champion.model}@{self.champion.version}" if self.champion else None
+
+    @property
+    def policy(self) -> GatePolicy:
+        return self.in_force.policy
+
+
+def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: str) -> Evidence:
+    """Judge a candidate by the policy in force, and record the evidence, whatever it says.
+
+    Args:
+        ws: The workspace.
+        host: Where versions answer.
+        model: Name of the model.
+        version: Its number.
+        slot: The slot that it is a candidate for.
+
+    Raises:
+        InvalidInput: The slot's name is not legal, or the holdout lacks a column that the policy or a version needs.
+        NotFound: No such version, slot or holdout.
+        Refused: It is no candidate there, the actor may not, or rows of the holdout were trained on. A refusal is on record; a gate
+            that does not pass is no error.
+        Corrupt: A bundle's bytes are not what was registered.
+    """
+    check_slot_name(slot)
+    with attempting(ws, act="evaluate", kind="placement", object_id=f"{slot} {model}@{version}"):
+        with ws.store.begin(read_only=True) as tx:
+            case = _find_case(tx, model, version, slot)
+        verify_bundle(ws, case.version)
+        rows = ws.tables.read_columns(case.holdout.artifact) if case.holdout else None
+        if case.holdout is not None and rows is not None:
+            _refuse_overlap(ws, case, case.holdout, rows)
+        look_id, look = _look(ws, case) if case.holdout else ("", 0)
+        results, predictions = _measure(ws, host, case, rows, look)
+        return _record(ws, case, combine(results), look_id, look, predictions)
+
+
+def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
+    chosen, history = get_slot_candidate(tx, model, version, slot)
+    status = find_status(history, (model, version))
+    if status not in {"Staging", "Archived"}:
+        raise Refused(f"{model}@{version} is in status {status} in {slot}; a gate judges candidates: what is in Staging, or was live before")
+    live = tx.registry.find_live(slot)
+    policy = find_policy(tx, model, find_tier(tx, model).number)
+    return _Case(
+        version=chosen,
+        champion=tx.registry.get_version(live.model, live.version) if live else None,
+        slot=slot,
+        in_force=policy,
+        holdout=get_holdout(tx, policy.policy.holdout.name) if policy.policy.holdout else None,
+    )
+
+
+def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) -> None:
+    """Hold the holdout's rows to the version's training rows: what was trained on measures memory, not skill."""
+    assert case.policy.holdout is not None
+    wanted = case.policy.holdout.training
+    with ws.store.begin(read_only=True) as tx:
+        artifact, _ = find_output(tx, tx.runs.get(case.version.run_id), wanted)
+    overlap, shared = count_overlap(rows, ws.tables.read_columns(artifact))
+    if overlap:
+        raise Refused(
+            f"{overlap:,} of {holdout.rows:,} rows of holdout {holdout.name} stand in the training data of {case.name} ({wanted}), over the "
+            f"columns {', '.join(shared)}: they would measure memory. Freeze a holdout without them"
+        )
+
+
+def _look(ws: Workspace, case: _Case) -> tuple[str, int]:
+    assert case.holdout is not None
+    with governed(ws) as tx:
+        acting = check_acting(ws, tx, "evaluate")
+        return record_look(
+            ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest
+        )
+
+
+def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, look: int) -> tuple[list[RuleResult], str]:
+    results: list[RuleResult] = []
+    predictions = ""
+    if rows is not None and (case.policy.primary or case.policy.guardrails):
+        is_timed = any(rule.metric.endswith("_latency_ms") for rule in case.policy.guardrails)
+        challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
+        champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
+        predictions = _keep(ws, case, challenger, champion)
+        sample = _make_sample(case.policy, rows, challenger, champion)
+        seed = digest_bytes(document_bytes({"case": [case.name, case.champion_name, case.in_force.digest, predictions]}), "sha256")
+        generator = np.random.default_rng(int(seed.partition(":")[2], 16))
+        results += judge(case.policy, sample, look=look, rng=generator).results
+    if case.in_force.seq is None and case.champion is not None:
+        results.append(_no_meaning_of_better(case))
+    if case.policy.tests is not None:
+        subject = Subject.of(case.version, slot=case.slot, policy=case.policy, holdout=rows)
+        results += [result.to_rule_result() for result in run_tests(ws, host, subject, case.policy.tests.required)]
+    return results, predictions
+
+
+def _no_meaning_of_better(case: _Case) -> RuleResult:
+    return RuleResult(
+        "champion",
+        "undecided",
+        f"{case.champion_name} is live and no policy says what better means: `incumbent policies set {case.version.model} FILE.toml`",
+    )
+
+
+def _keep(ws: Workspace, case: _Case, challenger: Answers, champion: Answers | None) -> str:
+    """Store the answers that are judged, so that a validator can judge them again, and return their digest."""
+    document: Document = {"kind": "answers", "challenger": _describe(challenger), "champion": _describe(champion) if champion else None}
+    return str(ws.blobs.put([document_bytes(document)]).digest)
+
+
+def _describe(answers: Answers) -> Json:
+    columns: dict[str, Json] = {name: [*values] for name, values in answers.columns.items()}
+    return {"version": answers.name, "columns": columns, "latencies_ms": [*answers.latencies_ms]}
+
+
+def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: Answers | None) -> HoldoutSample:
+    raise NotImplementedError
+
+
+def _record(ws: Workspace, case: _Case, verdict: Verdict, look_id: str, look: int, predictions: str) -> Evidence:
+    days = case.policy.tests.valid_days if case.policy.tests else VALID_DAYS
+    with governed(ws) as tx:
+        acting = check_acting(ws, tx, "evaluate")
+        now = ws.clock.now()
+        name = ws.ids.new("evidence")
+        holdout: Json = None
+        if case.holdout is not None:
+            holdout = {"name": case.holdout.name, "data": str(case.holdout.artifact.digest), "look": look, "look_id": look_id}
+        body: Document = {
+            "kind": "evidence",
+            "evidence": name,
+            "model": case.version.model,
+            "version": case.version.version,
+            "slot": case.slot,
+            "bundle": str(case.version.bundle.digest),
+            "champion": case.champion_name,
+            "policy": case.in_force.digest,
+            "policy_entry": case.in_force.seq,
+            "holdout": holdout,
+            "verdict": verdict.to_json(),
+            "predictions": predictions,
+            "at": now.isoformat(),
+            "expires_at": (now + timedelta(days=days)).isoformat(),
+            "actor": acting.actor,
+        }
+        refs = {"bundle": str(case.version.bundle.digest), "policy": case.in_force.digest}
+        if case.in_force.seq is not None:
+            refs["policy-entry"] = str(case.in_force.seq)
+        if case.holdout is not None:
+            refs |= {"data": str(case.holdout.artifact.digest), "look": look_id}
+        record_act(
+            ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, subject=case.name, refs=refs,
+            after=verdict.outcome, at=now,
+        )  # fmt: skip
+    return get_evidence(ws, name)

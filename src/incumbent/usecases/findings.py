@@ -1,0 +1,104 @@
+"""The verbs on findings: open one, close it with one's own signature, list them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from incumbent.base.errors import NotFound
+from incumbent.governance.finding import Finding, Kind, Severity, finding_from_json
+from incumbent.governance.finding import close_finding as make_closed
+from incumbent.governance.finding import open_finding as make_open
+from incumbent.governance.independence import authors
+from incumbent.usecases.authorship import list_all_authorships
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
+from incumbent.usecases.signing import sign_act
+from incumbent.usecases.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """A finding, and the entry that it stands on now."""
+
+    finding: Finding
+    entry: int
+
+
+def open_finding(
+    ws: Workspace,
+    *,
+    subject: str,
+    title: str,
+    kind: Kind = "validation",
+    severity: Severity = "medium",
+    due_days: float = 30,
+    blocks: bool = False,
+) -> FindingRecord:
+    """Open a finding on a model or slot.
+
+    Args:
+        ws: The workspace.
+        subject: A model or a slot.
+        title: What is wrong, in words.
+        kind: Where it comes from.
+        severity: How bad it is.
+        due_days: In how many days it has to be closed.
+        blocks: No version of the subject is promoted while it is open.
+
+    Raises:
+        InvalidInput: A field is malformed.
+        Refused: The actor may not.
+    """
+    with attempting(ws, act="open-finding", kind="finding", object_id=subject), governed(ws) as tx:
+        acting = check_acting(ws, tx, "open-finding")
+        now = ws.clock.now()
+        finding = make_open(
+            ws.ids.new("finding"), kind=kind, title=title, severity=severity, subject=subject, opened_by=acting.actor, opened_at=now,
+            due_at=now + timedelta(days=due_days), blocks_promotion=blocks,
+        )  # fmt: skip
+        entry = record_act(
+            ws, tx, act="open-finding", kind="finding", object_id=finding.finding_id, acting=acting, body=finding.to_json(),
+            subject=subject, at=now,
+        )  # fmt: skip
+    return FindingRecord(finding, entry.seq)
+
+
+def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRecord:
+    """Close a finding, signed with one's own key: by somebody in the right role, who had no hand in what it is about.
+
+    Raises:
+        InvalidInput: There is no resolution.
+        NotFound: There is no such finding, or the key is not on this machine.
+        Refused: It is closed, or the actor may not close it: who broke the glass does not sweep up.
+    """
+    with attempting(ws, act="close-finding", kind="finding", object_id=finding[:80]), governed(ws) as tx:
+        acting = find_acting(ws, tx)
+        before, before_digest = _get(tx, finding)
+        now = ws.clock.now()
+        slots = {p.model for p in tx.registry.list_placements(before.subject)} or {before.subject}
+        involved = authors([work for model in sorted(slots) for work in list_all_authorships(tx, model)], list_people(tx))
+        closed = make_closed(before, by=acting.actor, at=now, resolution=resolution, people=list_people(tx), authors=involved)
+        signed = sign_act(
+            ws, tx, acting=acting, act="close-finding", kind="finding", object_id=finding,
+            digests={"finding": before_digest}, at=now, before="open", after="closed",
+        )  # fmt: skip
+        entry = record_act(
+            ws, tx, act="close-finding", kind="finding", object_id=finding, acting=acting, body=closed.to_json(), subject=closed.subject,
+            refs={"finding": before_digest}, before="open", after="closed", reason=resolution, payloads=signed.payloads,
+            statement=signed.statement, at=now,
+        )  # fmt: skip
+    return FindingRecord(closed, entry.seq)
+
+
+def list_findings(ws: Workspace, *, subject: str | None = None, is_open: bool = False) -> Sequence[FindingRecord]:
+    """Return findings, oldest first."""
+    with ws.store.begin(read_only=True) as tx:
+        found = [FindingRecord(finding_from_json(r.body), r.seq) for r in tx.records.list_all("finding", subject=subject)]
+    return [record for record in found if record.finding.state == "open" or not is_open]
+
+
+def _get(tx: Transaction, name: str) -> tuple[Finding, str]:
+    record = tx.records.find("finding", name)
+    if record is None:
+        raise NotFound(f"there is no finding {name[:80]!r}; `incumbent findings ls` lists them")
+    return finding_from_json(record.body), record.digest

@@ -1,0 +1,279 @@
+"""What stands between a version and Production in a slot: its tier, the policy, the evidence, the sign-offs, open findings.
+
+Gathered in the transaction that promotes, from what the ledger explains; nothing is taken from the caller. The four digests that a
+sign-off names (bundle, evidence, policy, tier) are computed here, so a change in any of them voids it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import Document, document_bytes
+from incumbent.base.errors import NotFound
+from incumbent.gates.policy import GatePolicy, policy_from_json
+from incumbent.governance.assessment import Assessment, assessment_from_json
+from incumbent.governance.finding import Finding, find_blocking, finding_from_json
+from incumbent.governance.quorum import Quorum, judge_quorum
+from incumbent.governance.sign_off import SignOff, sign_off_from_json
+from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
+from incumbent.registry.model import ModelVersion, Placement
+from incumbent.usecases.authorship import list_authorships
+from incumbent.usecases.builtin_policy import BUILTIN_POLICY
+from incumbent.usecases.evidence import Evidence, find_evidence
+from incumbent.usecases.live import EVIDENCE, PROMOTION, SIGN_OFF
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import list_people
+from incumbent.usecases.workspace import Workspace
+
+UNGOVERNED_TIER = 4
+"""The tier of a model that nobody assessed, while nobody is registered here: a single user's own installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The risk tier that a model is held to.
+
+    Attributes:
+        assessment: None if nobody assessed it.
+        rule: What the tier asks for.
+        digest: Of all of this: what a sign-off names.
+    """
+
+    number: int
+    assessment: Assessment | None
+    rule: TierRule
+    digest: str
+
+    @property
+    def words(self) -> str:
+        """The tier as people read it."""
+        held = "" if self.assessment else ", not assessed"
+        return f"{self.number}{held}{', self-approval allowed' if self.rule.self_approval else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce:
+    """The gate policy that a version is judged by.
+
+    Attributes:
+        target: Whose it is: a model, "tier-2", or "built-in".
+        seq: Number of the entry that set it; None for the built-in one.
+    """
+
+    policy: GatePolicy
+    target: str
+    digest: str
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Everything that a promotion is judged by.
+
+    Attributes:
+        evidence: The newest on this bundle in this slot, None if there is none.
+        problems: What stands in the way, in words; empty when the version may go live.
+    """
+
+    version: ModelVersion
+    slot: str
+    tier: Tier
+    policy: PolicyInForce
+    evidence: Evidence | None
+    quorum: Quorum | None
+    findings: tuple[Finding, ...]
+    sign_offs: tuple[tuple[int, SignOff], ...]
+    problems: tuple[str, ...]
+
+    def refs(self) -> dict[str, str]:
+        """Return what the entry of a promotion names."""
+        found = {
+            "bundle": str(self.version.bundle.digest), "policy": self.policy.digest, "tier": self.tier.digest, "tier-name": self.tier.words,
+        }  # fmt: skip
+        if self.policy.seq is not None:
+            found["policy-entry"] = str(self.policy.seq)
+        if self.evidence is not None:
+            found |= {"evidence": self.evidence.digest, EVIDENCE: str(self.evidence.seq)}
+        return found | {f"{SIGN_OFF}-{number}": str(seq) for number, (seq, _) in enumerate(self.sign_offs, 1)}
+
+
+def find_tiers(tx: Transaction) -> TierPolicy:
+    """Return what each tier asks for."""
+    record = tx.records.find("tiers", "tiers")
+    return DEFAULT_TIER_POLICY if record is None else tier_policy_from_json(record.body)
+
+
+def find_tier(tx: Transaction, model: str) -> Tier:
+    """Return the tier that a model is held to: assessed, or else what the policy says of models that nobody assessed."""
+    policy = find_tiers(tx)
+    record = tx.records.find("tier", model)
+    assessment = assessment_from_json(record.body) if record else None
+    if assessment is not None:
+        number = assessment.tier
+    else:
+        number = policy.unassessed if list_people(tx) or tx.records.find("tiers", "tiers") else UNGOVERNED_TIER
+    rule = policy.rule_of(number)
+    document: Document = {"tier": number, "assessment": assessment.to_json() if assessment else None, "rule": rule.to_json()}
+    return Tier(number, assessment, rule, _digest(document))
+
+
+def find_policy(tx: Transaction, model: str, tier: int) -> PolicyInForce:
+    """Return the gate policy in force for a model: its own, its tier's, or the built-in one."""
+    for target in (model, f"tier-{tier}"):
+        record = tx.records.find("policy", target)
+        if record is not None:
+            return PolicyInForce(policy_from_json(record.body["policy"]), target, record.digest, record.seq)
+    document: Document = {"kind": "policy", "target": "built-in", "policy": BUILTIN_POLICY.to_json()}
+    return PolicyInForce(BUILTIN_POLICY, "built-in", _digest(document), None)
+
+
+def names_now(version: ModelVersion, evidence: Evidence, policy: PolicyInForce, tier: Tier) -> dict[str, str]:
+    """Return the four digests that a sign-off on this version names today."""
+    return {
+        "bundle": str(version.bundle.digest),
+        "evidence": evidence.digest,
+        "policy": policy.digest,
+        "tier": tier.digest,
+    }
+
+
+def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, live: Placement | None) -> Readiness:
+    """Say what stands between a version and Production in a slot whose live placement is `live`."""
+    now = ws.clock.now()
+    tier = find_tier(tx, version.model)
+    policy = find_policy(tx, version.model, tier.number)
+    evidence = find_evidence(tx, version, slot)
+    problems = _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
+    given = list_sign_offs(tx, version, slot)
+    quorum = None
+    if evidence is not None:
+        quorum = judge_quorum(
+            [sign_off for _, sign_off in given],
+            tier.rule,
+            digests=names_now(version, evidence, policy, tier),
+            people=list_people(tx),
+            authorships=list_authorships(tx, version, list_policy_authors(tx, policy)),
+            now=now,
+            model=version.model,
+            version=version.version,
+            slot=slot,
+            cosigned=_count_cosignatures(tx, evidence.seq) if tier.rule.witnesses else 0,
+        )
+        problems += _tell_quorum(quorum, version)
+    findings = find_blocking(list_findings(tx, slot) + list_findings(tx, version.model), slot, version.model)
+    problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
+    filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
+    counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
+    return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, tuple(problems))
+
+
+def _judge_evidence(
+    version: ModelVersion, slot: str, *, policy: PolicyInForce, evidence: Evidence | None, live: Placement | None, now: datetime
+) -> list[str]:
+    name = f"{version.model}@{version.version}"
+    again = f"`incumbent evaluate {name} --slot {slot}`"
+    if evidence is None:
+        return [f"there is no evidence on {name} for {slot}: {again}"]
+    champion = f"{live.model}@{live.version}" if live else None
+    if evidence.policy != policy.digest:
+        return [f"the gate policy ({policy.target}) is not the one that {name} was judged by: {again} anew"]
+    if evidence.bundle != str(version.bundle.digest):
+        return [f"the evidence is about another bundle than {name}'s: {again} anew"]
+    if evidence.champion != champion:
+        return [f"{name} was judged against {evidence.champion or 'an empty slot'}, and {champion or 'nothing'} is live now: {again} anew"]
+    if evidence.expires_at <= now:
+        return [f"the evidence on {name} expired on {evidence.expires_at:%Y-%m-%d}: {again} anew"]
+    if evidence.verdict.outcome != "passed":
+        return [f"the gate says {evidence.verdict.outcome}: {reason}" for reason in evidence.reasons()]
+    return []
+
+
+def _tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
+    """Return what is missing, and why sign-offs that somebody remembers do not count."""
+    if quorum.is_met:
+        return []
+    told = [f"missing: {words}" for words in quorum.missing]
+    for void in quorum.void:
+        changes = ", ".join(f"{change.name} was {change.before} and is {change.after}" for change in void.changes)
+        told.append(f"void: {void.sign_off.person_id}'s sign-off of {void.sign_off.model}@{void.sign_off.version}: {changes}")
+    told += [f"expired: {given.person_id}'s sign-off, on {given.expires_at:%Y-%m-%d}" for given in quorum.expired]
+    for barred in quorum.barred:
+        given = barred.sign_off
+        if given.version == version.version:
+            told.append(f"does not count: {given.person_id}'s sign-off: {barred.reason}")
+        else:
+            bundle = f"it names bundle {given.names['bundle']}, and this is {version.bundle.digest}"
+            told.append(f"void: {given.person_id}'s sign-off of {given.model}@{given.version}: {bundle}")
+    return told
+
+
+def _count_cosignatures(tx: Transaction, seq: int) -> int:
+    """Return by how many witnesses a checkpoint that covers an entry was cosigned; each by name, once."""
+    covering = [known for known in tx.checkpoints.list_all() if known.size > seq]
+    return max((len({line.split(" ")[1] for line in known.cosignatures}) for known in covering), default=0)
+
+
+def list_sign_offs(tx: Transaction, version: ModelVersion, slot: str) -> list[tuple[int, SignOff]]:
+    """Return (number of the entry, sign-off) of all on a version in a slot, oldest first.
+
+    Sign-offs on the model's other versions that were given since the slot was re-pointed last come too: they are void for this one, and
+    saying so explains why an approval that somebody remembers does not count.
+    """
+    records = tx.records.list_all("sign-off", subject=version.model)
+    found = [(record.seq, sign_off_from_json(record.body)) for record in records]
+    live = tx.registry.find_live(slot)
+    since = live.seq if live is not None and live.seq is not None else -1
+    return [(seq, given) for seq, given in found if given.slot == slot and (given.version == version.version or seq > since)]
+
+
+def list_policy_authors(tx: Transaction, policy: PolicyInForce) -> list[tuple[str, str]]:
+    """Return who set the thresholds that hold, with what they set."""
+    if policy.seq is None:
+        return []
+    return [(tx.ledger.get(policy.seq).draft.actor.actor_id, f"policy of {policy.target}")]
+
+
+def list_findings(tx: Transaction, subject: str) -> list[Finding]:
+    """Return the findings on a model or slot, oldest first."""
+    return [finding_from_json(record.body) for record in tx.records.list_all("finding", subject=subject)]
+
+
+def find_expiry(tx: Transaction, promoted: Placement | None) -> datetime | None:
+    """Return when the earliest approval of a promotion expires; None where no approval was asked, or there was no ledger."""
+    if promoted is None or promoted.seq is None:
+        return None
+    refs: Mapping[str, str] = tx.ledger.get(promoted.seq).draft.refs
+    if PROMOTION in refs:
+        refs = tx.ledger.get(int(refs[PROMOTION])).draft.refs
+    ids = [tx.ledger.get(int(seq)).draft.object.object_id for name, seq in refs.items() if name.startswith(SIGN_OFF)]
+    records = [record for name in ids if (record := tx.records.find("sign-off", name)) is not None]
+    return min((sign_off_from_json(record.body).expires_at for record in records), default=None)
+
+
+def find_approvals_of_roll_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> list[int]:
+    """Return the entries of the approvals, given since it was left, of going back to a version: each by another person."""
+    history = tx.registry.list_placements(slot)
+    left = next((p for p in history if (p.model, p.version) == (version.model, version.version) and p.status == "Archived"), None)
+    since = left.seq if left is not None and left.seq is not None else -1
+    found: dict[str, int] = {}
+    for seq, sign_off in list_sign_offs(tx, version, slot):
+        if sign_off.version == version.version and seq > since and sign_off.meaning == "approved" and sign_off.expires_at > ws.clock.now():
+            found[sign_off.person_id] = seq
+    return sorted(found.values())
+
+
+def get_slot_candidate(tx: Transaction, model: str, version: int, slot: str) -> tuple[ModelVersion, Sequence[Placement]]:
+    """Return a version and the slot's history. Raises NotFound when the slot has never held anything."""
+    chosen = tx.registry.get_version(model, version)
+    history = tx.registry.list_placements(slot)
+    if not history:
+        known = ", ".join(tx.registry.list_slots()) or "none yet"
+        raise NotFound(
+            f"there is no slot {slot[:200]!r}; there are: {known}. `incumbent propose {model}@{version} --slot {slot}` makes a new one"
+        )
+    return chosen, history
+
+
+def _digest(document: Document) -> str:
+    return digest_bytes(document_bytes(document), "sha256")

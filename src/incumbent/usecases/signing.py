@@ -1,0 +1,101 @@
+"""Signing human acts: a DSSE statement by the person's own key, with printed name, time and meaning (21 CFR 11.50).
+
+The key has to be bound to the person here, not revoked, and its private half on this machine: whoever runs the database has the
+ledger's key, and none of these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from incumbent.base.documents import Document
+from incumbent.base.errors import NotFound, Refused
+from incumbent.governance.acts import get_act
+from incumbent.ledger.entry import format_time
+from incumbent.ledger.note import key_name, parse_key
+from incumbent.ledger.statement import assemble_envelope, statement_bytes, statement_payload
+from incumbent.usecases.person_keys import list_good_keys
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import Acting
+from incumbent.usecases.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed act.
+
+    Attributes:
+        statement: The DSSE envelope, for the entry.
+        key_id: The key that signed.
+        payloads: The commitment to the signer's printed name, for the entry.
+    """
+
+    statement: Document
+    key_id: str
+    payloads: Mapping[str, str]
+
+
+def sign_act(
+    ws: Workspace,
+    tx: Transaction,
+    *,
+    acting: Acting,
+    act: str,
+    kind: str,
+    object_id: str,
+    digests: Mapping[str, str],
+    at: datetime,
+    before: str = "",
+    after: str = "",
+) -> Signed:
+    """Sign an act with the actor's own key.
+
+    Args:
+        ws: The workspace, whose keys are those of this machine.
+        tx: The transaction in which the act is recorded.
+        acting: Who acts.
+        act: A human act of the table.
+        kind: What kind of thing is acted on.
+        object_id: Which one.
+        digests: What is signed: name -> digest, each also a ref of that name in the entry.
+        at: When.
+        before: Where the object comes from.
+        after: Where it goes.
+
+    Raises:
+        Refused: The actor is nobody who is registered here, or has no key that is good.
+        NotFound: None of their keys is on this machine.
+    """
+    person = acting.person
+    if person is None:
+        raise Refused(
+            f"{act} is signed by a person, and nobody is registered here: `incumbent users add ID --name NAME --role …`, then "
+            "`incumbent keys new ID`"
+        )
+    keys = list_good_keys(tx, person.person_id)
+    if not keys:
+        raise Refused(f"{person.person_id} has no key that is good, and {act} is signed: `incumbent keys new {person.person_id}`")
+    here = {key_name(public): public for public in ws.keys.list_names().values()}
+    key = next((key for key in reversed(keys) if key.key_id in here), None)
+    if key is None:
+        raise NotFound(
+            f"the keys of {person.person_id} ({', '.join(key.key_id for key in keys)}) are not on this machine; sign where they are, or "
+            "point INCUMBENT_KEYS at their folder"
+        )
+    public = parse_key(f"ed25519:{key.public}")
+    first = tx.ledger.get(0)
+    payload = statement_payload(
+        log=first.log,
+        tenant=first.tenant,
+        subjects=digests,
+        act=act,
+        meaning=get_act(act).meaning,
+        signer=person.person_id,
+        name_commitment=person.name_commitment,
+        at=format_time(at),
+        object_name=f"{kind} {object_id}",
+        before=before,
+        after=after,
+    )
+    envelope = assemble_envelope(payload, {key.key_id: ws.keys.sign(public, statement_bytes(payload))})
+    return Signed(envelope, key.key_id, {"name": person.name_commitment} if person.name_commitment else {})
