@@ -85,4 +85,5 @@ def get_checkpoint(ws: Workspace, size: int | None = None) -> Checkpoint:
 
 def full_note(checkpoint: Checkpoint) -> str:
     """Return a checkpoint's signed note with the cosignatures of its witnesses."""
-    return checkpoint.note + "".join(line if line.endswith("\n") else f"{line}\n" for line in checkpoint.cosignatures)
+    lines = "".join(line if line.endswith("\n") else f"{line}\n" for line in checkpoint.cosignatures)
+    return f"{checkpoint.note}{lines}"

@@ -34,7 +34,7 @@ def reconcile(ws: Workspace) -> Reconciliation:
     """
     with ws.store.begin(read_only=True) as tx:
         size = tx.ledger.size()
-        if size == 0:
+        if size == 0 and _stands_on_nothing(tx):
             return Reconciliation(0, 0, ())
         documents, damaged = _read_documents(tx)
         begun = next((record for record in documents if record.kind == "ledger" and record.seq == 0), None)
@@ -43,6 +43,12 @@ def reconcile(ws: Workspace) -> Reconciliation:
     # A document whose bytes are damaged is named once, by what is wrong with its bytes, and not as missing too.
     differences = [one for one in compare(expected, found) if not any(_is_about(one, entry) for _, entry in damaged)]
     return Reconciliation(size, len(found.rows), (*differences, *(message for message, _ in damaged)))
+
+
+def _stands_on_nothing(tx: Transaction) -> bool:
+    """Say whether no row claims an entry: it is from before the ledger, and the ledger's first entry will name it."""
+    seqs = [version.seq for version in tx.registry.list_versions()] + [placed.seq for placed in tx.registry.list_placements()]
+    return all(seq is None for seq in seqs) and not tx.records.list_history()
 
 
 def _is_about(difference: str, name: str) -> bool:
