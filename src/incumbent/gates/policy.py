@@ -102,12 +102,14 @@ class HoldoutRule:
         looks_max: After so many looks a fresh one is due.
         reuse: See gates/holdout.py.
         confidence: One-sided level of each guardrail's interval; by default the primary rule's.
+        training: Which output of a version's run its training rows are: no row of the holdout may be among them.
     """
 
     name: str
     looks_max: int
     reuse: Reuse
     confidence: float
+    training: str = "training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class GatePolicy:
             held = self.holdout
             document["holdout"] = {
                 "name": held.name, "looks_max": held.looks_max, "reuse": held.reuse, "confidence": held.confidence,
+                "training": held.training,
             }  # fmt: skip
         if self.tests is not None:
             document["tests"] = {"required": list(self.tests.required), "valid_days": self.tests.valid_days}
@@ -320,6 +323,7 @@ def _read_holdout(top: Table, primary: PrimaryRule | None) -> HoldoutRule | None
         table.whole("looks_max", 1, 10**6, default=20),
         cast(Reuse, table.choice("reuse", ("spend", "ladder"), default="spend")),
         _read_confidence(table, primary.confidence if primary else 0.95),
+        table.text("training", default="training"),
     )
     table.done()
     return rule
