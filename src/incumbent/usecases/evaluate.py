@@ -12,22 +12,24 @@ The chance in it (bootstrap) is drawn from the digests of what is compared, so a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
-from incumbent.base.errors import InvalidInput, Refused
+from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.gates.judge import HoldoutSample, judge
-from incumbent.gates.policy import GatePolicy
+from incumbent.gates.policy import LATENCIES, GatePolicy
 from incumbent.gates.verdict import RuleResult, Verdict, combine
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_slot_name
 from incumbent.registry.signature import Scalar
 from incumbent.registry.slot import find_status
 from incumbent.usecases.answering import Answers, ask
-from incumbent.usecases.evidence import Evidence, get_evidence
-from incumbent.usecases.examine import Subject, run_tests
+from incumbent.usecases.evidence import Evidence, get_evidence, read_evidence
+from incumbent.usecases.examine import find_subject, run_tests
 from incumbent.usecases.holdouts import Holdout, count_overlap, get_holdout, record_look
 from incumbent.usecases.moving import verify_bundle
 from incumbent.usecases.ports import ModelHost, Transaction
@@ -92,14 +94,14 @@ def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: 
             _refuse_overlap(ws, case, case.holdout, rows)
         look_id, look = _look(ws, case) if case.holdout else ("", 0)
         results, predictions = _measure(ws, host, case, rows, look)
-        return _record(ws, case, combine(results), look_id, look, predictions)
+        return _record(ws, case, combine(results), look_id=look_id, look=look, predictions=predictions)
 
 
 def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
     chosen, history = get_slot_candidate(tx, model, version, slot)
     status = find_status(history, (model, version))
     if status not in {"Staging", "Archived"}:
-        raise Refused(f"{model}@{version} is in status {status} in {slot}; a gate judges candidates: what is in Staging, or was live before")
+        raise Refused(f"{model}@{version} is in status {status} in {slot}; a gate judges what is in Staging there, or was live before")
     live = tx.registry.find_live(slot)
     policy = find_policy(tx, model, find_tier(tx, model).number)
     return _Case(
@@ -116,12 +118,18 @@ def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) ->
     assert case.policy.holdout is not None
     wanted = case.policy.holdout.training
     with ws.store.begin(read_only=True) as tx:
-        artifact, _ = find_output(tx, tx.runs.get(case.version.run_id), wanted)
+        try:
+            artifact, _ = find_output(tx, tx.runs.get(case.version.run_id), wanted)
+        except NotFound as error:
+            raise Refused(
+                f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown: {error}. The policy names its "
+                "training rows as `training` in [holdout]; have the pipeline give them as an output"
+            ) from error
     overlap, shared = count_overlap(rows, ws.tables.read_columns(artifact))
     if overlap:
         raise Refused(
-            f"{overlap:,} of {holdout.rows:,} rows of holdout {holdout.name} stand in the training data of {case.name} ({wanted}), over the "
-            f"columns {', '.join(shared)}: they would measure memory. Freeze a holdout without them"
+            f"{overlap:,} of {holdout.rows:,} rows of holdout {holdout.name} stand in the training data of {case.name} ({wanted}), "
+            f"over the columns {', '.join(shared)}: they would measure memory. Freeze a holdout without them"
         )
 
 
@@ -129,27 +137,28 @@ def _look(ws: Workspace, case: _Case) -> tuple[str, int]:
     assert case.holdout is not None
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
-        return record_look(
-            ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest
-        )
+        return record_look(ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest)
 
 
 def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, look: int) -> tuple[list[RuleResult], str]:
     results: list[RuleResult] = []
     predictions = ""
-    if rows is not None and (case.policy.primary or case.policy.guardrails):
-        is_timed = any(rule.metric.endswith("_latency_ms") for rule in case.policy.guardrails)
-        challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
-        champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
-        predictions = _keep(ws, case, challenger, champion)
-        sample = _make_sample(case.policy, rows, challenger, champion)
-        seed = digest_bytes(document_bytes({"case": [case.name, case.champion_name, case.in_force.digest, predictions]}), "sha256")
-        generator = np.random.default_rng(int(seed.partition(":")[2], 16))
-        results += judge(case.policy, sample, look=look, rng=generator).results
+    holdout = case.policy.holdout
+    if rows is not None and holdout is not None and (case.policy.primary or case.policy.guardrails):
+        sample = HoldoutSample()
+        if look <= holdout.looks_max:  # beyond the budget there is nothing to be learned, so nothing is asked
+            is_timed = any(rule.metric in LATENCIES for rule in case.policy.guardrails)
+            challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
+            champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
+            predictions = _keep(ws, challenger, champion)
+            sample = _make_sample(case.policy, rows, challenger, champion, _find_ladder(ws, case))
+        named: list[Json] = [case.name, case.champion_name, case.in_force.digest, predictions]
+        seed = digest_bytes(document_bytes({"case": named}), "sha256")
+        results += judge(case.policy, sample, look=look, rng=np.random.default_rng(int(seed.partition(":")[2], 16))).results
     if case.in_force.seq is None and case.champion is not None:
         results.append(_no_meaning_of_better(case))
     if case.policy.tests is not None:
-        subject = Subject.of(case.version, slot=case.slot, policy=case.policy, holdout=rows)
+        subject = find_subject(ws, case.version, slot=case.slot, policy=case.policy)
         results += [result.to_rule_result() for result in run_tests(ws, host, subject, case.policy.tests.required)]
     return results, predictions
 
@@ -162,10 +171,26 @@ def _no_meaning_of_better(case: _Case) -> RuleResult:
     )
 
 
-def _keep(ws: Workspace, case: _Case, challenger: Answers, champion: Answers | None) -> str:
+def _keep(ws: Workspace, challenger: Answers, champion: Answers | None) -> str:
     """Store the answers that are judged, so that a validator can judge them again, and return their digest."""
-    document: Document = {"kind": "answers", "challenger": _describe(challenger), "champion": _describe(champion) if champion else None}
+    other = _describe(champion) if champion else None
+    document: Document = {"kind": "answers", "challenger": _describe(challenger), "champion": other}
     return str(ws.blobs.put([document_bytes(document)]).digest)
+
+
+def _find_ladder(ws: Workspace, case: _Case) -> float | None:
+    """Return what the Ladder released last on this holdout, by whatever model; None before the first."""
+    assert case.holdout is not None
+    data = str(case.holdout.artifact.digest)
+    with ws.store.begin(read_only=True) as tx:
+        found = [read_evidence(record) for record in tx.records.list_all("evidence")]
+    for evidence in reversed(found):
+        if isinstance(evidence.holdout, dict) and evidence.holdout.get("data") == data:
+            for result in evidence.verdict.results:
+                best = result.facts.get("ladder_best")
+                if isinstance(best, float | int):
+                    return float(best)
+    return None
 
 
 def _describe(answers: Answers) -> Json:
@@ -173,11 +198,35 @@ def _describe(answers: Answers) -> Json:
     return {"version": answers.name, "columns": columns, "latencies_ms": [*answers.latencies_ms]}
 
 
-def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: Answers | None) -> HoldoutSample:
-    raise NotImplementedError
+def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: Answers | None, ladder_best: float | None) -> HoldoutSample:
+    scoring = policy.scoring
+    groups = {rule.by: _column(rows, rule.by, "the holdout") for rule in policy.guardrails if rule.by is not None}
+    forbidden = {
+        rule.output: _column(challenger.columns, rule.output, f"the answer of {challenger.name}").astype(np.bool_)
+        for rule in policy.guardrails
+        if rule.metric == "forbidden_rate" and rule.output is not None
+    }
+    return HoldoutSample(
+        truth=_column(rows, scoring.label, "the holdout") if scoring else None,
+        challenger=_column(challenger.columns, scoring.output, f"the answer of {challenger.name}") if scoring else None,
+        champion=_column(champion.columns, scoring.output, f"the answer of {champion.name}") if scoring and champion else None,
+        groups=groups,
+        forbidden=forbidden,
+        challenger_latencies_ms=np.array(challenger.latencies_ms) if challenger.latencies_ms else None,
+        champion_latencies_ms=np.array(champion.latencies_ms) if champion and champion.latencies_ms else None,
+        ladder_best=ladder_best,
+    )
 
 
-def _record(ws: Workspace, case: _Case, verdict: Verdict, look_id: str, look: int, predictions: str) -> Evidence:
+def _column(columns: Rows, name: str, where: str) -> NDArray[Any]:
+    if name not in columns:
+        raise InvalidInput(f"{where} has no column {name!r}, which the policy names; it has {', '.join(columns)}")
+    values = np.empty(len(columns[name]), dtype=object)
+    values[:] = list(columns[name])
+    return values
+
+
+def _record(ws: Workspace, case: _Case, verdict: Verdict, *, look_id: str, look: int, predictions: str) -> Evidence:
     days = case.policy.tests.valid_days if case.policy.tests else VALID_DAYS
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")

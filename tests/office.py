@@ -1,0 +1,91 @@
+"""An installation with people, a model with a holdout, and a policy: for tests of the guarded path, by its front door."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from bundles import write_bundle
+from incumbent.registry.model import ModelVersion
+from incumbent.usecases.holdouts import register_holdout
+from incumbent.usecases.live_run import begin_run
+from incumbent.usecases.people import add_person
+from incumbent.usecases.person_keys import new_key
+from incumbent.usecases.policies import set_policy
+from incumbent.usecases.register import register
+from incumbent.usecases.tiers import assess_tier
+from incumbent.usecases.workspace import Workspace
+
+MODEL, SLOT = "double", "double/eu"
+ROWS = 400
+POLICY = """
+format = 1
+[primary]
+metric = "mae"
+margin = 0.05
+label = "y_true"
+output = "y"
+[[guardrail]]
+metric = "p99_latency_ms"
+ceiling = 5000.0
+[holdout]
+name = "frozen"
+looks_max = 20
+[tests]
+required = ["serves"]
+"""
+PEOPLE = {
+    "ann": ("Ann Lee", ["admin", "developer", "approver"]),
+    "rita": ("Rita Moss", ["validator"]),
+    "vera": ("Vera Ito", ["validator"]),
+    "omar": ("Omar Diaz", ["approver"]),
+    "petra": ("Petra Lund", ["approver"]),
+    "olga": ("Olga Berg", ["operator"]),
+    "ben": ("Ben Roe", ["auditor"]),
+}
+
+
+def as_actor(ws: Workspace, actor: str) -> Workspace:
+    """Return the workspace as somebody else opens it."""
+    return replace(ws, actor=actor)
+
+
+def open_office(ws: Workspace) -> dict[str, Workspace]:
+    """Make everybody known, with keys, and return each one's workspace; ann, an admin and developer, is the first."""
+    for name, (printed, roles) in PEOPLE.items():
+        admin = as_actor(ws, "ann")
+        add_person(admin, person=name, name=printed, roles=roles, aliases=[f"{name}@example.com"])
+        new_key(admin, person=name)
+    return {name: as_actor(ws, name) for name in PEOPLE}
+
+
+def make_rows(start: int, rows: int = ROWS) -> pl.DataFrame:
+    """Return rows of the law y = 2 x, with a little noise that no model knows."""
+    chance = random.Random(start)
+    x = [float(start + place) / 100 for place in range(rows)]
+    noisy = [2 * value + chance.uniform(-0.1, 0.1) for value in x]
+    return pl.DataFrame({"x": x, "who": ["ann" if place % 2 else "bob" for place in range(rows)], "y_true": noisy})
+
+
+def register_factor(
+    ws: Workspace, folder: Path, factor: float, *, slot: str | None = SLOT, training: pl.DataFrame | None = None
+) -> ModelVersion:
+    """Register a version that answers factor * x, as a run that trained on rows from 10,000 on."""
+    name = f"bundle-{factor}-{len(list(folder.iterdir()))}"
+    with begin_run(ws, experiment="double") as run:
+        run.log_artifact(write_bundle(folder / name, factor=factor), "model")
+        run.log_artifact(make_rows(10_000) if training is None else training, "training")
+        run.log_artifact(make_rows(0), "holdout")
+    return register(ws, model=MODEL, run=run.id, artifact="model", slot=slot)
+
+
+def prepare(office: dict[str, Workspace], folder: Path, *, tier: int = 2, policy: str = POLICY) -> ModelVersion:
+    """Register a first version, freeze the holdout, assess the tier and set the policy."""
+    first = register_factor(office["ann"], folder, 1.5)
+    register_holdout(office["rita"], name="frozen", run=first.run_id, artifact="holdout")
+    levels = {1: ("high", "high", "medium"), 2: ("medium", "medium", "high"), 3: ("medium", "medium", "medium"), 4: ("low", "low", "low")}
+    exposure, purpose, inherent = levels[tier]
+    assess_tier(office["omar"], model=MODEL, exposure=exposure, purpose=purpose, inherent=inherent, reason="for a test")  # type: ignore[arg-type]
+    set_policy(office["rita"], target=MODEL, text=policy)
+    return first
