@@ -4,9 +4,15 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from incumbent.bootstrap.models import open_model_host
 from incumbent.registry.bundle import make_bundle_card
 from incumbent.registry.signature import Column, Signature
+from incumbent.registry.slot import find_status
+from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.live_run import begin_run
+from incumbent.usecases.policies import get_policy, set_policy
+from incumbent.usecases.promote import promote
+from incumbent.usecases.propose import propose
 
 SIGNATURE = Signature((Column("x", "float"), Column("who", "str", is_nullable=True)), (Column("y", "float"), Column("is_big", "bool")))
 EXAMPLE = {"x": 1.5, "who": "ann"}
@@ -35,3 +41,22 @@ def make_run(ws, bundle: Path) -> str:
     with begin_run(ws, experiment="served") as run:
         run.log_artifact(bundle, "model")
     return run.id
+
+
+SERVES = 'format = 1\n[tests]\nrequired = ["serves"]\n'
+
+
+def put_live(ws, *, model: str, version: int, slot: str, reason: str):
+    """Bring a version into Production by the front door, under a policy that asks only that it answers; return the promotion."""
+    if get_policy(ws, model=model).seq is None:
+        set_policy(ws, target=model, text=SERVES)
+    with ws.store.begin(read_only=True) as tx:
+        status = find_status(tx.registry.list_placements(slot), (model, version))
+    if status == "None":
+        propose(ws, model=model, version=version, slot=slot)
+    host = open_model_host(ws)
+    try:
+        evaluate(ws, host, model=model, version=version, slot=slot)
+    finally:
+        host.close()
+    return promote(ws, model=model, version=version, slot=slot, reason=reason)

@@ -15,7 +15,6 @@ PYTHON_ALONE = {
     "pack_bundle": "called from inside a stage",
     "pack_model": "called from inside a stage",
     "open_bundle": "called from inside a stage or a test",
-    "pack_model": "called from inside a stage",
     "champion_challenger": "a pure function, EQ V7.3; the command evaluate applies a whole policy",
     "psi": "a pure function, EQ V7.4",
 }

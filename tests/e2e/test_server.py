@@ -15,11 +15,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 import incumbent
-from bundles import make_run, write_bundle
+from bundles import make_run, put_live, write_bundle
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
-from incumbent.usecases.promote import promote
 from incumbent.usecases.register import register
+from incumbent.usecases.roll_back import roll_back
 
 SLOT, PREDICT, INFER = "double/eu", "/api/v1/slots/double%2Feu/predict", "/v2/models/double%2Feu/infer"
 ROWS = {"rows": [{"x": 4.0, "who": "ann"}, {"x": 10, "who": None}]}
@@ -72,7 +72,7 @@ def served(tmp_path_factory):
     ):
         version = register(ws, model=model, run=make_run(ws, bundle), artifact="model")
         if version.version == 1:
-            promote(ws, model=model, version=1, slot=slot, reason="first")
+            put_live(ws, model=model, version=1, slot=slot, reason="first")
     running = Served(folder, ws)
     yield running
     running.process.terminate()
@@ -280,12 +280,12 @@ def test_sixteen_callers_at_once_are_all_answered(served):
 
 def test_the_next_request_after_a_promotion_elsewhere_sees_it(served):
     assert served.json("POST", PREDICT, ROWS)[1]["x-incumbent-version"] == "double@1"
-    promote(served.ws, model="double", version=2, slot=SLOT, reason="better")
+    put_live(served.ws, model="double", version=2, slot=SLOT, reason="better")
     _, headers, answer = served.json("POST", PREDICT, ROWS)
     assert (headers["x-incumbent-version"], answer["rows"][0]["y"]) == ("double@2", 12.0)
     slot = served.json("GET", "/api/v1/slots/double%2Feu")[2]
     assert (slot["live"]["version"], slot["roll_back_to"]["version"]) == (2, 1)
-    promote(served.ws, model="double", version=1, slot=SLOT, reason="roll back")
+    roll_back(served.ws, slot=SLOT, reason="roll back")
     assert served.json("POST", PREDICT, ROWS)[1]["x-incumbent-version"] == "double@1"
 
 
@@ -294,7 +294,7 @@ def test_a_server_stops_at_a_signal_and_leaves_no_model_behind(served, tmp_path)
     folder.mkdir()
     ws = open_workspace(read_settings(folder, {}))
     register(ws, model="double", run=make_run(ws, write_bundle(folder / "b")), artifact="model")
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     other = Served(folder, ws)
     assert other.json("POST", PREDICT, ROWS)[0] == 200
     children = subprocess.run(

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from bundles import make_run, write_bundle
+from bundles import make_run, put_live, write_bundle
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
@@ -15,6 +15,7 @@ from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.predict import get_target, predict
 from incumbent.usecases.promote import promote
 from incumbent.usecases.register import find_version_run, register
+from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.trace import trace
 
 SLOT = "double/eu"
@@ -83,33 +84,33 @@ def test_registering_for_a_slot_asks_for_a_place_and_promoting_gives_it(ws, tmp_
     assert (waiting.live, [p.version for p in waiting.staging]) == (None, [1])
     with pytest.raises(NotFound, match="has nothing in Production yet"):
         get_target(ws, SLOT)
-    done = promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    done = put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     assert done.superseded is None
     now = get_live(ws, SLOT)
     assert (now.live.version, now.live.reason, now.roll_back_to, now.staging) == (1, "first", None, ())
 
 
-def test_the_version_that_is_replaced_is_what_to_roll_back_to_and_rolling_back_is_promoting_it(ws, tmp_path):
+def test_the_version_that_is_replaced_is_what_to_roll_back_to(ws, tmp_path):
     register_double(ws, tmp_path)
     register_double(ws, tmp_path, 3.0)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
-    done = promote(ws, model="double", version=2, slot=SLOT, reason="better")
-    assert (done.superseded.version, get_live(ws, SLOT).roll_back_to.version) == (1, 1)
-    promote(ws, model="double", version=1, slot=SLOT, reason="worse after all")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
+    done = put_live(ws, model="double", version=2, slot=SLOT, reason="better")
+    assert (done.superseded.version, get_live(ws, SLOT).roll_back_to) == (1, ("double", 1))
+    roll_back(ws, slot=SLOT, reason="worse after all")
     assert [slot.live.version for slot in list_live(ws)] == [1]
     assert [(p.version, p.status) for p in list_history(ws, SLOT)] == [
-        (1, "Production"), (2, "Archived"), (2, "Production"), (1, "Archived"), (1, "Production"),
+        (1, "Production"), (2, "Archived"), (2, "Production"), (1, "Archived"), (2, "Staging"), (1, "Production"), (1, "Staging"),
     ]  # fmt: skip
 
 
 def test_what_is_live_already_or_is_no_bundle_is_not_promoted(ws, tmp_path):
     register_double(ws, tmp_path)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
-    with pytest.raises(Refused, match="double@1 is already in Production in slot double/eu"):
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
+    with pytest.raises(Refused, match="double@1 is in status Production, and Production -> Production is no legal transition"):
         promote(ws, model="double", version=1, slot=SLOT, reason="again")
     with begin_run(ws) as run:
         run.log_artifact(b"weights", "model")
-    version = register(ws, model="weights", run=run.id, artifact="model")
+    version = register(ws, model="weights", run=run.id, artifact="model", slot=SLOT)
     with pytest.raises(Refused, match=r"weights@1 cannot be served: its artifact has no bundle.json"):
         promote(ws, model="weights", version=version.version, slot=SLOT, reason="try")
     with pytest.raises(NotFound, match="no version 9 of model 'double'"):
@@ -118,29 +119,29 @@ def test_what_is_live_already_or_is_no_bundle_is_not_promoted(ws, tmp_path):
 
 
 def test_a_bundle_whose_bytes_were_changed_never_goes_live(ws, tmp_path):
-    version = register_double(ws, tmp_path)
+    version = register_double(ws, tmp_path, slot=SLOT)
     blobs = [path for path in (ws.folder / "blobs").rglob("*") if path.is_file() and path.read_bytes() == b"2.0"]
     assert len(blobs) == 1
     blobs[0].chmod(0o600)
     blobs[0].write_bytes(b"9.0")
     with pytest.raises(Corrupt):
         promote(ws, model="double", version=version.version, slot=SLOT, reason="damaged")
-    assert list_live(ws) == []
+    assert get_live(ws, SLOT).live is None
 
 
 def test_the_next_request_is_answered_by_the_version_that_was_just_promoted(ws, host, tmp_path):
     register_double(ws, tmp_path)
     register_double(ws, tmp_path, 3.0)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     assert ask(ws, host, 4.0).columns == {"y": [8.0], "is_big": [False]}
-    promote(ws, model="double", version=2, slot=SLOT, reason="better")
+    put_live(ws, model="double", version=2, slot=SLOT, reason="better")
     answer = ask(ws, host, 4.0)
     assert (answer.columns["y"], answer.prediction.version) == ([12.0], 2)
 
 
 def test_an_answer_is_on_record_and_a_refused_request_is_not(ws, host, tmp_path):
     register_double(ws, tmp_path)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     made = ask(ws, host, 4.0).prediction
     with ws.store.begin(read_only=True) as tx:
         kept = tx.predictions.get(made.prediction_id)
@@ -153,7 +154,7 @@ def test_an_answer_is_on_record_and_a_refused_request_is_not(ws, host, tmp_path)
 def test_only_the_live_version_answers_by_its_number(ws, tmp_path):
     register_double(ws, tmp_path)
     register_double(ws, tmp_path, 3.0)
-    promote(ws, model="double", version=2, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=2, slot=SLOT, reason="first")
     assert get_target(ws, SLOT, 2).name == "double@2"
     with pytest.raises(NotFound, match="version 1 is not live in slot double/eu; version 2 is"):
         get_target(ws, SLOT, 1)
@@ -163,7 +164,7 @@ def test_only_the_live_version_answers_by_its_number(ws, tmp_path):
 
 def test_a_prediction_is_traced_to_version_run_and_bundle(ws, host, tmp_path):
     version = register_double(ws, tmp_path)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     made = ask(ws, host, 4.0).prediction
     lineage = trace(ws, made.prediction_id)
     found = {node.kind: node for node in lineage.list_origins()}
@@ -176,7 +177,7 @@ def test_a_prediction_is_traced_to_version_run_and_bundle(ws, host, tmp_path):
 
 def test_a_run_a_version_and_a_bundle_are_traced_down_to_the_slot(ws, tmp_path):
     version = register_double(ws, tmp_path)
-    promote(ws, model="double", version=1, slot=SLOT, reason="first")
+    put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     for subject in (version.run_id, "double@1", version.bundle.digest, version.manifest):
         lineage = trace(ws, subject)
         told = [(step.role, step.node.name) for step in lineage.tell(lineage.uses)]

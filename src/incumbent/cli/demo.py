@@ -4,24 +4,26 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
+import textwrap
 import urllib.request
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from incumbent.base.documents import Json
 from incumbent.base.errors import Corrupt, InvalidInput, Refused, Unavailable
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.cli.background_server import BackgroundServer, start_server, stop_server
 from incumbent.cli.demo_folder import FEATURES, check_needs, commit, edit_line, make_project, own_environment
-from incumbent.cli.promote import NO_GATE
+from incumbent.cli.demo_people import Office
 from incumbent.cli.trace import render_lineage
 from incumbent.config import read_settings
+from incumbent.registry.model import ModelVersion
 from incumbent.usecases.progress import Event
-from incumbent.usecases.promote import promote
-from incumbent.usecases.register import register
 from incumbent.usecases.run_pipeline import RunResult, run_pipeline
 from incumbent.usecases.trace import trace
 from incumbent.usecases.workspace import Workspace
@@ -39,6 +41,10 @@ COMMENTED = "RUSH_HOURS = (16, 19)  # by the timetable, not by the clock on the 
 WIDENED = "RUSH_HOURS = (15, 20)  # by the timetable, not by the clock on the wall"
 UPSTREAM, DOWNSTREAM = ["ingest", "validate"], ["features", "train", "evaluate", "register", "serve"]
 SHOWN, BATCH = 5, 1000
+KEYS = Path(".incumbent") / "keys-of-people"
+"""Where the private keys of the demo's people are. Real people have theirs on their own machines."""
+
+BOOSTED: Mapping[str, Json] = {"learning_rate": 0.06, "leaves": 31, "rounds": 120}
 _ANSWER_TIMEOUT_S = 90
 _DIGEST = re.compile(r"\w+:[0-9a-f]{64}")
 _DIGEST_SHOWN = 15
@@ -62,19 +68,26 @@ def run(arguments: argparse.Namespace) -> int:
     _chapter("A project: seven stages over 336,776 flights that left New York in 2013")
     first = make_project(folder)
     print(f"  {folder}, commit {first[:12]}")
-    ws = open_workspace(read_settings(folder, own_environment()))
+    ws = open_workspace(read_settings(folder, {**own_environment(), "INCUMBENT_KEYS": str(folder / KEYS)}))
+    office = Office(ws, MODEL, SLOT)
     try:
-        live = _train(ws, folder)
-        version = _place(ws, live)
+        trained = _train(ws, folder)
+        first_version = _place(office, folder, trained)
         ports = (PORT, 0) if arguments.port is None else (arguments.port,)
         server = start_server(folder, ports=ports, stop_after_s=STOP_AFTER_S, environment=own_environment())
-        asked = _ask(server, live)
+        asked = _ask(server, trained)
         _chapter("Where did the first of these answers come from?")
         print(f"  $ incumbent trace {asked}")
         print("\n".join(f"  {line}" for line in render_lineage(trace(ws, asked))))
+        _challenge(office, first_version)
+        _ask_once(server, trained)
+        _chapter("Complaints come in: one command goes back to the version before")
+        version = office.roll_back("complaints from the desk at Newark")
+        _ask_once(server, trained)
+        _audit(folder)
     finally:
         ws.store.close()
-    _close(server, folder, version)
+    _close(server, folder, f"{version.model}@{version.version}")
     if not arguments.no_browser and _has_screen():
         webbrowser.open(server.address)
     return 0
@@ -101,14 +114,56 @@ def _train(ws: Workspace, folder: Path) -> RunResult:
     return after
 
 
-def _place(ws: Workspace, result: RunResult) -> str:
-    _chapter("The bundle becomes a version, and the version goes live")
-    version = register(ws, model=MODEL, run=result.run_id, artifact="bundle", slot=SLOT)
-    name = f"{version.model}@{version.version}"
-    print(f"  {name} registered: bundle {version.bundle.digest}")
-    promote(ws, model=MODEL, version=version.version, slot=SLOT, reason="first version of the demo")
-    print(f"  {name} is live in slot {SLOT}\n  ({NO_GATE})")
-    return name
+def _place(office: Office, folder: Path, result: RunResult) -> ModelVersion:
+    _chapter("Five people, a risk tier, a holdout and a policy: from here on the rules hold for everybody")
+    office.open(folder, result)
+    _chapter("The bundle becomes a version; evidence and two signatures bring it live")
+    version = office.register(result)
+    office.judge(version, "passed")
+    office.sign("vera", version)
+    office.sign("omar", version)
+    office.promote(version, "first version of the demo")
+    return version
+
+
+def _challenge(office: Office, champion: ModelVersion) -> None:
+    """Tell of the challengers: one that may not pass, one that may, and what is tried in between."""
+    _chapter("A challenger that counts late flights three times: better by AUC, and its probabilities lie")
+    lying = office.register(_run(office.ws, {**BOOSTED, "late_weight": 3.0}))
+    office.judge(lying, "failed")
+    office.refuse(lambda: office.promote(lying, "better by AUC"), "guardrail calibration_error")
+
+    _chapter("A challenger that is better and honest; but its author may not approve it")
+    honest = office.register(_run(office.ws, BOOSTED))
+    office.judge(honest, "passed")
+    office.refuse(lambda: office.sign("ann", honest), "ann may not approve")
+    office.sign("omar", honest)
+
+    _chapter("After Omar's approval the bundle is changed: it is another version, and his approval does not carry over")
+    changed = office.register(_run(office.ws, {**BOOSTED, "rounds": 110}))
+    office.judge(changed, "passed")
+    office.refuse(lambda: office.promote(changed, "nearly the same"), "void: omar's sign-off")
+    office.sign("vera", changed)
+    office.sign("omar", changed)
+    office.promote(changed, f"better than {champion.model}@{champion.version} on March, within all guardrails")
+
+
+def _audit(folder: Path) -> None:
+    """Verify the ledger, and let it be attacked on a copy, by the very commands."""
+    _chapter("Every act and every refusal stands in the ledger. Is it whole?")
+    _command(folder, "ledger", "verify")
+    _chapter("And if somebody with the database, or even with its key, wished it otherwise? On a copy:")
+    _command(folder, "ledger", "attack")
+
+
+def _command(folder: Path, *arguments: str) -> None:
+    print(f"  $ incumbent {' '.join(arguments)}", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "incumbent", *arguments], cwd=folder, env=own_environment(), capture_output=True, text=True, check=False
+    )
+    print(textwrap.indent(done.stdout, "  "), end="")
+    if done.returncode != 0:
+        raise Corrupt(f"`incumbent {' '.join(arguments)}` left with {done.returncode}: {done.stderr.strip()}; please report this")
 
 
 def _ask(server: BackgroundServer, result: RunResult) -> str:
@@ -131,6 +186,13 @@ def _ask(server: BackgroundServer, result: RunResult) -> str:
     right = sum(answer["is_late"] == came_true for answer, came_true in zip(batch["rows"], late, strict=True))
     print(f"  all {len(facts):,} in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
     return first
+
+
+def _ask_once(server: BackgroundServer, result: RunResult) -> None:
+    """Send one flight, and print who answered."""
+    facts, _ = _choose_flights(result)
+    answer, headers = _post(f"{server.address}api/v1/slots/{quote(SLOT, safe='')}/predict", {"rows": facts[:1]})
+    print(f"  the next request is answered by {headers['x-incumbent-version']}: {answer['rows'][0]['late_probability']:.0%} late")
 
 
 def _choose_flights(result: RunResult) -> tuple[list[dict[str, Any]], list[bool]]:
@@ -164,8 +226,9 @@ def _post(url: str, document: object) -> tuple[dict[str, Any], dict[str, str]]:
         raise Unavailable(f"the server at {url} gave no answer: {error}; its log is server.log in the demo's folder") from error
 
 
-def _run(ws: Workspace) -> RunResult:
-    result = run_pipeline(ws, pipeline=PIPELINE, listen=_show)
+def _run(ws: Workspace, train: Mapping[str, Json] | None = None) -> RunResult:
+    config = {"train": dict(train)} if train else None
+    result = run_pipeline(ws, pipeline=PIPELINE, config=config, listen=_show)
     if result.failure is not None:
         raise Refused(f"stage {result.failure.stage} failed: {result.failure.message}\n{result.failure.traceback}".rstrip())
     print(f"  run {result.run_id}: {result.ran} run, {result.hits} cached")

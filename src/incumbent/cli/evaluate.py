@@ -5,7 +5,7 @@ import argparse
 from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
-from incumbent.gates.verdict import Outcome, RuleResult
+from incumbent.gates.verdict import Outcome
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.evidence import Evidence
@@ -47,9 +47,5 @@ def render_evidence(found: Evidence) -> list[str]:
     """Return evidence as lines for a person."""
     against = f"against {found.champion}" if found.champion else "for an empty slot"
     lines = [f"{found.model}@{found.version} {against} in {found.slot}: {found.verdict.outcome}"]
-    lines += [f"  {result.outcome:<9}  {result.rule}: {result.reason}{_rows(result)}" for result in found.verdict.results]
+    lines += [f"  {result.outcome:<9}  {result.rule}: {result.reason}" for result in found.verdict.results]
     return [*lines, f"  evidence {found.digest}, ledger entry {found.seq}, good until {show_time(found.expires_at)}"]
-
-
-def _rows(result: RuleResult) -> str:
-    return "" if result.rows_needed is None else f" (about {result.rows_needed:,} more rows would settle it)"

@@ -122,8 +122,8 @@ def get_live(ws: Workspace, slot: str, at: datetime | None = None) -> LiveSlot:
         if at is not None:
             history = at_time(history, at)
         if not history:
-            when = f" at {at.isoformat()}" if at else ""
-            raise NotFound(f"there was no slot {slot[:200]!r}{when}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
+            asked = f"there was no slot {slot[:200]!r} at {at.isoformat()}" if at else f"there is no slot {slot[:200]!r}"
+            raise NotFound(f"{asked}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
         return _describe(tx, slot, history)
 
 
