@@ -9,6 +9,9 @@ from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.usecases.annotate import add_note, set_tag
+from incumbent.usecases.ledger_erase import erase_text
+from incumbent.usecases.ledger_verify import verify_ledger
 from incumbent.usecases.list_versions import get_version, list_versions
 from incumbent.usecases.live import get_live, list_history, list_live
 from incumbent.usecases.live_run import begin_run
@@ -17,6 +20,7 @@ from incumbent.usecases.promote import promote
 from incumbent.usecases.register import find_version_run, register
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.trace import trace
+from incumbent.usecases.version_card import get_version_card
 
 SLOT = "double/eu"
 
@@ -200,3 +204,30 @@ def test_what_cannot_be_traced_says_why(ws, subject, error, message):
     with pytest.raises(error) as refused:
         trace(ws, subject)
     assert message in str(refused.value)
+
+
+def test_notes_and_tags_are_appended_and_a_note_can_be_erased(ws, tmp_path):
+    register_double(ws, tmp_path)
+    set_tag(ws, model="double", version=1, name="owner", value="ops")
+    set_tag(ws, model="double", version=1, name="owner", value="risk")
+    note = add_note(ws, model="double", version=1, text="Ann Lee saw odd carriers")
+    card = get_version_card(ws, model="double", version=1)
+    assert (dict(card.tags), [n.text for n in card.notes], card.record.version.version) == (
+        {"owner": "risk"},
+        ["Ann Lee saw odd carriers"],
+        1,
+    )
+    with ws.store.begin(read_only=True) as tx:
+        entry = tx.ledger.get(note.entry)
+        assert b"Ann Lee" not in entry.body
+        assert len(tx.records.list_history("tag")) == 2
+    erase_text(ws, commitment=entry.draft.payloads["text"], reason="asked to be forgotten")
+    assert [n.text for n in get_version_card(ws, model="double", version=1).notes] == ["(erased)"]
+    assert verify_ledger(ws).is_sound
+    for bad in ("", " ", "x" * 20_000):
+        with pytest.raises(InvalidInput):
+            add_note(ws, model="double", version=1, text=bad)
+    with pytest.raises(NotFound, match="no version 9"):
+        add_note(ws, model="double", version=9, text="x")
+    with pytest.raises(InvalidInput, match="a tag has a printable name"):
+        set_tag(ws, model="double", version=1, name="\x1b[31m", value="x")

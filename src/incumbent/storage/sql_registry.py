@@ -89,11 +89,13 @@ class SqlRegistry:
         )
         return None if row is None else _placement(row)
 
-    def list_placements(self, slot: str | None = None) -> Sequence[Placement]:
-        """Return the history, newest first."""
-        condition, values = ("", ()) if slot is None else (" WHERE slot = ?", (slot,))
-        rows = self._session.all(f"SELECT {_PLACEMENT} FROM placements{condition} ORDER BY placement_no DESC", values)
-        return [_placement(row) for row in rows]
+    def list_placements(self, slot: str | None = None, *, name: tuple[str, int] | None = None) -> Sequence[Placement]:
+        """Return the history (of a slot, of a version by model and number), newest first."""
+        given: list[tuple[str, str | int]] = [] if slot is None else [("slot", slot)]
+        given += [] if name is None else [("model", name[0]), ("version", name[1])]
+        where = " AND ".join(f"{column} = ?" for column, _ in given)
+        sql = f"SELECT {_PLACEMENT} FROM placements {'WHERE ' + where if where else ''} ORDER BY placement_no DESC"
+        return [_placement(row) for row in self._session.all(sql, tuple(value for _, value in given))]
 
     def list_slots(self) -> Sequence[str]:
         """Return the names of all slots, sorted."""

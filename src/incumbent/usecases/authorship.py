@@ -74,9 +74,7 @@ def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]
 
 def _was_approved(tx: Transaction, version: ModelVersion) -> bool:
     """Say whether a version was promoted anywhere: whatever its tier asked for was given then."""
-    name = (version.model, version.version)
-    placements = (p for slot in tx.registry.list_slots() for p in tx.registry.list_placements(slot))
-    return any((p.model, p.version) == name and p.status == "Production" for p in placements)
+    return any(placement.status == "Production" for placement in tx.registry.list_placements(name=(version.model, version.version)))
 
 
 def _find_manifest(tx: Transaction, version: ModelVersion) -> Document:

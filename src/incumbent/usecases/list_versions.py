@@ -53,7 +53,7 @@ def get_version(ws: Workspace, *, model: str, version: int) -> VersionRecord:
 
 def list_version_placements(tx: Transaction, version: ModelVersion) -> tuple[Placement, ...]:
     """Return a version's newest placement in each slot that ever held it."""
-    return find_placements(version, tx.registry.list_placements())
+    return find_placements(version, tx.registry.list_placements(name=(version.model, version.version)))
 
 
 def find_placements(version: ModelVersion, history: Sequence[Placement]) -> tuple[Placement, ...]:

@@ -191,8 +191,8 @@ class Registry(Protocol):
     def find_live(self, slot: str) -> Placement | None:
         """Return the placement in Production of a slot."""
 
-    def list_placements(self, slot: str | None = None) -> Sequence[Placement]:
-        """Return the history, newest first."""
+    def list_placements(self, slot: str | None = None, *, name: tuple[str, int] | None = None) -> Sequence[Placement]:
+        """Return the history (of a slot, of a version by model and number), newest first."""
 
     def list_slots(self) -> Sequence[str]:
         """Return the names of all slots, sorted."""

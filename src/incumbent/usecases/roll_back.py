@@ -12,9 +12,9 @@ from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.governance.finding import open_finding
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, find_target
+from incumbent.usecases.live import find_promotion
 from incumbent.usecases.moving import move, verify_bundle
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.live import find_promotion
 from incumbent.usecases.readiness import find_approvals_of_roll_back, find_expiry, find_tier
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
 from incumbent.usecases.signing import sign_act

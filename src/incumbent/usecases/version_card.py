@@ -1,0 +1,57 @@
+"""What is on record about one version: manifest, tier, evidence, sign-offs, notes and tags, in one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from incumbent.base.documents import Json
+from incumbent.governance.sign_off import SignOff, sign_off_from_json
+from incumbent.usecases.annotate import VersionNote, find_tags, list_notes
+from incumbent.usecases.evidence import Evidence, read_evidence
+from incumbent.usecases.list_versions import VersionRecord, list_version_placements
+from incumbent.usecases.readiness import Tier, find_tier
+from incumbent.usecases.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCard:
+    """One version, and all that was said and signed of it.
+
+    Attributes:
+        sign_offs: (number of the entry, sign-off), oldest first.
+    """
+
+    record: VersionRecord
+    tier: Tier
+    evidence: tuple[Evidence, ...]
+    sign_offs: tuple[tuple[int, SignOff], ...]
+    notes: tuple[VersionNote, ...]
+    tags: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the document form, without the version itself."""
+        evidence: list[Json] = [found.to_json() for found in self.evidence]
+        sign_offs: list[Json] = [{**given.to_json(), "entry": seq} for seq, given in self.sign_offs]
+        notes: list[Json] = [{"actor": n.actor, "at": n.at.isoformat(), "text": n.text, "entry": n.entry} for n in self.notes]
+        tier: Json = {"tier": self.tier.number, "words": self.tier.words, "is_assessed": self.tier.assessment is not None}
+        return {"tier": tier, "evidence": evidence, "sign_offs": sign_offs, "notes": notes, "tags": dict(self.tags)}
+
+
+def get_version_card(ws: Workspace, *, model: str, version: int) -> VersionCard:
+    """Return what is on record about a version.
+
+    Raises:
+        NotFound: There is no such version.
+        Corrupt: Something of it is not what was recorded.
+    """
+    name = f"{model}@{version}"
+    with ws.store.begin(read_only=True) as tx:
+        found = tx.registry.get_version(model, version)
+        signed = [(record.seq, sign_off_from_json(record.body)) for record in tx.records.list_all("sign-off", subject=model)]
+        return VersionCard(
+            record=VersionRecord(found, tx.documents.get(found.manifest), list_version_placements(tx, found)),
+            tier=find_tier(tx, model),
+            evidence=tuple(read_evidence(record) for record in tx.records.list_all("evidence", subject=name)),
+            sign_offs=tuple((seq, given) for seq, given in signed if given.version == version),
+            notes=tuple(list_notes(tx, name)),
+            tags=find_tags(tx, name),
+        )
