@@ -16,6 +16,10 @@ from pathlib import Path
 import incumbent
 from incumbent.cli import COMMANDS
 from incumbent.cli.command import EXIT_CODES
+from incumbent.governance.acts import rights_table
+from incumbent.governance.assessment import MATERIALITY, TIER_OF
+from incumbent.governance.tier import DEFAULT_TIERS
+from incumbent.registry.transitions import transitions_table
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n"
@@ -129,7 +133,56 @@ def exit_code_page() -> str:
     return f"{MADE}\n# Exit codes\n\n| code | error class | meaning |\n|---|---|---|\n{table}"
 
 
-PAGES = {"commands.md": command_page, "python.md": python_page, "exit-codes.md": exit_code_page}
+def rights_page() -> str:
+    """Return the page of who may do what."""
+    return f"""{MADE}
+# Who may do what
+
+While nobody is registered, whoever may write the workspace may do everything, and the ledger says so. From the first person on, this
+table holds on every route. "signed" is an act that carries a statement signed with the person's own key. A person may hold several
+roles; each act is judged by itself. Whoever had a hand in a version may not validate it, approve it or accept its risk, whatever role they hold.
+
+{rights_table()}"""
+
+
+def statuses_page() -> str:
+    """Return the page of the life of a version in a slot."""
+    return f"""{MADE}
+# Statuses of a version in a slot
+
+At most one version of a slot is in Production: a unique index of the database holds it. Every other step than these is refused, with what
+is legal from where the version is.
+
+{transitions_table()}"""
+
+
+def tiers_page() -> str:
+    """Return the page of risk tiers."""
+    materiality = "".join(f"| {exposure} | {purpose} | {level} |\n" for (exposure, purpose), level in MATERIALITY.items())
+    tiers = "".join(f"| {level} | {inherent} | {tier} |\n" for (level, inherent), tier in TIER_OF.items())
+    return f"""{MADE}
+# Risk tiers
+
+A tier is 1 (highest) to 4, from materiality (exposure and purpose) and inherent risk. An assessment may depart from the tables, with a
+reason; lowering a tier takes an approver who had no hand in the model.
+
+| exposure | purpose | materiality |
+|---|---|---|
+{materiality}
+| materiality | inherent risk | tier |
+|---|---|---|
+{tiers}
+What each tier asks for, unless `incumbent tiers set` sets another policy:
+
+```toml
+{DEFAULT_TIERS}```
+"""
+
+
+PAGES = {
+    "commands.md": command_page, "python.md": python_page, "exit-codes.md": exit_code_page, "rights.md": rights_page,
+    "statuses.md": statuses_page, "tiers.md": tiers_page,
+}  # fmt: skip
 
 
 def main() -> int:

@@ -59,6 +59,7 @@ def with_console(pages):
 @pytest.mark.parametrize("page", with_console(PAGES), ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_tells_the_reader_to_type_prints_what_it_shows(page, tmp_path):
     names = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+    names["XDG_CONFIG_HOME"] = str(tmp_path / ".config")  # where keys of people go
     environment = {k: v for k, v in os.environ.items() if not k.startswith("INCUMBENT_")} | names
     for info, block in blocks_of(page):
         target = re.search(r"\bfile=(\S+)", info)
