@@ -95,7 +95,31 @@ def test_the_left_address_answers_a_flight_and_traces_it_to_data_and_commit(told
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True).stdout.strip()
     assert found["commit", head]["facts"]["is_dirty"] is False
     assert {name for kind, name in found if kind == "stage"} == set(SEVEN) - {"serve"}  # serve checks the bundle; nothing is made from it
-    assert found["slot", "flights-late/nyc"]["facts"]["reason"] == "first version of the demo"
+    assert found["slot", "flights-late/nyc"]["facts"]["reason"] == "complaints from the desk at Newark"
+
+
+def test_what_may_not_pass_does_not_pass_and_says_why(told):
+    text = told[1]
+    assert "flights-late@2 against flights-late@1 in flights-late/nyc: failed" in text
+    assert re.search(r"passed +primary auc: gain \+0\.003\d+", text), "it wins on the metric"
+    assert re.search(r"failed +guardrail calibration_error: 0\.13\d+", text), "and breaks a guardrail"
+    assert "refused: ann may not approve: ann registered flights-late@3" in text
+    assert re.search(r"void: omar's sign-off of flights-late@3: it names bundle blake3:\w{64}, and this is blake3:\w{64}", text)
+    assert "olga promotes flights-late@4: it is live in slot flights-late/nyc; flights-late@1 is archived" in text
+    answered = re.findall(r"the next request is answered by (\S+):", text)
+    assert answered == ["flights-late@4", "flights-late@1"], "promoted, then rolled back, seen over HTTP"
+
+
+def test_what_it_left_explains_itself(told):
+    project, _ = told
+    found = json.loads(call(project, "live", "flights-late/nyc", "--json").stdout)["live"]
+    assert (found["version"], found["basis"]["act"], found["basis"]["evidence"]["verdict"]) == (1, "roll-back", "passed")
+    assert {approval["person"] for approval in found["basis"]["approvals"]} == {"vera", "omar"}
+    assert call(project, "ledger", "verify").returncode == 0
+    assert call(project, "ledger", "reconcile").returncode == 0
+    refused = json.loads(call(project, "ledger", "log", "--act", "refuse", "--json").stdout)["entries"]
+    assert [entry["to"] for entry in refused] == ["promote", "approve", "promote"]
+    assert all("Lee" not in json.dumps(entry) for entry in refused), "printed names stand outside of the entries"
 
 
 def test_the_printed_lineage_ends_at_data_and_at_the_commit_of_the_edit(told):

@@ -403,6 +403,7 @@ def test_what_no_policy_can_mean_is_refused_and_changes_nothing(ws, office, bund
     for text in (
         "format = 1", POLICY.replace('"mae"', '"luck"'), POLICY.replace("margin = 0.05", "margin = 0.0"),
         POLICY.replace("margin = 0.05", "margin = nan"), POLICY.replace("ceiling", "floor"), "not toml [",
+        POLICY.replace('"serves"', '"serves", "luck"'),
     ):  # fmt: skip
         with pytest.raises(InvalidInput):
             set_policy(office["rita"], target=MODEL, text=text)

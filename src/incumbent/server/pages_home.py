@@ -9,7 +9,7 @@ from incumbent.registry.signature import Column, Scalar, Signature
 from incumbent.server.errors import find_status
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.style_home import STYLE
-from incumbent.usecases.live import LiveSlot, list_live
+from incumbent.usecases.live import Basis, LiveSlot, list_live
 from incumbent.usecases.predict import Answer, Target, get_target, predict
 from incumbent.usecases.trace import trace
 
@@ -92,8 +92,9 @@ def _render_slot(server: Server, slot: LiveSlot, asked: dict[str, str] | None) -
     back = slot.roll_back_to
     rows = [
         ("version", f"{live.model}@{live.version}"),
-        ("since", f"{live.since_at:%Y-%m-%d %H:%M:%S} UTC, placed by {live.actor}"),
+        ("since", f"{live.since_at:%Y-%m-%d %H:%M:%S} UTC, by {live.actor}"),
         ("reason", live.reason or "none given"),
+        *_list_basis(slot.basis),
         ("bundle", version.bundle.digest),
         ("run", version.run_id),
         ("roll back to", f"{back[0]}@{back[1]}" if back else "nothing: it is the first version here"),
@@ -101,6 +102,15 @@ def _render_slot(server: Server, slot: LiveSlot, asked: dict[str, str] | None) -
     table = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
     form = _render_form(get_target(server.ws, slot.slot), asked) if "bundle" in version.facts else ""
     return f"<section><h2>{escape(slot.slot)}</h2><table>{table}</table>{form}</section>"
+
+
+def _list_basis(basis: Basis | None) -> list[tuple[str, str]]:
+    """Return what the version's place rests on, as rows."""
+    if basis is None:
+        return [("approved by", "nobody: it went live before there was a ledger")]
+    approvals = ", ".join(f"{approval.person} ({approval.act}, entry {approval.seq})" for approval in basis.approvals)
+    evidence = f"{basis.verdict}, ledger entry {basis.evidence_entry}, {basis.evidence}" if basis.evidence else "none"
+    return [("approved by", approvals or f"nobody: tier {basis.tier} asks for no sign-off"), ("tier", basis.tier), ("evidence", evidence)]
 
 
 def _render_form(target: Target, asked: dict[str, str] | None) -> str:

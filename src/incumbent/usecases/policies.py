@@ -9,6 +9,7 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, parse_policy, policy_from_json
 from incumbent.registry.names import check_model_name
+from incumbent.usecases.examine import TESTS
 from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
@@ -49,6 +50,9 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
     if _TIER.fullmatch(target) is None:
         check_model_name(target)
     policy = parse_policy(text)
+    unknown = [name for name in policy.tests.required if name not in TESTS] if policy.tests else []
+    if unknown:
+        raise InvalidInput(f"[tests] requires {', '.join(unknown)}, which is no test; there are: {', '.join(TESTS)}")
     with attempting(ws, act="set-policy", kind="policy", object_id=target), governed(ws) as tx:
         acting = check_acting(ws, tx, "set-policy")
         body: Document = {"kind": "policy", "target": target, "policy": policy.to_json(), "text": text}
