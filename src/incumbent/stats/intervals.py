@@ -18,6 +18,8 @@ RESAMPLES = 1000
 """Enough for a standard error known to about 2 % (its own relative error is 1 / sqrt(2 * RESAMPLES))."""
 TAIL_RESAMPLES_MIN = 10
 """A percentile is read off only where at least so many resamples lie beyond it."""
+ROWS_PLANNED_MAX = 10**10
+"""Beyond this no number of rows is named: nobody will label them."""
 
 Statistic = Callable[[NDArray[np.intp]], float]
 """A number computed from the rows at these places."""
@@ -155,3 +157,36 @@ def bootstrap_percentile(
     low = np.quantile(np.where(undefined, -np.inf, drawn), alpha, method="lower")
     high = np.quantile(np.where(undefined, np.inf, drawn), 1 - alpha, method="higher")
     return Interval(statistic(np.arange(n)), float(low), float(high))
+
+
+def rows_for_share(
+    successes: float, n: float, limit: float, *, confidence: float, method: Callable[..., Interval] = clopper_pearson
+) -> int | None:
+    """Return how many rows would put `limit` outside the interval, if the share stays what it is.
+
+    Returns:
+        Whole rows, `n` or more, or None if the share is the limit itself or ROWS_PLANNED_MAX rows would not do.
+
+    Raises:
+        InvalidInput: The counts are no proportion, or the confidence is none.
+
+    >>> rows_for_share(0, 100, 0.01, confidence=0.90)  # ln 0.05 / ln 0.99
+    299
+    """
+    _check_counts(successes, n)
+    share = successes / n
+
+    def settles(rows: int) -> bool:
+        found = method(share * rows, rows, confidence=confidence)
+        return found.high <= limit or found.low > limit
+
+    high = math.ceil(n)
+    while not settles(high):
+        high *= 2
+        if high > ROWS_PLANNED_MAX or share == limit:
+            return None
+    low = math.ceil(n) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settles(middle) else (middle, high)
+    return high

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from incumbent.base.errors import InvalidInput
-from incumbent.stats.intervals import RESAMPLES, bootstrap, normal_quantile
+from incumbent.stats.intervals import RESAMPLES, ROWS_PLANNED_MAX, bootstrap, normal_quantile
 
 Floats = NDArray[np.float64]
-ROWS_PLANNED_MAX = 10**10
-"""Beyond this no number of rows is named: nobody will label them."""
 
 
 @dataclass(frozen=True, slots=True)
