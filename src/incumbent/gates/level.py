@@ -1,0 +1,29 @@
+"""At which level a look is judged, and how that is said."""
+
+from dataclasses import dataclass
+
+from incumbent.gates.holdout import alpha_of_look
+from incumbent.gates.policy import HoldoutRule
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The one-sided level of a rule.
+
+    Attributes:
+        alpha: What is left of it after the look's price.
+        note: What reuse cost, for the reason.
+    """
+
+    alpha: float
+    note: str
+
+
+def level_of(holdout: HoldoutRule, look: int, confidence: float) -> Level:
+    """Return the level at which look number `look`, counted from 1, is judged."""
+    nominal = 1 - confidence
+    where = f"look {look} of {holdout.looks_max}"
+    if holdout.reuse == "ladder":
+        return Level(nominal, f"{where}: one-sided {nominal:.4g}, reuse is priced by the Ladder")
+    alpha = alpha_of_look(nominal, look)
+    return Level(alpha, f"{where}: judged at one-sided {alpha:.2g} instead of {nominal:.4g}, the price of reuse")

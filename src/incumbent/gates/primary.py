@@ -1,0 +1,112 @@
+"""The primary rule: does the challenger beat the champion by the margin, beyond the noise of the difference.
+
+    promote    <=>  lower bound of (challenger - champion) > margin         passed
+                    upper bound <= margin                                   failed
+                    otherwise                                               undecided, with the rows that would settle it
+
+The difference is turned so that more is better. The bounds are those of the same rows answered by both models.
+"""
+
+import math
+from typing import cast
+
+import numpy as np
+
+from incumbent.base.documents import Json
+from incumbent.base.errors import InvalidInput
+from incumbent.gates.champion import noise_margin
+from incumbent.gates.holdout import ladder
+from incumbent.gates.level import Level
+from incumbent.gates.policy import PrimaryRule, Reuse
+from incumbent.gates.sample import Scored
+from incumbent.gates.verdict import Outcome, RuleResult
+from incumbent.stats.comparison import compare, rows_short
+from incumbent.stats.metrics import METRICS
+from incumbent.stats.paired import PairedDifference, rows_to_resolve
+
+
+def judge_primary(
+    rule: PrimaryRule, scored: Scored, *, level: Level, reuse: Reuse, ladder_best: float | None, rng: np.random.Generator
+) -> RuleResult:
+    """Return whether the challenger beats the champion.
+
+    Raises:
+        InvalidInput: The metric is undefined on the holdout.
+    """
+    name, metric = f"primary {rule.metric}", METRICS[rule.metric]
+    if scored.challenger.problem is not None:
+        return RuleResult(name, "failed", f"the challenger cannot be scored: {scored.challenger.problem}")
+    m, answers = int(scored.truth.size), scored.challenger.by_kind[metric.needs]
+    mine = metric.function(scored.truth, answers)
+    if scored.champion is None:
+        return _unopposed(name, rule.metric, mine, m)
+    incumbents = scored.champion.by_kind[metric.needs]
+    theirs = metric.function(scored.truth, incumbents)
+    short = rows_short(metric, scored.truth)
+    if short:
+        reason = f"{m:,} rows (or one class of them) are too few to tell the noise of {rule.metric}; about {short:,} more are needed"
+        return RuleResult(name, "undecided", reason, n=m, rows_needed=short)
+    _check_defined(rule.metric, m, mine, theirs)
+    margin = noise_margin(theirs, m) if rule.margin == "noise" else rule.margin
+    facts: dict[str, Json] = {
+        "champion": theirs, "challenger": mine, "margin": margin, "alpha": level.alpha, "method": rule.method, "look": level.note,
+    }  # fmt: skip
+    paired = compare(metric, scored.truth, incumbents, answers, rng=rng)
+    if paired.discordant is not None:
+        facts["only_challenger_right"], facts["only_champion_right"] = paired.discordant
+    if reuse == "ladder":
+        best = ladder_best if ladder_best is not None else metric.sign * theirs
+        if not math.isfinite(paired.se):
+            return _judge_paired(name, paired, margin, level, facts)
+        step = ladder(best, metric.sign * mine, se=paired.se, m=m)
+        if not step.improved:
+            return _no_rung(name, best, level, m)
+        facts["ladder_best"] = step.released
+    if rule.method == "points":
+        return _judge_points(name, metric.sign * (mine - theirs), m, level, facts)
+    return _judge_paired(name, paired, margin, level, facts)
+
+
+def _check_defined(metric: str, m: int, *values: float) -> None:
+    if not all(map(math.isfinite, values)):
+        raise InvalidInput(f"{metric} is undefined on these {m:,} rows: the truth never varies; register another holdout")
+
+
+def _unopposed(name: str, metric: str, mine: float, m: int) -> RuleResult:
+    _check_defined(metric, m, mine)
+    reason = f"the slot has no champion, so there is nothing to beat; {metric} of the challenger is {mine:.6g} on {m:,} rows"
+    return RuleResult(name, "passed", reason, mine, n=m)
+
+
+def _no_rung(name: str, best: float, level: Level, m: int) -> RuleResult:
+    """Nothing is told but that it was not better: what the Ladder keeps back is what a lucky series would feed on."""
+    reason = f"does not beat the best score that this holdout has given ({best:.6g}, more is better) by one standard error; {level.note}"
+    return RuleResult(name, "failed", reason, n=m, facts={"ladder_best": best})
+
+
+def _judge_points(name: str, gain: float, m: int, level: Level, facts: dict[str, Json]) -> RuleResult:
+    margin = cast(float, facts["margin"])
+    beats = gain > margin
+    note = level.note.split(":")[0]
+    reason = f"gain {gain:+.6g} is {'above' if beats else 'not above'} the margin {margin:.6g} on points (EQ V7.3), noise aside; {note}"
+    return RuleResult(name, "passed" if beats else "failed", reason, gain, n=m, facts=facts)
+
+
+def _judge_paired(name: str, paired: PairedDifference, margin: float, level: Level, facts: dict[str, Json]) -> RuleResult:
+    low, high = paired.low(level.alpha), paired.high(level.alpha)
+    found = f"gain {paired.difference:+.6g}, {low:+.6g} to {high:+.6g} by {paired.method} on {paired.m:,} rows"
+    outcome: Outcome
+    needed: int | None = None
+    if paired.exceeds(margin, level.alpha):
+        outcome, says = "passed", f"all of it above the margin {margin:.6g}"
+    elif high <= margin:
+        outcome, says = "failed", f"none of it above the margin {margin:.6g}"
+    else:
+        outcome = "undecided"
+        variance = paired.m * paired.se**2
+        total = rows_to_resolve(variance, paired.difference - margin, alpha=level.alpha)
+        needed = None if total is None else max(1, total - paired.m)
+        settle = "no number of rows would settle it" if needed is None else f"about {needed:,} more rows would settle it"
+        says = f"which spans the margin {margin:.6g}; {settle}"
+    reason = f"{found}, {says}; {level.note}"
+    return RuleResult(name, outcome, reason, paired.difference, low, high, paired.m, needed, facts)
