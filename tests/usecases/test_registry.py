@@ -1,6 +1,8 @@
 """Registering, promoting, asking, tracing: by the front door, on a real store, with real bundles."""
 
 import hashlib
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
 from incumbent.usecases.annotate import add_note, set_tag
 from incumbent.usecases.ledger_erase import erase_text
+from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.ledger_verify import verify_ledger
 from incumbent.usecases.list_versions import get_version, list_versions
 from incumbent.usecases.live import get_live, list_history, list_live
@@ -231,3 +234,19 @@ def test_notes_and_tags_are_appended_and_a_note_can_be_erased(ws, tmp_path):
         add_note(ws, model="double", version=9, text="x")
     with pytest.raises(InvalidInput, match="a tag has a printable name"):
         set_tag(ws, model="double", version=1, name="\x1b[31m", value="x")
+
+
+def test_a_workspace_from_before_the_ledger_opens_and_its_ledger_begins_by_naming_what_was_there(tmp_path):
+    folder = tmp_path / "project"
+    (folder / ".incumbent").mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[1] / "golden" / "schema-0001.db", folder / ".incumbent" / "incumbent.db")
+    old = open_workspace(read_settings(folder, {"INCUMBENT_KEYS": str(tmp_path / "keys")}))
+    found = get_live(old, "delay/us")
+    assert (found.live.version, found.basis, found.live.reason) == (1, None, "golden")
+    add_note(old, model="delay", version=1, text="still here")
+    assert reconcile(old).differences == ()
+    with old.store.begin(read_only=True) as tx:
+        [began] = [record.body for record in tx.records.list_all("ledger")]
+    assert [version["name"] for version in began["versions"]] == ["delay@1"]
+    assert [(p["slot"], p["version"], p["status"]) for p in began["placements"]] == [("delay/us", "delay@1", "Production")]
+    old.store.close()
