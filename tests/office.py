@@ -8,12 +8,15 @@ import polars as pl
 
 from bundles import write_bundle
 from incumbent.registry.model import ModelVersion
+from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.holdouts import register_holdout
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.people import add_person
 from incumbent.usecases.person_keys import new_key
 from incumbent.usecases.policies import set_policy
+from incumbent.usecases.promote import promote
 from incumbent.usecases.register import register
+from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.tiers import assess_tier
 from incumbent.usecases.workspace import Workspace
 
@@ -89,3 +92,26 @@ def prepare(office: dict[str, Workspace], folder: Path, *, tier: int = 2, policy
     assess_tier(office["omar"], model=MODEL, exposure=exposure, purpose=purpose, inherent=inherent, reason="for a test")  # type: ignore[arg-type]
     set_policy(office["rita"], target=MODEL, text=policy)
     return first
+
+
+def sign_all(office, version: int):
+    """Have Vera validate and Omar approve."""
+    sign_off(office["vera"], model=MODEL, slot=SLOT, version=version, capacity="validator")
+    return sign_off(office["omar"], model=MODEL, slot=SLOT, version=version, capacity="approver")
+
+
+def go_live(office, host, version: int, reason: str = "better"):
+    """Bring a version into Production the whole way."""
+    assert evaluate(office["rita"], host, model=MODEL, slot=SLOT, version=version).verdict.outcome == "passed"
+    sign_all(office, version)
+    return promote(office["olga"], model=MODEL, slot=SLOT, version=version, reason=reason)
+
+
+LAX = "\n".join(
+    ["unassessed = 4"]
+    + [
+        f"[tier.{tier}]\nvalidators = 0\napprovers = {int(tier < 4)}\ndistinct_groups = false\nwitnesses = 0\nvalid_days = 30\n"
+        f"self_approval = {'true' if tier > 2 else 'false'}\nroll_back_approvals = {int(tier < 3)}"
+        for tier in (1, 2, 3, 4)
+    ]
+)
