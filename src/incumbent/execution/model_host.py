@@ -16,7 +16,9 @@ from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput, Refused, Unavailable
+from incumbent.execution.bundles.loaders import check_allowed
 from incumbent.execution.frames import FrameReader, encode_frame
+from incumbent.execution.model_worker import ALLOW_PICKLE
 from incumbent.registry.bundle import BUNDLE_FILE, parse_bundle_card
 from incumbent.registry.signature import Columns, Scalar, check_columns
 from incumbent.usecases.ports import Blobs, Codecs
@@ -38,10 +40,23 @@ _SET = {
 class ModelProcess:
     """One bundle in one process. One request at a time; the others wait their turn."""
 
-    def __init__(self, folder: Path, *, load_timeout_s: float = LOAD_TIMEOUT_S, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        """Describe it; the process starts with the first request."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        load_timeout_s: float = LOAD_TIMEOUT_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        allow_pickle: bool = False,
+    ) -> None:
+        """Describe it; the process starts with the first request.
+
+        Raises:
+            Refused: The bundle needs a pickle, and that is not allowed here.
+        """
         self.folder = folder.resolve()
         self.card = parse_bundle_card((folder / BUNDLE_FILE).read_bytes())
+        check_allowed(self.card, allow_pickle=allow_pickle)
+        self._options = [ALLOW_PICKLE] if allow_pickle else []
         self.load_timeout_s = load_timeout_s
         self.answer_timeout_s = answer_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,7 +109,15 @@ class ModelProcess:
         ours, theirs = socket.socketpair()
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         with theirs, (self._scratch / "log").open("ab") as log:
-            command = [sys.executable, "-P", "-m", "incumbent.execution.model_worker", str(theirs.fileno()), str(self.folder)]
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "incumbent.execution.model_worker",
+                str(theirs.fileno()),
+                str(self.folder),
+                *self._options,
+            ]
             self._process = subprocess.Popen(
                 command, cwd=self._scratch, env={**kept, **_SET}, pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -156,9 +179,12 @@ class ModelProcess:
 class LocalModelHost:
     """The `ModelHost` port on this machine: one process a bundle, taken from the blob store by digest and verified on the way."""
 
-    def __init__(self, codecs: Codecs, blobs: Blobs, folder: Path, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, codecs: Codecs, blobs: Blobs, folder: Path, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, allow_pickle: bool = False
+    ) -> None:
         """Keep the unpacked bundles under `folder` until `close`."""
         self._codecs, self._blobs = codecs, blobs
+        self._allow_pickle = allow_pickle
         self._answer_timeout_s = answer_timeout_s
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="served-", dir=folder))
@@ -170,7 +196,8 @@ class LocalModelHost:
         with self._turn:
             process = self._processes.get(bundle.digest)
             if process is None:
-                process = ModelProcess(self._unpack(bundle), answer_timeout_s=self._answer_timeout_s)
+                unpacked = self._unpack(bundle)
+                process = ModelProcess(unpacked, answer_timeout_s=self._answer_timeout_s, allow_pickle=self._allow_pickle)
                 self._processes[bundle.digest] = process
         return process.answer(columns)
 

@@ -1,7 +1,8 @@
 """The process that holds one model: loads a bundle, then answers frames until the socket closes.
 
-Started as `python -P -m incumbent.execution.model_worker FD FOLDER` in a folder of its own. The bundle's code is imported
-here and nowhere else. What it prints goes to the log that standard error is bound to, never into an answer.
+Started as `python -P -m incumbent.execution.model_worker FD FOLDER [allow-pickle]` in a folder of its own. The bundle's code is
+imported and its model file opened here and nowhere else. What it prints goes to the log that standard error is bound to, never into
+an answer.
 
 Frames: first {"ready": true} or {"failed": why}; then for each {"columns": …} one {"columns": …} or {"failed": why}.
 """
@@ -15,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from incumbent.base.documents import Document
+from incumbent.execution.bundles.loaders import open_loaded
 from incumbent.execution.frames import FrameReader, encode_frame
 from incumbent.registry.bundle import BUNDLE_FILE, CODE_FOLDER, parse_bundle_card
 
+ALLOW_PICKLE = "allow-pickle"
 _READ_BYTES = 1 << 16
 Answerer = Callable[[Any], Any]
 
 
-def load_bundle(folder: Path) -> Answerer:
-    """Import the bundle's entry point, call it with the folder, and return the function that answers."""
+def load_bundle(folder: Path, *, allow_pickle: bool = False) -> Answerer:
+    """Open the bundle by its loader, or import its entry point and call it with the folder; return the function that answers."""
     card = parse_bundle_card((folder / BUNDLE_FILE).read_bytes())
     sys.path.insert(0, str(folder / CODE_FOLDER))
+    if card.loader:
+        return open_loaded(folder, card, allow_pickle=allow_pickle)
     module, _, function = card.entry.partition(":")
     loaded = getattr(importlib.import_module(module), function)(folder)
     if not callable(loaded):
@@ -60,7 +65,7 @@ def main(arguments: list[str]) -> int:
     end = socket.socket(fileno=int(arguments[0]))
     sys.stdout = sys.stderr
     try:
-        answer = load_bundle(Path(arguments[1]))
+        answer = load_bundle(Path(arguments[1]), allow_pickle=ALLOW_PICKLE in arguments[2:])
     except BaseException as error:  # noqa: BLE001 - even a SystemExit in the user's code is a bundle that cannot be loaded
         traceback.print_exc()
         end.sendall(encode_frame({"failed": _say(error)}))

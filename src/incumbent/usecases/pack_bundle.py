@@ -50,18 +50,27 @@ def pack_bundle(
         raise InvalidInput(f"entry point {entry!r} is no function of the packed modules: {', '.join(by_name) or 'none'}")
     columns = infer_columns(inputs)
     signature = Signature(columns, tuple(Column(name, kind) for name, kind in outputs.items()))
-    card = make_bundle_card(entry, signature, _choose_example(columns, inputs), facts or {})
-    for name, module in by_name.items():
-        _write_module(folder / CODE_FOLDER, name, module)
+    card = make_bundle_card(entry, signature, choose_example(columns, inputs), facts or {})
+    write_modules(folder, modules)
     (folder / BUNDLE_FILE).write_bytes(card.to_bytes())
     return card.to_json()
 
 
-def _choose_example(columns: tuple[Column, ...], inputs: Columns) -> dict[str, Json]:
+def choose_example(columns: tuple[Column, ...], inputs: Columns) -> dict[str, Json]:
     """Return the first row without nulls (the first row, if each has one): it shows most of what a request looks like."""
     rows = range(len(inputs[columns[0].name]))
     whole = next((row for row in rows if all(values[row] is not None for values in inputs.values())), 0)
     return {name: values[whole] for name, values in inputs.items()}
+
+
+def write_modules(folder: Path, modules: Sequence[ModuleType]) -> None:
+    """Write modules into the bundle's code folder, where whoever opens the bundle imports them.
+
+    Raises:
+        InvalidInput: One has no source in Python.
+    """
+    for module in modules:
+        _write_module(folder / CODE_FOLDER, module.__name__, module)
 
 
 def _write_module(code: Path, name: str, module: ModuleType) -> None:
