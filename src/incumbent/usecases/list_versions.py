@@ -35,6 +35,8 @@ def list_versions(ws: Workspace, *, model: str | None = None) -> Sequence[Versio
         if model is not None and not found:
             known = sorted({version.model for version in tx.registry.list_versions()})
             raise NotFound(f"there is no model {model[:80]!r}; there are: {', '.join(known) or 'none yet'}")
+        if model is not None:  # the whole history is long, and that of a model's versions is not
+            return [VersionRecord(version, {}, list_version_placements(tx, version)) for version in found]
         history = tx.registry.list_placements()
         return [VersionRecord(version, {}, find_placements(version, history)) for version in found]
 
