@@ -43,6 +43,8 @@ _ENTRY = re.compile(
     rf'"reason":"({_TEXT})","refs":({_MAP}),"roles":\[(?:"{_TEXT}"(?:,"{_TEXT}")*+)?+\],"seq":(0|[1-9][0-9]{{0,15}}),'
     rf'"statement":(null|\{{.*\}}),"tenant":"({_TEXT})","to":"{_TEXT}","v":1\}}'
 )
+_NAME = re.compile(rf'"({_WORD})":"')
+"""The names in a map that `_MAP` matched: no value holds a quote without a backslash before it, so none can look like one."""
 _PAIR = re.compile(rf'"({_WORD})":"({_TEXT})"')
 _REASON_CHARACTERS_MAX = 280
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
@@ -127,7 +129,7 @@ class Reading:
             last_at = at
             if self.size in wanted:
                 self.times[self.size] = at
-            if payloads != "{}" or len(reason) > _REASON_CHARACTERS_MAX or refs.count('","') > 0:
+            if payloads != "{}" or refs != "{}" or len(reason) > _REASON_CHARACTERS_MAX:
                 self._read_maps(seq, payloads, refs, reason)
             if seq in kept:
                 self._hold_against(seq, kind, object_id, digest)
@@ -144,19 +146,14 @@ class Reading:
     def _grow(self, body: bytes) -> None:
         frontier = self._frontier
         frontier.append(leaf_hash(body))
-        self.size = size = self.size + 1
-        if size in self._wanted:
-            completed = size
-            while not completed & 1:
-                right = frontier.pop()
-                frontier[-1] = node_hash(frontier[-1], right)
-                completed >>= 1
-            self.roots[size] = self._root()
-            return
-        while not size & 1:
+        self.size += 1
+        completed = self.size
+        while not completed & 1:
             right = frontier.pop()
             frontier[-1] = node_hash(frontier[-1], right)
-            size >>= 1
+            completed >>= 1
+        if self.size in self._wanted:
+            self.roots[self.size] = self._root()
 
     def _root(self) -> bytes:
         if not self._frontier:
@@ -168,12 +165,12 @@ class Reading:
 
     def _read_maps(self, seq: int, payloads: str, refs: str, reason: str) -> None:
         for text in (payloads, refs):
-            names = [name for name, _ in _PAIR.findall(text)]
-            if names != sorted(set(names)):
+            names = _NAME.findall(text)
+            if len(names) > 1 and names != sorted(set(names)):
                 self._fail(2, f"entry {seq} has names out of order or twice: {names[:8]}")
         if len(reason) > _REASON_CHARACTERS_MAX and len(json.loads(f'"{reason}"')) > _REASON_CHARACTERS_MAX:
             self._fail(2, f"entry {seq} has a reason of more than {_REASON_CHARACTERS_MAX} characters")
-        for _, value in _PAIR.findall(payloads):
+        for _, value in _PAIR.findall(payloads) if payloads != "{}" else ():
             if _SHA256.fullmatch(value) is None:
                 self._fail(2, f"entry {seq} has a payload that is no commitment: {value[:80]}")
             self.committed.add(value)
