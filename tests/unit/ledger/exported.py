@@ -23,6 +23,7 @@ from incumbent.ledger.note import (
     write_note,
 )
 from incumbent.ledger.offline import verify_export
+from incumbent.ledger.proof import EntryProof, prove_inclusion
 from incumbent.ledger.statement import assemble_envelope, statement_bytes, statement_payload
 
 AT = datetime(2026, 11, 25, 14, tzinfo=UTC)
@@ -185,3 +186,11 @@ def forge(made, seq, old, new):
     assert old in made.bodies[seq]
     made.bodies[seq] = made.bodies[seq].replace(old, new)
     return made
+
+
+def proof_of(index, size, get_node, root, *, extra=b""):
+    """Return the proof of an entry, with the checkpoint that the first key signs."""
+    key = private(1)
+    body = checkpoint_body(LOG, size, root)
+    text = write_note(body, [signature_line(LOG, public(key), key.sign(body))])
+    return EntryProof(index, tuple(prove_inclusion(index, size, get_node)), text, extra)

@@ -10,11 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from incumbent.base.errors import Corrupt, InvalidInput
-from incumbent.ledger import note
 from incumbent.ledger.merkle import Tree
 from incumbent.ledger.primitives import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
-from incumbent.ledger.proof import EntryProof, check_proof, parse_proof, prove_consistency, prove_inclusion, tree_root, write_proof
-from unit.ledger.exported import LOG, private, public, reference_root
+from incumbent.ledger.proof import check_proof, parse_proof, prove_consistency, prove_inclusion, tree_root, write_proof
+from unit.ledger.exported import LOG, private, proof_of, public, reference_root
 
 SIZE = 64
 BODIES = [b"entry %d" % number for number in range(SIZE)]
@@ -151,13 +150,6 @@ def test_a_longer_ledger_is_no_beginning(size, later):
         prove_consistency(size, later, GET)
 
 
-def proof_of(index, size, bodies, get_node, root, *, extra=b""):
-    key = private(1)
-    body = note.checkpoint_body(LOG, size, root)
-    text = note.write_note(body, [note.signature_line(LOG, public(key), key.sign(body))])
-    return EntryProof(index, tuple(prove_inclusion(index, size, get_node)), text, extra)
-
-
 def test_the_proof_of_one_entry_in_a_million_takes_less_than_a_kilobyte():
     """Every leaf is its own number, so that nodes are made when they are asked for: only those beside the path, and a few of their own."""
     size, index = 1_000_000, 777_777
@@ -179,7 +171,7 @@ def test_the_proof_of_one_entry_in_a_million_takes_less_than_a_kilobyte():
         return hashlib.sha256(b"\x01" + plain(level - 1) + plain(level - 1)).digest()
 
     root = tree_root(size, get_node)
-    proof = proof_of(index, size, None, get_node, root)
+    proof = proof_of(index, size, get_node, root)
     assert verify_inclusion(leaf_hash(b"the one"), index, size, proof.hashes, root)
     assert not verify_inclusion(leaf_hash(b"another"), index, size, proof.hashes, root)
     assert len(proof.hashes) == 20
@@ -191,7 +183,7 @@ def test_the_proof_of_one_entry_in_a_million_takes_less_than_a_kilobyte():
 
 @pytest.mark.parametrize("extra", [b"", BODIES[5]])
 def test_a_written_proof_has_the_lines_of_the_specification_and_is_read_back(extra):
-    proof = proof_of(5, 11, BODIES, GET, ROOTS[11], extra=extra)
+    proof = proof_of(5, 11, GET, ROOTS[11], extra=extra)
     text = write_proof(proof)
     lines = text.split("\n")
     assert lines[0] == "c2sp.org/tlog-proof@v1"
@@ -202,7 +194,7 @@ def test_a_written_proof_has_the_lines_of_the_specification_and_is_read_back(ext
 
 
 def test_a_proof_that_shows_something_else_says_at_which_step():
-    proof, key = proof_of(5, 11, BODIES, GET, ROOTS[11], extra=BODIES[5]), public(private(1))
+    proof, key = proof_of(5, 11, GET, ROOTS[11], extra=BODIES[5]), public(private(1))
     for broken, message in [
         (replace(proof, extra=BODIES[6]), "not entry 5"),
         (replace(proof, index=6), "not entry 6"),
@@ -226,7 +218,7 @@ def test_a_proof_that_shows_something_else_says_at_which_step():
      ("extra ", "extra  "), ("index 5\n", "index 5\nAAAA\n"), ("index 5\n", "index 5\n" + ("A" * 43 + "=\n") * 64)],
 )  # fmt: skip
 def test_a_proof_of_another_form_is_refused(old, new):
-    text = write_proof(proof_of(5, 11, BODIES, GET, ROOTS[11], extra=BODIES[5]))
+    text = write_proof(proof_of(5, 11, GET, ROOTS[11], extra=BODIES[5]))
     assert old in text
     with pytest.raises(InvalidInput):
         parse_proof(text.replace(old, new))
@@ -236,7 +228,7 @@ def test_a_proof_of_another_form_is_refused(old, new):
 @example("\ud800", 0, 600)
 @example("\n\n", 20, 30)
 def test_any_text_is_a_proof_or_invalid(text, start, end):
-    whole = write_proof(proof_of(5, 11, BODIES, GET, ROOTS[11], extra=BODIES[5]))
+    whole = write_proof(proof_of(5, 11, GET, ROOTS[11], extra=BODIES[5]))
     for candidate in (text, whole[:start] + text + whole[end:]):
         try:
             parse_proof(candidate)
