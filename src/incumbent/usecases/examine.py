@@ -1,0 +1,230 @@
+"""The verb `examine`: run the tests of the ML Test Score on a version, and record what each found.
+
+One table says which tests there are (TESTS). A test answers passed, failed, undecided (too few rows, or data that cannot be read) or
+not applicable with the reason: what a test needs and nobody named is never guessed. A bundle that cannot answer has failed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from incumbent.base.documents import Document, Json
+from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused, Unavailable
+from incumbent.gates.examined import Layer, TestResult, result_of_test_from_json
+from incumbent.gates.policy import Scoring
+from incumbent.usecases.examine_data import examine_leakage, examine_privacy, examine_schema
+from incumbent.usecases.examine_model import examine_benchmark, examine_converges, examine_robust
+from incumbent.usecases.examine_serving import (
+    examine_limits,
+    examine_pickles,
+    examine_pipeline,
+    examine_rollback,
+    examine_serves,
+    examine_skew,
+)
+from incumbent.usecases.examine_subject import Exam, Found, Subject, find_subject
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.ports import ModelHost
+from incumbent.usecases.recording import attempting, check_acting, governed, record_act
+from incumbent.usecases.workspace import Workspace
+
+__all__ = ["TESTS", "Examination", "Subject", "examine", "find_subject", "list_examinations", "run_tests"]
+
+Need = Literal["training", "holdout", "rows", "scoring"]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One row of TESTS.
+
+    Attributes:
+        points: Which of the 28 tests of Breck et al. (2017) it is evidence for, by name; see gates/test_score.py.
+        needs: Without these it does not apply.
+    """
+
+    __test__ = False  # no class of tests for pytest
+    layer: Layer
+    points: tuple[str, ...]
+    needs: tuple[Need, ...]
+    function: Callable[[Exam], Found]
+
+
+TESTS: Mapping[str, Test] = {
+    "schema": Test("data", ("data-1",), ("training", "rows"), examine_schema),
+    "privacy-columns": Test("data", ("data-5",), ("rows",), examine_privacy),
+    "leakage": Test("data", (), ("training", "scoring"), examine_leakage),
+    "converges": Test("model", (), (), examine_converges),
+    "beats-benchmark": Test("model", ("model-5",), ("training", "holdout", "scoring"), examine_benchmark),
+    "robust": Test("model", (), ("rows",), examine_robust),
+    "serves": Test("infrastructure", (), (), examine_serves),
+    "skew": Test("infrastructure", ("monitoring-3",), (), examine_skew),
+    "rollback-drill": Test("infrastructure", ("infrastructure-7",), (), examine_rollback),
+    "limits": Test("infrastructure", (), (), examine_limits),
+    "pipeline-integration": Test("infrastructure", ("infrastructure-3",), (), examine_pipeline),
+    "no-dangerous-pickle": Test("infrastructure", (), (), examine_pickles),
+}
+"""Every test by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the tests found on a version.
+
+    Attributes:
+        seq: Number of the entry that recorded it.
+        bundle: Digest of what was examined.
+    """
+
+    examination_id: str
+    version: str
+    seq: int
+    bundle: str
+    results: tuple[TestResult, ...]
+    at: datetime
+    actor: str
+
+    def to_json(self) -> Document:
+        """Return the document that every face shows."""
+        return {
+            "examination": self.examination_id,
+            "version": self.version,
+            "entry": self.seq,
+            "bundle": self.bundle,
+            "results": [result.to_json() for result in self.results],
+            "at": self.at.isoformat(),
+            "actor": self.actor,
+        }
+
+
+def examine(
+    ws: Workspace,
+    host: ModelHost,
+    *,
+    model: str,
+    version: int,
+    tests: Sequence[str] | None = None,
+    slot: str | None = None,
+    holdout: str | None = None,
+    scoring: Scoring | None = None,
+    training: str | None = None,
+) -> Examination:
+    """Run tests on a version and record what they found, whatever it is.
+
+    Args:
+        ws: The workspace.
+        host: Where versions answer.
+        model: Name of the model.
+        version: Its number.
+        tests: Names from TESTS; all by default.
+        slot: The slot that it is examined for.
+        holdout: Frozen rows, where the policy in force names none or others.
+        scoring: Label and output, likewise.
+        training: The output of its run that holds the training rows, likewise.
+
+    Raises:
+        InvalidInput: A test has no such name, is named twice, or none is named.
+        NotFound: No such version, holdout or output.
+        Refused: The actor may not.
+    """
+    names = list(TESTS) if tests is None else _check_names(tests)
+    subject_name = f"{model}@{version}"
+    with attempting(ws, act="evaluate", kind="version", object_id=subject_name):
+        with ws.store.begin(read_only=True) as tx:
+            chosen = tx.registry.get_version(model, version)
+            check_acting(ws, tx, "evaluate")
+        subject = find_subject(ws, chosen, slot=slot, holdout=holdout, scoring=scoring, training=training)
+        results = run_tests(ws, host, subject, names)
+        name = ws.ids.new("examination")
+        with governed(ws) as tx:
+            acting = check_acting(ws, tx, "evaluate")
+            now = ws.clock.now()
+            body: Document = {
+                "kind": "examination",
+                "examination": name,
+                "version": subject_name,
+                "bundle": str(chosen.bundle.digest),
+                "slot": slot,
+                "holdout": {"name": subject.holdout.name, "data": str(subject.holdout.artifact.digest)} if subject.holdout else None,
+                "training": str(subject.training.digest) if subject.training else None,
+                "results": [result.to_json() for result in results],
+                "at": now.isoformat(),
+                "actor": acting.actor,
+            }
+            entry = record_act(
+                ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body, subject=subject_name,
+                refs={"bundle": str(chosen.bundle.digest)}, after=_summarise(results), at=now,
+            )  # fmt: skip
+    return Examination(name, subject_name, entry.seq, str(chosen.bundle.digest), tuple(results), now, acting.actor)
+
+
+def run_tests(ws: Workspace, host: ModelHost, subject: Subject, names: Sequence[str]) -> list[TestResult]:
+    """Run tests without recording them.
+
+    Raises:
+        InvalidInput: A test has no such name, is named twice, or none is named.
+    """
+    exam = Exam(ws, host, subject)
+    return [_run(exam, name, TESTS[name]) for name in _check_names(names)]
+
+
+def list_examinations(ws: Workspace, *, model: str, version: int) -> Sequence[Examination]:
+    """Return the examinations of a version, oldest first. Raises NotFound when there is no such version."""
+    with ws.store.begin(read_only=True) as tx:
+        tx.registry.get_version(model, version)
+        return [read_examination(record) for record in tx.records.list_all("examination", subject=f"{model}@{version}")]
+
+
+def read_examination(record: Record) -> Examination:
+    """Return what an examination's document says. Raises Corrupt."""
+    match record.body:
+        case {
+            "examination": str(name), "version": str(version), "bundle": str(bundle), "results": list(results), "at": str(at),
+            "actor": str(actor),
+        }:  # fmt: skip
+            found = tuple(map(result_of_test_from_json, results))
+            return Examination(name, version, record.seq, bundle, found, datetime.fromisoformat(at), actor)
+    raise Corrupt(f"examination {record.record_id} (entry {record.seq}) has a form that this release does not read")
+
+
+def _check_names(names: Sequence[str]) -> list[str]:
+    unknown = [str(name)[:64] for name in names if name not in TESTS]
+    if unknown or not names or isinstance(names, str):
+        raise InvalidInput(f"there is no test {', '.join(map(repr, unknown)) or 'named'}; there are: {', '.join(TESTS)}")
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"a test is named twice in {', '.join(names)}")
+    return list(names)
+
+
+def _summarise(results: Sequence[TestResult]) -> str:
+    outcomes = {result.outcome for result in results}
+    return "failed" if "failed" in outcomes else "undecided" if "undecided" in outcomes else "passed"
+
+
+def _run(exam: Exam, name: str, test: Test) -> TestResult:
+    try:
+        missing = next((words for need in test.needs if (words := _find_missing(exam, need))), "")
+    except (InvalidInput, Corrupt, NotFound) as error:
+        return TestResult(name, test.layer, "undecided", f"its data cannot be read: {error}")
+    if missing:
+        return TestResult(name, test.layer, "not-applicable", missing)
+    try:
+        found = test.function(exam)
+    except (InvalidInput, Refused, Unavailable, Corrupt, NotFound) as error:
+        return TestResult(name, test.layer, "failed", f"{type(error).__name__}: {error}")
+    facts: dict[str, Json] = dict(found.facts)
+    return TestResult(name, test.layer, found.outcome, found.reason, facts)
+
+
+def _find_missing(exam: Exam, need: Need) -> str:
+    subject = exam.subject
+    match need:
+        case "training" if exam.training is None:
+            return f"the run of {subject.name} has no output {subject.training_name!r} with its training rows"
+        case "holdout" if exam.holdout is None:
+            return "no holdout is known: the policy names none, and none was given"
+        case "rows" if exam.holdout is None and exam.training is None:
+            return f"there are no rows to look at: no holdout is known, and the run has no output {subject.training_name!r}"
+        case "scoring" if subject.scoring is None:
+            return "which column is the label and which output is scored is not known: the policy does not say, and nobody did"
+    return ""
