@@ -23,6 +23,7 @@ from typing import IO
 from incumbent.base.documents import Document, document_bytes
 from incumbent.base.errors import Conflict, Corrupt, NotFound, Unavailable
 from incumbent.ledger.entry import Entry, format_time, parse_entry
+from incumbent.ledger.verifier import verifier_source
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ledger_log import NO_LEDGER, full_note
 from incumbent.usecases.ports import Transaction
@@ -49,13 +50,12 @@ class Exported:
     problems: tuple[str, ...] = ()
 
 
-def export_ledger(ws: Workspace, *, path: Path, verifier: bytes = b"") -> Exported:
+def export_ledger(ws: Workspace, *, path: Path) -> Exported:
     """Write the ledger to a new file, whole or not at all.
 
     Args:
         ws: The workspace.
         path: Where to; a file that is there is left alone.
-        verifier: The program to put beside it as verify.py.
 
     Raises:
         NotFound: There is no ledger yet.
@@ -69,7 +69,7 @@ def export_ledger(ws: Workspace, *, path: Path, verifier: bytes = b"") -> Export
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             draft = Path(file.name)
             try:
-                exported = write_archive(ws, file, verifier=verifier)
+                exported = write_archive(ws, file, with_verifier=True)
                 file.flush()
                 os.fsync(file.fileno())
                 if exported.problems:
@@ -84,7 +84,7 @@ def export_ledger(ws: Workspace, *, path: Path, verifier: bytes = b"") -> Export
     return exported
 
 
-def write_archive(ws: Workspace, file: IO[bytes], *, verifier: bytes = b"") -> Exported:
+def write_archive(ws: Workspace, file: IO[bytes], *, with_verifier: bool = False) -> Exported:
     """Write the archive, of one moment, into an open file.
 
     Raises:
@@ -103,8 +103,8 @@ def write_archive(ws: Workspace, file: IO[bytes], *, verifier: bytes = b"") -> E
         _put(archive, "payloads.jsonl", _payload_lines(tx))
         records, problems = read_records(tx)
         _put(archive, "records.jsonl", (_record_line(record) for record in records))
-        if verifier:
-            _put(archive, "verify.py", [verifier])
+        if with_verifier:
+            _put(archive, "verify.py", [verifier_source().encode()])
     return Exported(log, size, file.tell(), tuple(problems))
 
 

@@ -14,11 +14,13 @@ from typing import IO
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound
 from incumbent.ledger.entry import Entry, parse_entry
 from incumbent.ledger.merkle import Tree
+from incumbent.ledger.note import key_text
 from incumbent.ledger.offline import verify_export
 from incumbent.ledger.primitives import Malformed
 from incumbent.ledger.report import Check, Report
 from incumbent.usecases.ledger_export import read_records, write_archive
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import LEDGER_KEY
 from incumbent.usecases.workspace import Workspace
 
 LIVE_CLAIMS = {
@@ -62,7 +64,7 @@ def verify_ledger(ws: Workspace, *, pins: Sequence[str] = (), key: str = "", wit
     Args:
         ws: The workspace.
         pins: Checkpoints that were noted earlier and kept elsewhere: signed notes.
-        key: A key that is known to be the ledger's.
+        key: A key that is known to be the ledger's; by default the one that this machine began it with, if it did.
         witnesses: Verifier keys of witnesses who must have seen it.
 
     Raises:
@@ -79,7 +81,8 @@ def verify_ledger(ws: Workspace, *, pins: Sequence[str] = (), key: str = "", wit
                 return _wiped(orphans)
             raise
         file.seek(0)
-        report = _judge(file, pins, key, witnesses)
+        own = ws.keys.find(LEDGER_KEY)
+        report = _judge(file, pins, key or ("" if own is None else key_text(own)), witnesses)
     live = [
         _check(101, ws.store.check()),
         *_check_database(ws),

@@ -1,0 +1,121 @@
+"""The verbs of `incumbent ledger` that act, or hold the ledger against something else: witness, rotate, erase, reconcile, attack, own."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from incumbent.base.documents import Json
+from incumbent.cli.command import print_json
+from incumbent.cli.table import print_table, printable
+from incumbent.usecases.ledger_attack import Row, attack_copy
+from incumbent.usecases.ledger_erase import erase_text
+from incumbent.usecases.ledger_own import ownership_sql
+from incumbent.usecases.ledger_reconcile import reconcile
+from incumbent.usecases.ledger_rotate import rotate_key
+from incumbent.usecases.ledger_witness import witness_export, witness_ledger
+from incumbent.usecases.workspace import Workspace
+
+CORRUPT = 4
+Run = Callable[[Workspace, argparse.Namespace], int]
+
+
+def add_verbs(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
+    """Add the sub-commands."""
+    witness = verb("witness", _witness, "cosign the newest checkpoint from a second place, if it continues what was cosigned before")
+    witness.add_argument("--memory", type=Path, required=True, metavar="FILE", help="what was cosigned last; made the first time")
+    witness.add_argument("--name", default="witness", help="of the witness's key (default: witness)")
+    witness.add_argument("--export", type=Path, metavar="EXPORT.zip", help="an export, instead of this workspace's ledger")
+    rotate = verb("rotate", _rotate, "let a new key sign the ledger from now on; both sign the entry that says so")
+    rotate.add_argument("--reason", default="", help="why, in words")
+    erase = verb("erase", _erase, "erase a text behind a commitment for ever; the entries stay, and still verify")
+    erase.add_argument("commitment", metavar="COMMITMENT", help="sha256:…, as `ledger show` names it")
+    erase.add_argument("--reason", required=True, help="why; it stays, so it must not repeat what is erased")
+    verb("reconcile", _reconcile, "compute versions, placements and documents again from the entries, and compare")
+    attack = verb("attack", _attack, "do to a copy what somebody with the database could do, and say what was caught")
+    attack.add_argument("--keep", type=Path, metavar="DIR", help="leave the attacked copies in this new folder")
+    own = verb("own", _own, "print the SQL that gives the ledger on PostgreSQL to a role that nobody logs in as")
+    own.add_argument("--role", required=True, help="the owner; made if there is none")
+    own.add_argument("--app", required=True, help="the role that Incumbent connects as")
+    own.add_argument("--schema", default="public", help="where the tables are (default public)")
+
+
+def _witness(ws: Workspace, arguments: argparse.Namespace) -> int:
+    if arguments.export is None:
+        seen = witness_ledger(ws, memory=arguments.memory, name=arguments.name)
+    else:
+        seen = witness_export(ws, path=arguments.export, memory=arguments.memory, name=arguments.name)
+    if arguments.json:
+        print_json({"size": seen.size, "before": seen.before, "note": seen.note, "vkey": seen.vkey})
+        return 0
+    if seen.before is None:
+        print(f"cosigned {seen.size} entries, seen for the first time: what came before is taken on trust")
+    else:
+        print(f"cosigned {seen.size} entries: they continue the {seen.before} that were cosigned before")
+    print(f"the witness's key, for `ledger verify --witness`: {seen.vkey}\n\n{seen.note}", end="")
+    return 0
+
+
+def _rotate(ws: Workspace, arguments: argparse.Namespace) -> int:
+    rotation = rotate_key(ws, reason=arguments.reason)
+    if arguments.json:
+        print_json({"seq": rotation.entry.seq, "name": rotation.name, "before": rotation.before, "after": rotation.after})
+    else:
+        print(f"entry {rotation.entry.seq}: {rotation.after} (key {rotation.name!r} of this machine) signs from now on")
+        print(f"until now: {rotation.before}; it vouched for the new one, and its private half can be destroyed")
+    return 0
+
+
+def _erase(ws: Workspace, arguments: argparse.Namespace) -> int:
+    entry = erase_text(ws, commitment=arguments.commitment, reason=arguments.reason)
+    if arguments.json:
+        print_json({"seq": entry.seq, "erased": arguments.commitment})
+    else:
+        print(f"entry {entry.seq}: the text behind {arguments.commitment} is erased here; backups and exports made before still have it")
+    return 0
+
+
+def _reconcile(ws: Workspace, arguments: argparse.Namespace) -> int:
+    found = reconcile(ws)
+    if arguments.json:
+        print_json({"entries": found.entries, "rows": found.rows, "differences": [*found.differences]})
+    elif found.differences:
+        print("\n".join(printable(difference) for difference in found.differences))
+        print(f"{len(found.differences)} differences between {found.entries} entries and {found.rows} governed rows")
+    else:
+        print(f"{found.entries} entries explain all of the {found.rows} governed rows")
+    return CORRUPT if found.differences else 0
+
+
+def _attack(ws: Workspace, arguments: argparse.Namespace) -> int:
+    rows = attack_copy(ws, keep=arguments.keep)
+    if arguments.json:
+        described: list[Json] = [
+            {
+                "attack": row.name, "alone": row.alone, "with_checkpoint": row.with_pin, "caught_by": row.caught_by,
+                "is_expected": row.is_expected,
+            } for row in rows
+        ]  # fmt: skip
+        print_json({"attacks": described, "is_expected": all(row.is_expected for row in rows)})
+    else:
+        print_table(["attack", "without memory", "with one checkpoint kept elsewhere", "caught by", ""], [_cells(row) for row in rows])
+        print(f"\n{NOT_CAUGHT}")
+    return 0 if all(row.is_expected for row in rows) else CORRUPT
+
+
+def _cells(row: Row) -> list[str]:
+    return [row.name, row.alone, row.with_pin, row.caught_by, "" if row.is_expected else "NOT AS EXPECTED"]
+
+
+NOT_CAUGHT = """\
+"intact" means that nothing here saw it. Whoever holds the database and the ledger's key can rewrite all that nobody elsewhere has
+seen: a checkpoint kept elsewhere (`ledger checkpoint`) or a witness bounds that. Nothing catches an act that was never submitted, a
+false statement truly recorded, or the loss of every copy."""
+
+
+def _own(_ws: Workspace, arguments: argparse.Namespace) -> int:
+    sql = ownership_sql(owner=arguments.role, app=arguments.app, schema=arguments.schema)
+    if arguments.json:
+        print_json({"sql": sql})
+    else:
+        print(sql, end="")
+    return 0
