@@ -103,13 +103,14 @@ def _attack(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _cells(row: Row) -> list[str]:
-    return [row.name, row.alone, row.with_pin, row.caught_by, "" if row.is_expected else "NOT AS EXPECTED"]
+    return [row.name, row.alone, row.with_pin, row.caught_by.partition("; ")[0], "" if row.is_expected else "NOT AS EXPECTED"]
 
 
 NOT_CAUGHT = """\
-"intact" means that nothing here saw it. Whoever holds the database and the ledger's key can rewrite all that nobody elsewhere has
-seen: a checkpoint kept elsewhere (`ledger checkpoint`) or a witness bounds that. Nothing catches an act that was never submitted, a
-false statement truly recorded, or the loss of every copy."""
+"intact" means that nothing here saw it. Without memory, the key that this machine began the ledger with still counts as known.
+Whoever holds the database and the ledger's key can rewrite all that nobody elsewhere has seen: a checkpoint kept elsewhere
+(`ledger checkpoint`) or a witness bounds that. Nothing catches an act that was never submitted, a false statement truly recorded,
+or the loss of every copy."""
 
 
 def _own(_ws: Workspace, arguments: argparse.Namespace) -> int:
