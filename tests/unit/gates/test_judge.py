@@ -155,6 +155,17 @@ def test_the_ladder_tells_nothing_of_a_challenger_that_climbs_no_rung():
     assert only(ask(rules, **labelled(90, 40, 4000))).facts["ladder_best"] == pytest.approx(0.99)  # the champion has 0.9775
 
 
+def test_the_ladder_climbs_downwards_where_less_is_better():
+    """A log loss of 0.5 is a score of -0.5: one of 0.9 is no rung, although 0.9 is more than -0.5."""
+    rows = probabilities(1, 3000, {"champion": 0.5, "challenger": 2.0})
+    found = only(ask(policy(metric="log_loss", margin=0.01, look_rules={"reuse": "ladder"}), **rows))
+    assert (found.outcome, found.estimate) == ("failed", None)
+    assert found.facts["ladder_best"] < 0
+    other = {**rows, "champion": rows["challenger"], "challenger": rows["champion"]}
+    better = only(ask(policy(metric="log_loss", margin=0.01, look_rules={"reuse": "ladder"}), **other))
+    assert better.facts["ladder_best"] == pytest.approx(-better.facts["challenger"], abs=1 / 3000)
+
+
 def test_one_seed_gives_one_verdict_and_the_bootstrap_hardly_another():
     rows = probabilities(2, 800, {"champion": 1.6, "challenger": 1.2})
     rules = policy({"metric": "recall", "floor": 0.5}, metric="f1", threshold=0.5)
@@ -179,6 +190,15 @@ class TestGuardrails:
         if n == 40:
             z = stats.norm.ppf(1 - FIRST)
             assert found.rows_needed == math.ceil(z * z * 0.95 / 0.05) - 40  # Wilson's bound of n of n is n / (n + z^2)
+
+    @pytest.mark.parametrize(("ceiling", "outcome"), [(0.30, "failed"), (0.49, "undecided"), (0.51, "undecided"), (0.60, "passed")])
+    def test_a_ceiling_breaks_by_its_bound_and_not_by_the_point(self, ceiling, outcome):
+        """Squares of 0 and 1 in equal parts: 0.5 with a standard error of 0.5 / sqrt(400) = 0.025."""
+        answers = np.arange(400) % 2 == 0
+        found = only(ask(policy({"metric": "brier", "ceiling": ceiling}), truth=np.arange(400) < 200, challenger=answers.astype(float)))
+        z = stats.norm.ppf(1 - FIRST)
+        assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.5 - 0.025 * z, 0.5 + 0.025 * z))
+        assert found.outcome == outcome
 
     def test_the_non_inferiority_vector_of_the_research_page_does_not_pass(self):
         """n01 = 40, n10 = 52, m = 5,000, tolerance .005: lower bound -.006159 at one-sided .025."""
