@@ -18,6 +18,7 @@ from incumbent.usecases.examine import TESTS, examine, list_examinations, run_te
 from incumbent.usecases.examine_benchmark import benchmark_answers, fit_logistic
 from incumbent.usecases.examine_data import find_private
 from incumbent.usecases.examine_schema import chance_outside
+from incumbent.usecases.examine_score import get_test_score
 from incumbent.usecases.examine_subject import find_subject
 from incumbent.usecases.holdouts import register_holdout
 from incumbent.usecases.live_run import begin_run
@@ -348,3 +349,15 @@ def test_names_that_are_no_tests_are_an_error_and_record_nothing(ws, host, tmp_p
     with pytest.raises(InvalidInput, match="test"):
         examine(ws, host, model="square", version=1, tests=names)
     assert list_examinations(ws, model="square", version=1) == []
+
+
+def test_the_score_names_the_entries_that_earned_it_and_what_would_earn_the_rest(ws, host, tmp_path):
+    make_subject(ws, tmp_path)
+    made = examine(ws, host, model="square", version=1, holdout="frozen-1", scoring=SCORING)
+    score = get_test_score(ws, model="square", version=1)
+    earned = {point.point: (point.score, point.entries) for point in score.points if point.score}
+    assert earned == dict.fromkeys(["data-1", "data-5", "model-5"], (1.0, (made.seq,)))
+    assert (dict(score.sections), score.final) == ({"data": 2, "model": 1, "infrastructure": 0, "monitoring": 0}, 0)
+    missing = {point.point: point.reason for point in score.points}
+    assert missing["infrastructure-7"] == "`incumbent testscore run square@1 --test rollback-drill`"
+    assert "no test of this release earns it" in missing["monitoring-4"]

@@ -1,0 +1,42 @@
+"""The verb `testscore show`: the ML Test Score of a version, from what the ledger holds and nothing else."""
+
+from incumbent.gates.test_score import POINTS, VALID_DAYS, PointEvidence, TestScore, judge_test_score
+from incumbent.usecases.evidence import read_evidence
+from incumbent.usecases.examine import TESTS, list_examinations
+from incumbent.usecases.workspace import Workspace
+
+UNEARNED = "no test of this release earns it, and no attestation by hand is recorded yet"
+GATE_POINT = "infrastructure-4"
+
+
+def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int = VALID_DAYS) -> TestScore:
+    """Return the score of a version: its examinations, and the gate's verdicts on it.
+
+    Args:
+        ws: The workspace.
+        model: Name of the model.
+        version: Its number.
+        valid_days: For how many days evidence counts.
+
+    Raises:
+        InvalidInput: `valid_days` is below 1.
+        NotFound: There is no such version.
+    """
+    found: list[PointEvidence] = []
+    for made in list_examinations(ws, model=model, version=version):
+        for result in made.results:
+            points = TESTS[result.test].points if result.test in TESTS else ()
+            found += [PointEvidence(point, "machine", made.seq, made.at, result.outcome, result.test) for point in points]
+    with ws.store.begin(read_only=True) as tx:
+        for record in tx.records.list_all("evidence", subject=f"{model}@{version}"):
+            gate = read_evidence(record)
+            if gate.verdict.results and any(result.rule.startswith(("primary", "guardrail")) for result in gate.verdict.results):
+                what = f"gate of {gate.slot}"
+                found.append(PointEvidence(GATE_POINT, "machine", gate.seq, gate.at, gate.verdict.outcome, what))
+    return judge_test_score(found, now=ws.clock.now(), missing=_list_missing(f"{model}@{version}"), valid_days=valid_days)
+
+
+def _list_missing(name: str) -> dict[str, str]:
+    earns = {point: test for test, row in TESTS.items() for point in row.points}
+    missing = {point: f"`incumbent testscore run {name} --test {earns[point]}`" if point in earns else UNEARNED for point in POINTS}
+    return {**missing, GATE_POINT: f"`incumbent evaluate {name}` by a policy that measures quality"}
