@@ -50,7 +50,8 @@ class Office:
     def open(self, folder: Path, run: RunResult) -> None:
         """Make everybody known, freeze the holdout, assess the tier, and put the policy in force."""
         for person, name, roles, aliases in PEOPLE:
-            added = add_person(self.as_("ann"), person=person, name=name, roles=roles, aliases=aliases)
+            also = (*aliases, self.ws.actor) if person == "ann" and self.ws.actor != "ann" else aliases  # whoever runs the demo is Ann
+            added = add_person(self.as_("ann"), person=person, name=name, roles=roles, aliases=also)
             key = new_key(self.as_("ann"), person=person)
             print(f"  {person:<5} {name:<10} {', '.join(sorted(added.roles)):<28} signs with {key.bound.key_id if key.bound else ''}")
         tier = assess_tier(

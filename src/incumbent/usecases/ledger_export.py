@@ -24,7 +24,7 @@ from incumbent.base.documents import Document, document_bytes
 from incumbent.base.errors import Conflict, Corrupt, NotFound, Unavailable
 from incumbent.ledger.entry import Entry, format_time, parse_entry
 from incumbent.ledger.verifier import verifier_source
-from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.governed_ports import Checkpoint, Record
 from incumbent.usecases.ledger_log import NO_LEDGER, full_note
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
@@ -69,7 +69,7 @@ def export_ledger(ws: Workspace, *, path: Path) -> Exported:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             draft = Path(file.name)
             try:
-                exported = write_archive(ws, file, with_verifier=True)
+                exported = write_archive(ws, file, for_others=True)
                 file.flush()
                 os.fsync(file.fileno())
                 if exported.problems:
@@ -84,8 +84,14 @@ def export_ledger(ws: Workspace, *, path: Path) -> Exported:
     return exported
 
 
-def write_archive(ws: Workspace, file: IO[bytes], *, with_verifier: bool = False) -> Exported:
+def write_archive(ws: Workspace, file: IO[bytes], *, for_others: bool = False) -> Exported:
     """Write the archive, of one moment, into an open file.
+
+    Args:
+        ws: The workspace.
+        file: Where to.
+        for_others: With the verifier in it, and only the checkpoints that say something of their own: the newest, those that a
+            witness cosigned, and those that two keys signed. The newest covers every entry, so the others would only take time.
 
     Raises:
         NotFound: There is no ledger: no entry, and no checkpoint of any.
@@ -98,14 +104,19 @@ def write_archive(ws: Workspace, file: IO[bytes], *, with_verifier: bool = False
         manifest: Document = {"format": FORMAT, "log": log, "tenant": tenant, "size": size}
         _put(archive, "manifest.json", [document_bytes(manifest)])
         _put(archive, "entries.jsonl", (body + b"\n" for body in tx.ledger.read()))
-        for checkpoint in checkpoints:
+        for checkpoint in (known for known in checkpoints if not for_others or known is checkpoints[-1] or _says_more(known)):
             _put(archive, f"checkpoints/{checkpoint.size}.note", [full_note(checkpoint).encode()])
         _put(archive, "payloads.jsonl", _payload_lines(tx))
         records, problems = read_records(tx)
         _put(archive, "records.jsonl", (_record_line(record) for record in records))
-        if with_verifier:
+        if for_others:
             _put(archive, "verify.py", [verifier_source().encode()])
     return Exported(log, size, file.tell(), tuple(problems))
+
+
+def _says_more(checkpoint: Checkpoint) -> bool:
+    """Say whether a checkpoint is more than one of many: cosigned, or signed by two keys, as after a rotation."""
+    return bool(checkpoint.cosignatures) or checkpoint.note.partition("\n\n")[2].count("\n") > 1
 
 
 def read_records(tx: Transaction) -> tuple[list[Record], list[str]]:
