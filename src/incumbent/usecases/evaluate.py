@@ -202,7 +202,7 @@ def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: 
     scoring = policy.scoring
     groups = {rule.by: _column(rows, rule.by, "the holdout") for rule in policy.guardrails if rule.by is not None}
     forbidden = {
-        rule.output: _column(challenger.columns, rule.output, f"the answer of {challenger.name}").astype(np.bool_)
+        rule.output: _column(challenger.columns, rule.output, f"the answer of {challenger.name}")
         for rule in policy.guardrails
         if rule.metric == "forbidden_rate" and rule.output is not None
     }
