@@ -20,7 +20,7 @@ from incumbent.usecases.examine_data import find_private
 from incumbent.usecases.examine_schema import chance_outside
 from incumbent.usecases.examine_score import get_test_score
 from incumbent.usecases.examine_subject import find_subject
-from incumbent.usecases.holdouts import register_holdout
+from incumbent.usecases.holdouts import list_holdouts, register_holdout
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.register import register
 
@@ -341,6 +341,18 @@ def test_an_examination_is_on_record_with_the_bundle_that_it_was_about(ws, host,
         entry = tx.ledger.get(made.seq)
     assert (entry.draft.act, entry.draft.after) == ("evaluate", "passed")
     assert entry.draft.refs == {"bundle": str(subject.version.bundle.digest)}
+
+
+def test_only_tests_that_read_the_labels_of_a_holdout_cost_a_look_at_it(ws, host, tmp_path):
+    make_subject(ws, tmp_path)
+    known = {"model": "square", "version": 1, "holdout": "frozen-1", "scoring": SCORING}
+    examine(ws, host, tests=["serves", "robust", "schema", "leakage"], **known)
+    assert [holdout.looks for holdout in list_holdouts(ws)] == [0]
+    made = examine(ws, host, tests=["beats-benchmark"], **known)
+    assert [holdout.looks for holdout in list_holdouts(ws)] == [1]
+    with ws.store.begin(read_only=True) as tx:
+        [look] = tx.ledger.find(object_name=f"look {tx.ledger.get(made.seq).draft.refs['look']}")
+    assert look.seq < made.seq
 
 
 @pytest.mark.parametrize("names", [[], ["serve"], ["serves", "serves"], "serves"])

@@ -25,7 +25,9 @@ from incumbent.usecases.examine_serving import (
 )
 from incumbent.usecases.examine_subject import Exam, Found, Subject, find_subject
 from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.holdouts import record_look
 from incumbent.usecases.ports import ModelHost
+from incumbent.usecases.readiness import find_policy, find_tier
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
 
@@ -134,6 +136,7 @@ def examine(
             chosen = tx.registry.get_version(model, version)
             check_acting(ws, tx, "evaluate")
         subject = find_subject(ws, chosen, slot=slot, holdout=holdout, scoring=scoring, training=training)
+        look = _look(ws, subject, names)
         results = run_tests(ws, host, subject, names)
         name = ws.ids.new("examination")
         with governed(ws) as tx:
@@ -153,13 +156,28 @@ def examine(
             }
             entry = record_act(
                 ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body, subject=subject_name,
-                refs={"bundle": str(chosen.bundle.digest)}, after=_summarise(results), at=now,
+                refs={"bundle": str(chosen.bundle.digest), **look}, after=_summarise(results), at=now,
             )  # fmt: skip
     return Examination(name, subject_name, entry.seq, str(chosen.bundle.digest), tuple(results), now, acting.actor)
 
 
+def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, str]:
+    """Count the look at a holdout before any of its labels tells anything; inputs alone are no look."""
+    tells = any({"holdout", "scoring"} <= set(TESTS[name].needs) for name in names)
+    if subject.holdout is None or subject.scoring is None or not tells:
+        return {}
+    with governed(ws) as tx:
+        acting = check_acting(ws, tx, "evaluate")
+        model = subject.version.model
+        policy = find_policy(tx, model, find_tier(tx, model).number)
+        look, _ = record_look(
+            ws, tx, acting=acting, holdout=subject.holdout, version=subject.name, slot=subject.slot or "", policy=policy.digest
+        )
+    return {"data": str(subject.holdout.artifact.digest), "look": look}
+
+
 def run_tests(ws: Workspace, host: ModelHost, subject: Subject, names: Sequence[str]) -> list[TestResult]:
-    """Run tests without recording them.
+    """Run tests without recording them, or a look at the holdout: that is the caller's.
 
     Raises:
         InvalidInput: A test has no such name, is named twice, or none is named.
