@@ -1,0 +1,91 @@
+"""`incumbent testscore`: run the tests of the ML Test Score on a version, and show what it has earned."""
+
+import argparse
+
+from incumbent.bootstrap.models import open_model_host
+from incumbent.cli.command import print_json
+from incumbent.cli.table import print_table
+from incumbent.cli.verbs import run_verb, set_verbs
+from incumbent.gates.policy import Scoring
+from incumbent.gates.test_score import POINTS, VALID_DAYS
+from incumbent.registry.names import parse_version_name
+from incumbent.usecases.examine import TESTS, examine
+from incumbent.usecases.examine_score import get_test_score
+from incumbent.usecases.workspace import Workspace
+
+EXAMPLES = """
+A test passes, fails, is undecided (too few rows) or does not apply, with the reason. `run` exits with 1 when one failed or is undecided.
+docs/how-to/test-a-model.md says what each asks.
+
+examples:
+  incumbent testscore run flights-late@2                    every test; data as the gate policy names them
+  incumbent testscore run flights-late@2 --test serves --test skew
+  incumbent testscore run flights-late@2 --holdout march --label late --output late_probability
+  incumbent testscore show flights-late@2                   each of the 28 points, with its ledger entries or what is missing
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    verbs = parser.add_subparsers(metavar="run|show", required=True)
+    running = verbs.add_parser("run", help="run tests and record what they found")
+    running.add_argument("version", metavar="MODEL@VERSION")
+    running.add_argument("--test", action="append", choices=[*TESTS], default=None, dest="tests", help="one of them (default: all)")
+    running.add_argument("--slot", default=None, help="examined for this slot (the drill of a roll-back needs one)")
+    running.add_argument("--holdout", default=None, help="another holdout than the policy's")
+    running.add_argument("--training", default=None, help="the run's output that holds the training rows")
+    running.add_argument("--label", default=None, help="column with the truth; needs --output")
+    running.add_argument("--output", default=None, help="column of the answers that is scored; needs --label")
+    showing = verbs.add_parser("show", help="the score that the ledger's evidence earns")
+    showing.add_argument("version", metavar="MODEL@VERSION")
+    showing.add_argument("--valid-days", type=int, default=VALID_DAYS, help=f"older evidence has expired (default: {VALID_DAYS})")
+    set_verbs(((running, _run), (showing, _show)))
+    running.set_defaults(parser=running)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return run_verb(arguments)
+
+
+def _run(ws: Workspace, arguments: argparse.Namespace) -> int:
+    if (arguments.label is None) != (arguments.output is None):
+        arguments.parser.error("--label and --output belong together")
+    model, version = parse_version_name(arguments.version)
+    host = open_model_host(ws)
+    try:
+        made = examine(
+            ws,
+            host,
+            model=model,
+            version=version,
+            tests=arguments.tests,
+            slot=arguments.slot,
+            holdout=arguments.holdout,
+            training=arguments.training,
+            scoring=Scoring(arguments.label, arguments.output) if arguments.label is not None else None,
+        )
+    finally:
+        host.close()
+    if arguments.json:
+        print_json(made.to_json())
+    else:
+        print_table(["layer", "test", "outcome", "why"], [[r.layer, r.test, r.outcome, r.reason] for r in made.results])
+        print(f"recorded in ledger entry {made.seq}")
+    return int(any(result.outcome in {"failed", "undecided"} for result in made.results))
+
+
+def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
+    model, version = parse_version_name(arguments.version)
+    score = get_test_score(ws, model=model, version=version, valid_days=arguments.valid_days)
+    if arguments.json:
+        print_json(score.to_json())
+        return 0
+    rows = [
+        [p.point, f"{p.score:g}", POINTS[p.point], f"entry {', '.join(map(str, p.entries))}: {p.reason}" if p.entries else p.reason]
+        for p in score.points
+    ]
+    print_table(["point", "score", "test", "evidence, or what is missing"], rows)
+    print("; ".join(f"{layer} {total:g} of 7" for layer, total in score.sections.items()))
+    print(f"ML Test Score {score.final:g} (the least of the sections): {score.band}")
+    return 0
