@@ -58,39 +58,47 @@ def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | No
     if not reason.strip():
         raise InvalidInput(f"rolling back {slot} needs a reason: it stays in the ledger")
     act = "break-glass" if break_glass else "roll-back"
-    with ws.store.begin(read_only=True) as tx:
-        before, target = _find_target(tx, slot, to)
-    verify_bundle(ws, target)
-    with attempting(ws, act=act, kind="slot", object_id=slot), governed(ws) as tx:
-        acting = check_acting(ws, tx, act)
-        left = tx.registry.find_live(slot)
-        if left != before:
-            raise Conflict(f"slot {slot} was re-pointed meanwhile; look at `incumbent live {slot}` again")
-        refs = _check(ws, tx, slot, target, break_glass=break_glass)
-        at = None
-        if left is not None:
-            live = tx.registry.get_version(left.model, left.version)
-            why = f"rolled back to {target.model}@{target.version}"
-            at = move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why).since_at
-        at = at or ws.clock.now()
-        signed = None
-        if break_glass:
-            signed = sign_act(
-                ws,
-                tx,
-                acting=acting,
-                act=act,
-                kind="placement",
-                object_id=f"{slot} {target.model}@{target.version}",
-                digests={"bundle": str(target.bundle.digest)},
-                at=at,
-                before="Archived",
-                after="Production",
-            )
-        placement = move(
-            ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed
+    with attempting(ws, act=act, kind="slot", object_id=slot):
+        with ws.store.begin(read_only=True) as tx:
+            before, target = _find_target(tx, slot, to)
+        verify_bundle(ws, target)
+        with governed(ws) as tx:
+            return _roll_back(ws, tx, slot=slot, reason=reason, act=act, before=before, target=target)
+
+
+def _roll_back(
+    ws: Workspace, tx: Transaction, *, slot: str, reason: str, act: str, before: Placement | None, target: ModelVersion
+) -> RollBack:
+    acting = check_acting(ws, tx, act)
+    is_break_glass = act == "break-glass"
+    left = tx.registry.find_live(slot)
+    if left != before:
+        raise Conflict(f"slot {slot} was re-pointed meanwhile; look at `incumbent live {slot}` again")
+    refs = _check(ws, tx, slot, target, break_glass=is_break_glass)
+    at = None
+    if left is not None:
+        live = tx.registry.get_version(left.model, left.version)
+        why = f"rolled back to {target.model}@{target.version}"
+        at = move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why).since_at
+    at = at or ws.clock.now()
+    signed = None
+    if is_break_glass:
+        signed = sign_act(
+            ws,
+            tx,
+            acting=acting,
+            act=act,
+            kind="placement",
+            object_id=f"{slot} {target.model}@{target.version}",
+            digests={"bundle": str(target.bundle.digest)},
+            at=at,
+            before="Archived",
+            after="Production",
         )
-        finding = _open_finding(ws, tx, acting, slot, placement) if break_glass else ""
+    placement = move(
+        ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed
+    )
+    finding = _open_finding(ws, tx, acting, slot, placement) if is_break_glass else ""
     return RollBack(placement, target, left, finding)
 
 
