@@ -29,6 +29,7 @@ COMMAND_ALONE = {
     "users": "admits people, by an admin at a terminal",
     "keys": "makes keys on this machine",
     "ledger": "for auditors; everything in it is made by the other verbs",
+    "testscore": "tests recorded by a person or CI; evaluate runs those that a policy requires",
     "policies": "files to record; evaluate judges by them",
     "tiers": "files and judgements to record",
     "findings": "a desk for people",

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "propose": ("incumbent.cli.propose", "make a version a candidate in a slot"),
     "holdouts": ("incumbent.cli.holdouts", "frozen evaluation data, and how often each was looked at"),
     "policies": ("incumbent.cli.policies", "the gate policies, per model or tier"),
+    "testscore": ("incumbent.cli.testscore", "the ML Test Score: run its tests on a version, show what is earned"),
     "evaluate": ("incumbent.cli.evaluate", "judge a candidate by its gate policy, against what is live"),
     "sign-off": ("incumbent.cli.sign_off", "sign for a version, as validator or approver"),
     "promote": ("incumbent.cli.promote", "put a candidate into Production, if nothing stands in the way"),
