@@ -140,7 +140,8 @@ def rights_page() -> str:
 
 While nobody is registered, whoever may write the workspace may do everything, and the ledger says so. From the first person on, this
 table holds on every route. "signed" is an act that carries a statement signed with the person's own key. A person may hold several
-roles; each act is judged by itself. Whoever had a hand in a version may not validate it, approve it or accept its risk, whatever role they hold.
+roles; each act is judged by itself. Whoever had a hand in a version may not validate it, approve it or accept its risk, whatever
+role they hold.
 
 {rights_table()}"""
 
