@@ -44,6 +44,11 @@ def test_the_accountable_person_is_behind_the_account_and_unknown_names_stay(nam
     assert accountable(PEOPLE, name) == who
 
 
+def test_a_chain_of_services_ends_with_the_person_who_answers_for_it_though_such_people_do_not_pass():
+    chain = (*PEOPLE, service("cron", "retrainer"))
+    assert accountable(chain, "cron") == "ann"
+
+
 def test_services_that_own_each_other_answer_without_end_to_nobody():
     circle = (service("a", "b"), service("b", "a"))
     assert accountable(circle, "a") in {"a", "b"}

@@ -111,8 +111,9 @@ def test_the_author_is_barred_and_told_why_and_a_self_approval_counts_only_where
     allowed = judge(VAL, own, rule=replace(TIER[2], self_approval=True))
     assert allowed.is_met
     assert allowed.self_approved == ("dev",)
-    better = judge(VAL, own, APP, rule=replace(TIER[2], self_approval=True))
-    assert (better.self_approved, better.spare) == ((), (own,))
+    earlier = sign("dev", "approver", days_ago=2)
+    better = judge(VAL, earlier, APP, rule=replace(TIER[2], self_approval=True))
+    assert (better.self_approved, better.spare) == ((), (earlier,))
 
 
 def test_a_sign_off_that_was_given_as_a_self_approval_stays_one_when_the_lineage_no_longer_shows_it():
