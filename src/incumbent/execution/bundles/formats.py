@@ -71,15 +71,13 @@ def find_format(model: Any) -> Format:
     if isinstance(model, bytes | bytearray | Path):
         return ONNX
     homes = [f"{cls.__module__}.{cls.__name__}" for cls in type(model).__mro__]
-    for start, found in _HOMES:
-        if any(home.startswith(start) for home in homes):
-            return found
-    if not callable(getattr(model, "predict", None)):
+    found = next((one for start, one in _HOMES if any(home.startswith(start) for home in homes)), PICKLE)
+    if found in (SKLEARN, PICKLE) and not callable(getattr(model, "predict", None)):
         raise InvalidInput(
-            f"a {type(model).__name__} cannot be packed: it is no model of scikit-learn, LightGBM, XGBoost, ONNX or PyTorch, "
-            "no path of an MLflow model folder, and has no predict"
+            f"a {type(model).__name__} cannot be packed: it is no predictor of scikit-learn, no model of LightGBM, XGBoost, ONNX or "
+            "PyTorch, no path of an MLflow model folder, and has no predict"
         )
-    return PICKLE
+    return found
 
 
 def write_model(kind: Format, folder: Path, model: Any, *, proba: bool, factory: str, allow_pickle: bool) -> Made:

@@ -83,7 +83,9 @@ def _is_same_matrix(built: Any, inputs: Any, rows: list[int]) -> bool:
         return True  # columns of plain values, which were read one by one
     wanted = np.asarray(inputs)[rows]
     if wanted.dtype.kind in "OU":
-        return [[_plain(value) for value in row] for row in wanted.tolist()] == built.tolist()
+        told = [[_plain(value) for value in row] for row in wanted.tolist()]
+        has_nan = sum(value is None for row in told for value in row) > sum(value is None for row in wanted.tolist() for value in row)
+        return bool(told == built.tolist()) and not has_nan  # an object array of NaN would come back with None
     return bool(built.dtype == wanted.dtype and np.array_equal(built, wanted, equal_nan=wanted.dtype.kind == "f"))
 
 
@@ -202,7 +204,7 @@ def _build_series(entry: Mapping[str, Any], values: Sequence[Any]) -> Any:
         return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered=entry["ordered"]))
     if dtype in _TEXT:
         null = float("nan") if entry.get("null") == "nan" else None
-        return pd.array([null if value is None else value for value in values], dtype=dtype)
+        return pd.Series([null if value is None else value for value in values], dtype=dtype)
     if dtype[:1].isupper() or dtype == "boolean":  # pandas' own nullable types
         return pd.array(list(values), dtype=dtype)
     return _build_array(values, np.dtype(dtype), entry["name"])

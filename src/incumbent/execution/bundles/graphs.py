@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from incumbent.base.errors import InvalidInput, Unavailable
+from incumbent.base.errors import InvalidInput, NotFound, Unavailable
 from incumbent.execution.bundles.answers import Named
 from incumbent.execution.bundles.files import read_inside, refuse_pickles, scan_bytes
 from incumbent.execution.bundles.opened import Predict, Settings
@@ -22,14 +22,16 @@ def write_onnx(model: Any) -> bytes:
     """Return the bytes of an ONNX model given as bytes, as a ModelProto, or as the path of a file.
 
     Raises:
-        InvalidInput: It keeps weights in files of their own.
         NotFound: There is no such file.
     """
     if isinstance(model, bytes | bytearray):
         return bytes(model)
     if not isinstance(model, str | Path):
         return bytes(model.SerializeToString())
-    return Path(model).read_bytes()
+    try:
+        return Path(model).read_bytes()
+    except OSError as error:
+        raise NotFound(f"{model} cannot be read: {error.strerror}; expected the file of an ONNX model or an MLflow model folder") from error
 
 
 def open_onnx(folder: Path, settings: Settings) -> Predict:
@@ -46,7 +48,11 @@ def run_onnx(data: bytes) -> Predict:
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, sess_options=options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(data, sess_options=options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no other common class
+        why = " ".join(str(error).split())[:200]
+        raise InvalidInput(f"ONNX Runtime does not take this graph (weights in files of their own are not followed): {why}") from error
     wanted = [(each.name, _find_dtype(each.name, each.type), each.shape) for each in session.get_inputs()]
     names = [each.name for each in session.get_outputs()]
 

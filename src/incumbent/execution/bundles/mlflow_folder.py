@@ -7,6 +7,7 @@ opens only where pickles were allowed and never if it is dangerous.
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def open_mlflow(folder: Path, settings: Settings) -> Predict:
     if scans and not settings["needs_pickle"]:
         raise Refused(f"the bundle says that it needs no pickle and holds one: {scans[0].describe()}")
     try:
-        import mlflow.pyfunc
+        with warnings.catch_warnings(action="ignore"):  # it warns of its own type hints when it is imported
+            import mlflow.pyfunc
     except ImportError as error:
         raise Unavailable("this bundle holds an MLflow model folder, and MLflow is not installed here: pip install mlflow") from error
     before = os.environ.get(_PICKLES)

@@ -98,7 +98,7 @@ def _pack(
     kind = find_format(model)
     if bool(factory) != (kind.name == "torch"):
         raise InvalidInput("a PyTorch module is packed with `factory` and the modules that it needs, and no other model takes one")
-    frame, columns = describe_frame(inputs, as_named=_is_named(inputs, kind.names(model)))
+    frame, columns = describe_frame(inputs, as_named=kind.name == "mlflow" or _is_named(inputs, kind.names(model)))
     _check_order(kind.names(model), frame, columns)
     frame = kind.adapt(frame)
     wants_proba = kind.gives_proba(model) if proba is None else proba
