@@ -72,11 +72,17 @@ def make_rows(start: int, rows: int = ROWS) -> pl.DataFrame:
 
 
 def register_factor(
-    ws: Workspace, folder: Path, factor: float, *, slot: str | None = SLOT, training: pl.DataFrame | None = None
+    ws: Workspace,
+    folder: Path,
+    factor: float,
+    *,
+    slot: str | None = SLOT,
+    training: pl.DataFrame | None = None,
+    run_by: Workspace | None = None,
 ) -> ModelVersion:
     """Register a version that answers factor * x, as a run that trained on rows from 10,000 on."""
     name = f"bundle-{factor}-{len(list(folder.iterdir()))}"
-    with begin_run(ws, experiment="double") as run:
+    with begin_run(run_by or ws, experiment="double") as run:
         run.log_artifact(write_bundle(folder / name, factor=factor), "model")
         run.log_artifact(make_rows(10_000) if training is None else training, "training")
         run.log_artifact(make_rows(0), "holdout")

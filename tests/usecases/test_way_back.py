@@ -14,12 +14,13 @@ from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.findings import close_finding, list_findings, open_finding
 from incumbent.usecases.live import get_live
 from incumbent.usecases.people import change_person
+from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import promote
 from incumbent.usecases.propose import propose
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.tiers import set_tiers
-from office import LAX, MODEL, SLOT, go_live, open_office, prepare, register_factor, sign_all
+from office import LAX, MODEL, POLICY, SLOT, go_live, open_office, prepare, register_factor, sign_all
 
 WHO = {"model": MODEL, "slot": SLOT}
 
@@ -130,3 +131,46 @@ def test_an_expired_approval_is_nothing_to_go_back_to(ws, office, host, bundles)
 
     with pytest.raises(Refused, match="approval expired on"):
         roll_back(replace(office["olga"], clock=Later()), slot=SLOT, reason="x")
+
+
+def test_a_withdrawn_approval_of_a_roll_back_does_not_count(ws, office, host, bundles):
+    set_tiers(office["omar"], text=LAX)
+    prepare(office, bundles)
+    go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    go_live(office, host, 2)
+    sign_off(office["petra"], **WHO, version=1, capacity="approver", comment="go back")
+    sign_off(office["petra"], **WHO, version=1, capacity="approver", meaning="rejected", comment="it leaks")
+    with pytest.raises(Refused, match=r"asks for 1 approval\(s\) of a roll-back, and 0 are there"):
+        roll_back(office["olga"], slot=SLOT, reason="x")
+
+
+def test_a_rejection_outlives_evidence_that_is_gathered_anew(ws, office, host, bundles):
+    prepare(office, bundles)
+    evaluate(office["rita"], host, **WHO, version=1)
+    sign_off(office["petra"], **WHO, version=1, capacity="approver", meaning="rejected", comment="no report")
+    evaluate(office["rita"], host, **WHO, version=1)
+    sign_all(office, 1)
+    with pytest.raises(Refused, match="petra rejected this bundle"):
+        promote(office["olga"], **WHO, version=1, reason="x")
+
+
+def test_a_policy_set_again_after_the_result_voids_the_evidence(ws, office, host, bundles):
+    prepare(office, bundles)
+    evaluate(office["rita"], host, **WHO, version=1)
+    sign_all(office, 1)
+    set_policy(office["rita"], target=MODEL, text=POLICY)
+    with pytest.raises(Refused, match="is not the one that double@1 was judged by"):
+        promote(office["olga"], **WHO, version=1, reason="x")
+
+
+def test_a_name_in_the_lineage_that_nobody_goes_by_stops_the_promotion(ws, office, host, bundles):
+    prepare(office, bundles)
+    make_unknown = replace(office["ann"], actor="ann-laptop")
+    version = register_factor(office["ann"], bundles, 2.0, run_by=make_unknown)
+    evaluate(office["rita"], host, **WHO, version=version.version)
+    sign_all(office, version.version)
+    with pytest.raises(Refused, match="nobody here goes by 'ann-laptop'"):
+        promote(office["olga"], **WHO, version=version.version, reason="x")
+    change_person(office["ann"], person="ann", aliases=["ann-laptop"])
+    promote(office["olga"], **WHO, version=version.version, reason="x")

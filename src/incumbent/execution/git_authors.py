@@ -9,6 +9,9 @@ from pathlib import Path
 from incumbent.base.errors import Unavailable
 
 _TIMEOUT_S = 60
+UNKNOWN = "unknown"
+"""Whoever wrote a commit without an address."""
+
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 _ADDRESS = re.compile(r"<([^<>\s]+)>")
 _FORMAT = "%H%x1f%ae%x1f%ce%x1f%(trailers:key=Co-authored-by,valueonly,separator=%x20)%x1e"
@@ -30,16 +33,20 @@ def list_authors(root: Path, commit: str, since: str = "") -> Sequence[tuple[str
     """
     if _HASH.fullmatch(commit) is None:
         return []
+    if _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
+        raise Unavailable("this clone is shallow: it has not the commits whose authors are asked for; `git fetch --unshallow` brings them")
     span = f"{since}..{commit}" if _HASH.fullmatch(since) and _knows(root, since) else commit
     done = _git(root, "log", f"--format={_FORMAT}", span, "--")
     if done.returncode != 0:
         raise Unavailable(f"the authors of commit {commit[:12]} cannot be listed: {done.stderr.decode(errors='replace').strip()[:200]}")
     found = []
     for line in done.stdout.decode("utf-8", "replace").split("\x1e"):
-        fields = line.strip().split("\x1f")
-        if len(fields) == 4:
-            name, author, committer, trailers = fields
-            found += [(name, address) for address in dict.fromkeys([author, committer, *_ADDRESS.findall(trailers)]) if address]
+        record = line.strip("\n")  # and no other white space: Python counts the separator as such
+        if not record:
+            continue
+        name, author, committer, trailers = record.split("\x1f", 3)
+        addresses = [address or UNKNOWN for address in (author.strip(), committer.strip())]
+        found += [(name, address) for address in dict.fromkeys([*addresses, *_ADDRESS.findall(trailers)])]
     return found
 
 

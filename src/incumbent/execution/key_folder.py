@@ -13,7 +13,7 @@ from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Una
 from incumbent.ledger.note import key_name, key_text, parse_key
 
 PASSPHRASE = "INCUMBENT_KEY_PASSPHRASE"  # noqa: S105 (the name of a variable)
-LEDGER = "ledger"
+_LEDGER = re.compile(r"ledger(-[0-9]+)?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -21,7 +21,7 @@ class KeyFolder:
     """The `Keys` port on two folders.
 
     Args:
-        ledger: Where keys named "ledger…" are made: the workspace's own folder.
+        ledger: Where keys named "ledger" and "ledger-N" are made: the workspace's own folder.
         personal: Where all others are made. Ledger keys are looked for here too, for a database that several machines share.
     """
 
@@ -46,7 +46,7 @@ class KeyFolder:
         passphrase = os.environ.get(PASSPHRASE, "")
         protection = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
         public = private.public_key().public_bytes_raw()
-        folder = self._ledger if name.startswith(LEDGER) else self._personal
+        folder = self._ledger if _LEDGER.fullmatch(name) else self._personal
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_new(folder / f"{name}.key", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection), 0o600)

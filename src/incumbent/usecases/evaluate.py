@@ -188,7 +188,8 @@ def _find_ladder(ws: Workspace, case: _Case) -> float | None:
         if isinstance(evidence.holdout, dict) and evidence.holdout.get("data") == data:
             for result in evidence.verdict.results:
                 best = result.facts.get("ladder_best")
-                if isinstance(best, float | int):
+                is_same = case.policy.primary is not None and result.rule == f"primary {case.policy.primary.metric}"
+                if is_same and isinstance(best, float | int):  # of another metric it would be a number of another kind
                     return float(best)
     return None
 

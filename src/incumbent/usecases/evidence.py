@@ -22,6 +22,7 @@ class Evidence:
         seq: Number of the entry that recorded it.
         champion: MODEL@VERSION that it was judged against, None for an empty slot.
         policy: Digest of the policy that it was judged by.
+        policy_entry: Number of the entry that had put it in force, None for the built-in one.
         holdout: Name, data digest, number of the look, …; None where the policy needs none.
         predictions: Digest of the answers that were scored, "" if none were.
     """
@@ -35,6 +36,7 @@ class Evidence:
     bundle: str
     champion: str | None
     policy: str
+    policy_entry: int | None
     holdout: Json
     verdict: Verdict
     predictions: str
@@ -70,12 +72,13 @@ def read_evidence(record: Record) -> Evidence:
     match record.body:
         case {
             "kind": "evidence", "evidence": str(name), "model": str(model), "version": int(version), "slot": str(slot),
-            "bundle": str(bundle), "champion": str() | None as champion, "policy": str(policy), "holdout": holdout, "verdict": verdict,
+            "bundle": str(bundle), "champion": str() | None as champion, "policy": str(policy),
+            "policy_entry": int() | None as policy_entry, "holdout": holdout, "verdict": verdict,
             "predictions": str(predictions), "at": str(at), "expires_at": str(expires_at), "actor": str(actor),
         }:  # fmt: skip
             return Evidence(
-                name, record.digest, record.seq, model, version, slot, bundle, champion, policy, holdout, verdict_from_json(verdict),
-                predictions, datetime.fromisoformat(at), datetime.fromisoformat(expires_at), actor,
+                name, record.digest, record.seq, model, version, slot, bundle, champion, policy, policy_entry, holdout,
+                verdict_from_json(verdict), predictions, datetime.fromisoformat(at), datetime.fromisoformat(expires_at), actor,
             )  # fmt: skip
     raise Corrupt(f"evidence {record.record_id} (entry {record.seq}) has a form that this release does not read")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from incumbent.base.errors import NotFound
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.governance.finding import Finding, Kind, Severity, finding_from_json
 from incumbent.governance.finding import close_finding as make_closed
 from incumbent.governance.finding import open_finding as make_open
@@ -14,6 +14,8 @@ from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
 from incumbent.usecases.signing import sign_act
 from incumbent.usecases.workspace import Workspace
+
+DUE_DAYS_MAX = 3660
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def open_finding(
         InvalidInput: A field is malformed.
         Refused: The actor may not.
     """
+    if not 0 <= due_days <= DUE_DAYS_MAX:
+        raise InvalidInput(f"due in {due_days} days: expected 0 to {DUE_DAYS_MAX}")
     with attempting(ws, act="open-finding", kind="finding", object_id=subject), governed(ws) as tx:
         acting = check_acting(ws, tx, "open-finding")
         now = ws.clock.now()

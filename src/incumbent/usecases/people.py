@@ -6,7 +6,8 @@ from typing import Literal
 
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
 from incumbent.governance.acts import check_roles
-from incumbent.governance.person import Key, Person, check_people, find_person, key_from_json, person_from_json
+from incumbent.governance.fields import check_line
+from incumbent.governance.person import Key, Person, check_change, check_people, find_person, key_from_json, person_from_json
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.workspace import Workspace
@@ -62,12 +63,14 @@ def add_person(
         if any(known.person_id == person for known in people):
             raise Conflict(f"{person} is known here already; `incumbent users change {person}` changes them")
         held = check_roles(roles)
+        check_line(name, "the printed name", is_needed=False)
         if not people:
             if "admin" not in held:
                 raise InvalidInput("the first person has to hold the role admin, or nobody could add the second")
             aliases = [*aliases, *([ws.actor] if ws.actor not in (person, *aliases) else [])]
         commitment = tx.payloads.keep(name.encode(), ws.ids.salt()) if name else ""
         added = Person(person, kind, held, group, tuple(aliases), owner, True, ws.clock.now(), commitment)
+        _check_service(added)
         check_people([*people, added])
         payloads = {"name": commitment} if commitment else {}
         record_act(
@@ -108,9 +111,11 @@ def change_person(
             before,
             roles=before.roles if roles is None else check_roles(roles),
             group=before.group if group is None else group,
-            aliases=before.aliases if aliases is None else tuple(aliases),
+            aliases=tuple(dict.fromkeys([*before.aliases, *(aliases or ())])),
             is_active=before.is_active if is_active is None else is_active,
         )
+        check_change(before, after)
+        _check_service(after)
         everyone = [after if known.person_id == after.person_id else known for known in list_people(tx)]
         check_people(everyone)
         if not any("admin" in known.roles and known.is_active and known.kind == "person" for known in everyone):
@@ -120,6 +125,13 @@ def change_person(
             subject=after.person_id, reason=reason,
         )  # fmt: skip
     return after
+
+
+def _check_service(person: Person) -> None:
+    if person.kind == "service" and person.roles & {"admin", "validator", "approver"}:
+        raise InvalidInput(
+            f"{person.person_id} is a service: it cannot be admin, validator or approver, which are for people to answer for"
+        )
 
 
 def list_person_records(ws: Workspace) -> Sequence[PersonRecord]:

@@ -14,6 +14,8 @@ from incumbent.base.errors import NotFound
 from incumbent.gates.policy import GatePolicy, policy_from_json
 from incumbent.governance.assessment import Assessment, assessment_from_json
 from incumbent.governance.finding import Finding, find_blocking, finding_from_json
+from incumbent.governance.independence import Authorship, find_unknown
+from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
@@ -147,13 +149,15 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     problems = _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
     given = list_sign_offs(tx, version, slot)
     quorum = None
+    people = list_people(tx)
+    authorships = list_authorships(tx, version, list_policy_authors(tx, policy))
     if evidence is not None:
         quorum = judge_quorum(
             [sign_off for _, sign_off in given],
             tier.rule,
             digests=names_now(version, evidence, policy, tier),
-            people=list_people(tx),
-            authorships=list_authorships(tx, version, list_policy_authors(tx, policy)),
+            people=people,
+            authorships=authorships,
             now=now,
             model=version.model,
             version=version.version,
@@ -161,6 +165,9 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
             cosigned=_count_cosignatures(tx, evidence.seq) if tier.rule.witnesses else 0,
         )
         problems += _tell_quorum(quorum, version)
+        if tier.rule.validators or tier.rule.approvers:
+            problems += _tell_unknown(authorships, people)
+        problems += _tell_rejections(given, version)
     findings = find_blocking(list_findings(tx, slot) + list_findings(tx, version.model), slot, version.model)
     problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
@@ -176,7 +183,7 @@ def _judge_evidence(
     if evidence is None:
         return [f"there is no evidence on {name} for {slot}: {again}"]
     champion = f"{live.model}@{live.version}" if live else None
-    if evidence.policy != policy.digest:
+    if (evidence.policy, evidence.policy_entry) != (policy.digest, policy.seq):
         return [f"the gate policy ({policy.target}) is not the one that {name} was judged by: {again} anew"]
     if evidence.bundle != str(version.bundle.digest):
         return [f"the evidence is about another bundle than {name}'s: {again} anew"]
@@ -206,6 +213,27 @@ def _tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
             bundle = f"it names bundle {given.names['bundle']}, and this is {version.bundle.digest}"
             told.append(f"void: {given.person_id}'s sign-off of {given.model}@{given.version}: {bundle}")
     return told
+
+
+def _tell_unknown(authorships: Sequence[Authorship], people: Sequence[Person]) -> list[str]:
+    """Any name that nobody goes by may be that of somebody who signed."""
+    return [
+        f"nobody here goes by {name!r}, who had a part in it: say whose name it is with `incumbent users change ID --alias {name}`"
+        for name in find_unknown(authorships, people)
+    ]
+
+
+def _tell_rejections(given: Sequence[tuple[int, SignOff]], version: ModelVersion) -> list[str]:
+    """A rejection of these bytes stands until its person withdraws it, whatever evidence is gathered anew meanwhile."""
+    newest: dict[str, SignOff] = {}
+    for _, sign_off in given:
+        if sign_off.names["bundle"] == str(version.bundle.digest) and sign_off.meaning != "accepted-risk":
+            newest[sign_off.person_id] = sign_off
+    return [
+        f"{person} rejected this bundle on {last.at:%Y-%m-%d %H:%M:%S} UTC, and has not signed for it since"
+        for person, last in newest.items()
+        if last.meaning == "rejected"
+    ]
 
 
 def _count_cosignatures(tx: Transaction, seq: int) -> int:
@@ -257,7 +285,13 @@ def find_approvals_of_roll_back(ws: Workspace, tx: Transaction, version: ModelVe
     left = next((p for p in history if (p.model, p.version) == (version.model, version.version) and p.status == "Archived"), None)
     since = left.seq if left is not None and left.seq is not None else -1
     found: dict[str, int] = {}
+    people = {person.person_id: person for person in list_people(tx)}
     for seq, sign_off in list_sign_offs(tx, version, slot):
+        person = people.get(sign_off.person_id)
+        if sign_off.version == version.version and sign_off.meaning == "rejected":
+            found.pop(sign_off.person_id, None)
+        if person is None or not person.is_active or "approver" not in person.roles:
+            continue
         if sign_off.version == version.version and seq > since and sign_off.meaning == "approved" and sign_off.expires_at > ws.clock.now():
             found[sign_off.person_id] = seq
     return sorted(found.values())

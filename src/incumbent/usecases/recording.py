@@ -10,7 +10,7 @@ the number of the entry that it returned; the database refuses them without.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from incumbent.base.digest import digest_bytes
@@ -175,8 +175,14 @@ def _record_refusal(ws: Workspace, act: str, kind: str, object_id: str, message:
             kept["reason"] = tx.payloads.keep(message.encode("utf-8", "replace"), ws.ids.salt())
             shown = ""
         roles = tuple(who.roles) if person else ()
-        draft = Draft("refuse", ObjectRef(kind, object_id), _actor(who), roles, after=act, reason=shown, payloads=kept)
+        actor = replace(_actor(who), actor_id=_printable(who.actor))
+        draft = Draft("refuse", ObjectRef(kind, _printable(object_id)), actor, roles, after=act, reason=_printable(shown), payloads=kept)
         tx.ledger.append(draft, max(now, last))  # also when it was refused because the clock runs backwards
+
+
+def _printable(text: str) -> str:
+    """Return text that an entry can hold, whatever bytes a command line was given."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _actor(who: Acting) -> Actor:

@@ -133,7 +133,7 @@ def _write_mlflow(it: Writing) -> Made:
 def _write_estimator(it: Writing) -> Made:
     try:
         data = dump_skops(it.model)
-    except (Refused, ImportError) as error:
+    except Refused as error:
         if it.allow_pickle:
             return _write_pickle(it)
         raise Refused(

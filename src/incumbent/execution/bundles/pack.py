@@ -61,6 +61,7 @@ def pack_model(
     Raises:
         InvalidInput: The folder is in use, the model is none that can be packed, or `inputs` or `outputs` do not fit it.
         Refused: Only a pickle would hold it, or it would be a dangerous one, or the packed model answers differently.
+        Unavailable: The library that writes its safe format is not installed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"a model is packed into a new or empty folder; {folder} is in use")

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from incumbent.base.errors import InvalidInput, Refused
+from incumbent.base.errors import InvalidInput, Refused, Unavailable
 from incumbent.registry.pickle_names import is_safe_name
 
 SCHEMA = "schema.json"
@@ -53,9 +53,14 @@ def dump_skops(estimator: object) -> bytes:
 
     Raises:
         Refused: It holds a type that is not on our list, or something that skops cannot write.
+        Unavailable: skops is not installed.
     """
-    import skops.io
-
+    try:
+        import skops.io
+    except ImportError as error:
+        raise Unavailable(
+            "skops, the safe format of scikit-learn's models, is not installed here: pip install 'incumbent[safe]'"
+        ) from error
     try:
         data = skops.io.dumps(estimator)
     except Exception as error:
