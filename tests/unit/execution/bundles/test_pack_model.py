@@ -1,6 +1,7 @@
 """Fitted models packed and asked in a process of their own: what they answer is what they answered where they were trained."""
 
 import hashlib
+import sys
 import warnings
 
 import lightgbm
@@ -21,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 import incumbent as inc
-from incumbent.base.errors import InvalidInput, Refused
+from incumbent.base.errors import InvalidInput, Refused, Unavailable
 
 CANCER, IRIS = load_breast_cancer(as_frame=True), load_iris(as_frame=True)
 MODELS = {
@@ -252,6 +253,13 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     with pytest.raises(InvalidInput, match="new or empty folder"):
         inc.pack_model(tmp_path, LinearRegression().fit([[1.0]], [1]), inputs=[[1.0]])
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_without_skops_an_estimator_is_not_packed_in_a_less_safe_way(tmp_path, monkeypatch, allow):
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    with pytest.raises(Unavailable, match=r"pip install 'incumbent\[safe\]'"):
+        inc.pack_model(tmp_path / "bundle", LinearRegression().fit([[1.0]], [1]), inputs=[[1.0]], allow_pickle=allow)
 
 
 def test_what_is_no_model_is_named(tmp_path):
