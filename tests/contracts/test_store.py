@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from incumbent.base.metric import MetricPoint
 from incumbent.storage.sql_store import SqlStore, open_sql_store
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.tracking.search import parse_query
+from ledgers import MemoryKeys, begin, put
 
 
 class TestSqliteInMemory(StoreContract):
@@ -357,4 +359,24 @@ def test_every_database_that_a_release_has_written_opens(path: Path, tmp_path: P
         with pytest.raises(NotFound):
             tx.predictions.get("none")
     assert store.check() == []
+    store.close()
+
+
+def test_a_cell_of_another_type_in_the_ledger_is_corrupt_and_no_crash(tmp_path: Path) -> None:
+    keys = MemoryKeys()
+    store = open_sql_store(f"sqlite:///{tmp_path / 'incumbent.db'}", algorithm="blake3", keys=keys)
+    with store.begin() as tx:
+        begin(tx, keys)
+        put(tx, "policy", "m", {"kind": "policy"})
+    for cell in ("'text'", "99999999999", "1.5"):
+        with closing(sqlite3.connect(tmp_path / "incumbent.db")) as raw, raw:
+            for name in ("ledger_entries_kept_update", "records_kept_update"):
+                raw.execute(f"DROP TRIGGER IF EXISTS {name}")
+            raw.execute(f"UPDATE ledger_entries SET body = {cell}")
+            raw.execute(f"UPDATE records SET body = {cell}")
+        with store.begin(read_only=True) as tx:
+            with pytest.raises(Corrupt, match="no ledger entry"):
+                tx.ledger.get(1)
+            with pytest.raises(Corrupt, match="is not what was recorded"):
+                tx.records.find("policy", "m")
     store.close()

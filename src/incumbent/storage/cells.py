@@ -37,6 +37,11 @@ def from_micros(micros: int) -> datetime:
         raise Corrupt(f"the database holds {micros!r} where a time belongs: {error}") from error
 
 
+def to_bytes(cell: object) -> bytes:
+    """Return the bytes of a BLOB's cell. SQLite lets anybody put text or a number there: that is not what was written, and no crash."""
+    return bytes(cell) if isinstance(cell, bytes | bytearray | memoryview) else str(cell).encode("utf-8", "backslashreplace")
+
+
 def to_json(value: object) -> str:
     """Return JSON text. NaN and infinities are kept; raises InvalidInput for what has no JSON form."""
     try:

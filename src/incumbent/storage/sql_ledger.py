@@ -11,7 +11,7 @@ from incumbent.base.errors import Corrupt, NotFound, Refused
 from incumbent.ledger.entry import Draft, Entry, commit, encode_entry, format_time, parse_entry
 from incumbent.ledger.merkle import Node, Tree, frontier_places
 from incumbent.ledger.note import checkpoint_body, parse_key, signature_line, write_note
-from incumbent.storage.cells import from_micros, to_micros
+from incumbent.storage.cells import from_micros, to_bytes, to_micros
 from incumbent.storage.session import Session
 from incumbent.usecases.governed_ports import Checkpoint, Keys, Payload
 
@@ -98,7 +98,7 @@ class SqlLedger:
         row = self._session.one("SELECT body FROM ledger_entries WHERE seq = ?", (seq,))
         if row is None:
             raise NotFound(f"the ledger has no entry {seq}; it has {self.size()}, from 0 on")
-        return parse_entry(bytes(row[0]))
+        return parse_entry(to_bytes(row[0]))
 
     def read(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries from `first` up to, not including, `end`."""
@@ -108,7 +108,7 @@ class SqlLedger:
             if not rows:
                 return
             for (body,) in rows:
-                yield bytes(body)
+                yield to_bytes(body)
             first = last
 
     def find(self, *, object_name: str | None = None, act: str | None = None, limit: int = 100) -> Sequence[Entry]:
@@ -116,14 +116,14 @@ class SqlLedger:
         given = [(column, value) for column, value in (("object", object_name), ("act", act)) if value is not None]
         where = " AND ".join(f"{column} = ?" for column, _ in given)
         sql = f"SELECT body FROM ledger_entries {'WHERE ' + where if where else ''} ORDER BY seq DESC LIMIT ?"
-        return [parse_entry(bytes(row[0])) for row in self._session.all(sql, (*(value for _, value in given), limit))]
+        return [parse_entry(to_bytes(row[0])) for row in self._session.all(sql, (*(value for _, value in given), limit))]
 
     def get_node(self, level: int, index: int) -> bytes:
         """Return a complete node's hash. Raises Corrupt when it is not there."""
         row = self._session.one("SELECT hash FROM ledger_nodes WHERE level = ? AND idx = ?", (level, index))
         if row is None:
             raise Corrupt(f"the ledger's tree has no node {level}/{index}; `incumbent ledger verify` says what else is wrong")
-        return bytes(row[0])
+        return to_bytes(row[0])
 
     def _open(self) -> None:
         size = self.size()
@@ -187,7 +187,7 @@ class SqlPayloads:
         row = self._session.one("SELECT salt, body FROM ledger_payloads WHERE commitment = ?", (commitment,))
         if row is None:
             return Payload(commitment, None, None)
-        salt, text = bytes(row[0]), bytes(row[1])
+        salt, text = to_bytes(row[0]), to_bytes(row[1])
         if len(salt) != 32 or commit(text, salt) != commitment:
             raise Corrupt(f"the text behind {commitment} is not what was committed to")
         return Payload(commitment, salt, text)
@@ -200,4 +200,4 @@ class SqlPayloads:
     def list_all(self) -> Sequence[Payload]:
         """Return all that are not erased, as they stand."""
         rows = self._session.all("SELECT commitment, salt, body FROM ledger_payloads ORDER BY commitment")
-        return [Payload(commitment, bytes(salt), bytes(text)) for commitment, salt, text in rows]
+        return [Payload(commitment, to_bytes(salt), to_bytes(text)) for commitment, salt, text in rows]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import document_bytes, parse_document
 from incumbent.base.errors import Corrupt, InvalidInput
-from incumbent.storage.cells import to_text
+from incumbent.storage.cells import to_bytes, to_text
 from incumbent.storage.session import Row, Session
 from incumbent.usecases.governed_ports import Record
 
@@ -48,7 +48,7 @@ class SqlRecords:
 
 def _record(row: Row) -> Record:
     kind, record_id, subject, seq, digest, body = row
-    data = bytes(body)
+    data = to_bytes(body)
     if digest_bytes(data, "sha256") != digest:
         raise Corrupt(f"{kind} {record_id} (entry {seq}) is not what was recorded: its bytes do not have digest {digest}")
     try:
