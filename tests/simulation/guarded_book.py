@@ -1,0 +1,338 @@
+"""A second opinion on the guarded path: everything that holds, kept from the ledger's bytes alone, and what may be done on it.
+
+Written from the rules in words and from tables made by hand. It imports nothing of the product, so that it cannot agree by accident.
+"""
+
+import base64
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+RIGHTS = {
+    "register": "developer service",
+    "propose": "developer service",
+    "reject": "developer validator approver",
+    "evaluate": "developer validator service",
+    "validate": "validator",
+    "approve": "approver",
+    "promote": "operator",
+    "roll-back": "operator",
+    "break-glass": "operator",
+    "archive": "operator",
+}
+ACT_ROLE = {"validated": {"validator"}, "approved": {"approver"}}
+UNASSESSED = 2
+MEAN_X = sum(place / 10 for place in range(60)) / 60
+SLACK = timedelta(seconds=2)
+
+
+def rule(validators, approvers, days, *, groups=False, own=False, back=0):
+    return {
+        "validators": validators, "approvers": approvers, "valid_days": days, "distinct_groups": groups, "self_approval": own,
+        "roll_back_approvals": back, "witnesses": 0,
+    }  # fmt: skip
+
+
+DEFAULT = {1: rule(1, 2, 90) | {"witnesses": 1}, 2: rule(1, 1, 180), 3: rule(0, 1, 365), 4: rule(0, 0, 365)}
+
+
+def tree_root(leaves):
+    """Return the root of RFC 9162, section 2.1.1, by its own words: no node is kept, all is hashed anew."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\x00" + leaves[0]).digest()
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + tree_root(leaves[:split]) + tree_root(leaves[split:])).digest()
+
+
+def check_note(note, log, leaves):
+    """Assert that a signed note is over exactly these leaves, by the key that the first of them names."""
+    body, _, signatures = note.partition("\n\n")
+    assert body.split("\n")[:3] == [log, str(len(leaves)), base64.b64encode(tree_root(leaves)).decode()], (
+        "the checkpoint is of other entries"
+    )
+    [line] = signatures.strip().split("\n")
+    key = base64.b64decode(json.loads(leaves[0])["to"].partition(":")[2])
+    Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(line.split(" ")[2])[4:], body.encode() + b"\n")
+
+
+@dataclass
+class Slot:
+    """A slot as its entries tell it.
+
+    Attributes:
+        stack: Versions that led to what is live, which is on top; what was rolled back from, or retired, is taken off.
+        left: Version -> the entry by which it was archived last.
+        promoted: Version -> the entry that promoted it last.
+    """
+
+    statuses: dict = field(default_factory=dict)
+    stack: list = field(default_factory=list)
+    left: dict = field(default_factory=dict)
+    promoted: dict = field(default_factory=dict)
+    live: str | None = None
+
+
+class Book:
+    """What holds after the entries read so far. `policies` tells what the machine's own policy texts mean."""
+
+    def __init__(self, policies):
+        self.known = policies
+        self.people, self.keys, self.policies, self.assessed, self.versions = {}, {}, {}, {}, {}
+        self.rules, self.unassessed = DEFAULT, UNASSESSED
+        self.slots, self.evidence, self.sign_offs, self.findings = {}, {}, [], {}
+        self.looks, self.last_at, self.before, self.now = 0, None, None, None
+        self.rested_on = {}  # entry of a promotion -> entries of the sign-offs that it names
+
+    # What the entries say, one by one.
+
+    def read(self, entry, body):
+        """Take in an entry and the document that it made, if any; the entry is whole, or an assertion fails."""
+        act, kind, name = entry["act"], entry["object"]["kind"], entry["object"]["id"]
+        at = datetime.fromisoformat(entry["at"])
+        assert self.last_at is None or at >= self.last_at, "an entry is older than the one before it"
+        self.last_at = at
+        if act == "refuse":
+            assert body is None
+        elif kind == "placement":
+            self._move(entry, act, *name.rsplit(" ", 1))
+        elif body is not None:
+            self._document(entry, kind, name, body)
+        if act != "supersede":
+            self.before = None
+
+    def _document(self, entry, kind, name, body):
+        plain = {"person": self.people, "key": self.keys, "finding": self.findings}
+        if kind in plain:
+            plain[kind][name] = body
+            return
+        match kind:
+            case "policy":
+                self.policies[name] = (entry["object"]["digest"], entry["seq"], entry["actor"]["id"], self.known[body["text"]])
+            case "tiers":
+                self.rules, self.unassessed = {row["tier"]: row for row in body["tiers"]}, body["unassessed"]
+            case "tier":
+                self.assessed[name] = (entry["object"]["digest"], body["tier"])
+            case "version":
+                self.versions[name] = body | {"registered_by": entry["actor"]["id"]}
+            case "look":
+                self.looks += 1
+            case "evidence":
+                version = f"{body['model']}@{body['version']}"
+                found = body | {"digest": entry["object"]["digest"], "seq": entry["seq"], "look": self.looks}
+                self.evidence[version, body["slot"]] = found
+            case "sign-off":
+                version = f"{body['model']}@{body['version']}"
+                self.sign_offs.append(body | {"name": version, "seq": entry["seq"], "held": self.held(version, body["slot"])})
+
+    def _move(self, entry, act, slot_name, version):
+        slot = self.slots.setdefault(slot_name, Slot())
+        now, to = slot.statuses.get(version, "None"), entry["to"]
+        legal = {
+            "propose": ("None", "Staging"), "promote": ("Staging", "Production"), "reject": ("Staging", "Archived"),
+            "supersede": ("Production", "Archived"), "archive": ("Production", "Archived"), "roll-back": ("Archived", "Production"),
+            "break-glass": ("Archived", "Production"),
+        }  # fmt: skip
+        assert (entry["from"], to) == (now, legal[act][1]) == legal[act], f"{act} took {version} from {now} to {to}"
+        if to == "Production":
+            assert slot.live is None, f"{version} went live beside {slot.live}"
+            if act == "promote":
+                self._check_promotion(entry, version, slot_name)
+                slot.promoted[version] = entry["seq"]
+                slot.stack.append(version)
+            else:
+                assert version in slot.promoted, f"{version} came back and was never promoted"
+                assert entry["refs"]["promotion"] == str(slot.promoted[version])
+                slot.stack = slot.stack[: slot.stack.index(version) + 1] if version in slot.stack else [*slot.stack, version]
+            slot.live = version
+        elif now == "Production":
+            slot.live, slot.left[version] = None, entry["seq"]
+            if act == "supersede":
+                self.before = (slot_name, version)
+            else:
+                slot.stack.remove(version)
+        slot.statuses[version] = to
+
+    def _check_promotion(self, entry, version, slot):
+        """What is required of a promotion, asserted on its entry: with what was live before the entry that superseded it."""
+        superseded = self.before[1] if self.before and self.before[0] == slot else None
+        problem = self.why_not_ready(version, slot, superseded, self.now)
+        assert not problem, f"entry {entry['seq']} promoted {version}: {problem}"
+        evidence, refs = self.evidence[version, slot], entry["refs"]
+        assert (refs["evidence"], refs["evidence-entry"]) == (evidence["digest"], str(evidence["seq"]))
+        assert int(refs["policy-entry"]) < evidence["seq"] < entry["seq"], "the policy came after the result"
+        signed = {str(given["seq"]): given for given in self.sign_offs}
+        named = [seq for name, seq in refs.items() if name.startswith("sign-off-")]
+        self.rested_on[entry["seq"]] = {int(seq) for seq in named}
+        signers = [signed[seq]["person_id"] for seq in named]
+        if not self.rule_of(version)["self_approval"]:
+            assert not {self.accountable(who) for who in signers} & self.authors(version), "an author signed"
+
+    # What may be done.
+
+    def acting(self, who):
+        """Return the active person of a name and the roles, or (None, {})."""
+        person = self.find_person(who)
+        return (person["person_id"], set(person["roles"])) if person and person["is_active"] else (None, set())
+
+    def find_person(self, who):
+        return next(
+            (one for one in self.people.values() if who.casefold() in {n.casefold() for n in (one["person_id"], *one["aliases"])}), None
+        )
+
+    def accountable(self, who):
+        person = self.find_person(who)
+        return who if person is None else person["owner"] or person["person_id"]
+
+    def may(self, who, act):
+        return bool(self.acting(who)[1] & set(RIGHTS[act].split()))
+
+    def has_key(self, who):
+        return any(key["person_id"] == self.acting(who)[0] and key["revoked_at"] is None for key in self.keys.values())
+
+    def can_record(self, now):
+        return now >= self.last_at - SLACK
+
+    def tier_of(self, version):
+        return self.assessed.get(version.split("@")[0], ("", self.unassessed))
+
+    def rule_of(self, version):
+        return self.rules[self.tier_of(version)[1]]
+
+    def policy_of(self, version):
+        model, tier = version.split("@")[0], self.tier_of(version)[1]
+        return self.policies.get(model) or self.policies.get(f"tier-{tier}")
+
+    def held(self, version, slot):
+        """Return what a sign-off on a version stands on: a change of any of it voids the sign-off."""
+        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version)
+        fields = ("validators", "approvers", "valid_days", "distinct_groups", "self_approval", "roll_back_approvals", "witnesses")
+        rules = tuple(self.rule_of(version)[name] for name in fields)
+        return evidence and evidence["digest"], policy and policy[0], self.tier_of(version), rules
+
+    def authors(self, version):
+        """Return who had a part in a version since its last ancestor that was in Production anywhere."""
+        model, number = version.split("@")
+        names = {self.policy_of(version)[2]} if self.policy_of(version) else set()
+        for ancestor in range(int(number), 0, -1):
+            name = f"{model}@{ancestor}"
+            if ancestor < int(number) and any(name in slot.promoted for slot in self.slots.values()):
+                break
+            body = self.versions[name]
+            names |= {body["registered_by"], *(author["who"] for author in body["authors"])}
+        return {self.accountable(name) for name in names}
+
+    def judge_gate(self, version, champion, look, factors):
+        """Return whether a gate must have passed, by arithmetic on the models' factors: an error of |f - 2| x on every row."""
+        policy = self.policy_of(version)[3]
+        if look > policy["looks_max"]:
+            return False
+        off = abs(factors[version] - 2)
+        if off > 1:  # the ceiling is far above what 0.5 gives, and far below what 1.5 gives
+            return False
+        return champion is None or (abs(factors[champion] - 2) - off) * MEAN_X > policy["margin"]
+
+    def why_not_ready(self, version, slot, live, now):
+        """Return what stands between a version and Production, "" if nothing."""
+        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version)
+        if evidence is None or policy is None:
+            return "no evidence by a policy"
+        if evidence["policy"] != policy[0] or evidence["policy_entry"] != policy[1]:
+            return "another policy"
+        if evidence["champion"] != live:
+            return "another champion"
+        if datetime.fromisoformat(evidence["expires_at"]) <= now:
+            return "evidence expired"
+        if evidence["verdict"]["outcome"] != "passed":
+            return "gate did not pass"
+        blocking = [f for f in self.findings.values() if f["state"] == "open" and f["blocks_promotion"]]
+        if any(finding["subject"] in (slot, version.split("@")[0]) for finding in blocking):
+            return "a finding blocks"
+        asked = self.rule_of(version)
+        if asked["validators"] + asked["approvers"] and any(self.find_person(name) is None for name in self.authors(version)):
+            return "an author whom nobody knows"
+        judged = [s for s in self.sign_offs if (s["name"], s["slot"]) == (version, slot) and s["meaning"] != "accepted-risk"]
+        if "rejected" in {s["person_id"]: s["meaning"] for s in judged}.values():  # the newest of each person
+            return "a rejection stands"
+        return "" if self.is_quorum(version, slot, now) else "no quorum"
+
+    def is_quorum(self, version, slot, now):
+        """Say whether enough people signed, by trying every way to seat them."""
+        asked = self.rule_of(version)
+        if asked["witnesses"]:
+            return False  # nobody witnesses here
+        today = [s for s in self.sign_offs if (s["name"], s["slot"], s["held"]) == (version, slot, self.held(version, slot))]
+        rejected = self._rejecting(today, now)
+        if rejected:
+            return False
+        seats = {"validator": set(), "approver": set()}
+        authors = self.authors(version)
+        for given in today:
+            person = self.people[given["person_id"]]
+            at = datetime.fromisoformat(given["at"])
+            is_own = given["is_self"] or given["person_id"] in authors
+            is_good = (
+                given["meaning"] in ACT_ROLE
+                and at <= now < at + timedelta(days=asked["valid_days"])
+                and person["is_active"]
+                and ACT_ROLE[given["meaning"]] & set(person["roles"])
+                and (asked["self_approval"] or not is_own)
+                and (person["group"] or not asked["distinct_groups"])
+            )
+            if is_good:
+                seats[given["role"]].add(person["group"] if asked["distinct_groups"] else person["person_id"])
+        if self.tier_of(version)[1] > 2 and not asked["distinct_groups"]:
+            return len(seats["validator"]) >= asked["validators"] and len(seats["approver"]) >= asked["approvers"]
+        return any(
+            len(seats["approver"] - set(first)) >= asked["approvers"]
+            for first in itertools.combinations(sorted(seats["validator"]), asked["validators"])
+        )
+
+    def _rejecting(self, today, now):
+        newest = {}
+        for given in sorted(today, key=lambda s: (s["at"], s["meaning"] == "rejected")):
+            is_late = datetime.fromisoformat(given["at"]) > now
+            if given["meaning"] == "rejected" or (given["meaning"] in ACT_ROLE and not is_late):
+                newest[given["person_id"]] = given["meaning"]
+        return {who for who, meaning in newest.items() if meaning == "rejected"}
+
+    def may_promote(self, who, version, slot, now):
+        place = self.slots.get(slot, Slot())
+        return (
+            self.can_record(now)
+            and self.may(who, "promote")
+            and place.statuses.get(version) == "Staging"
+            and not self.why_not_ready(version, slot, place.live, now)
+        )
+
+    def roll_back_target(self, slot):
+        place = self.slots.get(slot, Slot())
+        before = [name for name in place.stack if name != place.live]
+        return before[-1] if before else None
+
+    def may_roll_back(self, who, slot, target, now, *, is_glass):
+        place = self.slots.get(slot, Slot())
+        if not self.can_record(now) or not self.may(who, "roll-back") or (is_glass and not self.has_key(who)):
+            return False
+        if place.statuses.get(target) != "Archived" or target not in place.promoted:
+            return False
+        rested_on = [given for given in self.sign_offs if given["seq"] in self.rested_on[place.promoted[target]]]
+        if any(datetime.fromisoformat(given["expires_at"]) <= now for given in rested_on):
+            return False
+        given = set()
+        for one in self.sign_offs:
+            person = self.people[one["person_id"]]
+            if (one["name"], one["slot"]) != (target, slot):
+                continue
+            if one["meaning"] == "rejected":
+                given.discard(one["person_id"])
+                continue
+            is_good = person["is_active"] and "approver" in person["roles"] and datetime.fromisoformat(one["expires_at"]) > now
+            if one["meaning"] == "approved" and one["seq"] > place.left[target] and is_good:
+                given.add(one["person_id"])
+        return is_glass or len(given) >= self.rule_of(target)["roll_back_approvals"]
