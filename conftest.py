@@ -10,8 +10,9 @@ ACCEPTED_SKIPS = (
     "no git history here:",
     "the superuser may read any file",
     "memory ends with the store",
+    "in full only with --slow:",
 )
-"""A skip in CI (CI=true) must open with one of these: what CI cannot have, not what it should have had."""
+"""A skip in CI (CI=true) must open with one of these: what CI cannot have, not what it should have had; and the long form of a suite."""
 
 collect_ignore = ["src/incumbent/storage/migrations/env.py", "src/incumbent/demo_project"]
 """Not for doctest: the one runs inside of Alembic alone, the other is a user's project that is shipped as data."""
@@ -25,6 +26,16 @@ def pytest_addoption(parser):
 def is_slow(request):
     """Whether to run a suite marked `slow` in full; without --slow it runs in a short form, and is never left out."""
     return request.config.getoption("--slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip long forms without --slow. A suite that asks for `is_slow` shortens itself; others have cases without the mark."""
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="in full only with --slow: the cases without the mark are the short form")
+    for item in items:
+        if item.get_closest_marker("slow") is not None and "is_slow" not in item.fixturenames:
+            item.add_marker(skip)
 
 
 class SkipWatch:
