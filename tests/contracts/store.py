@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contracts.store_accounts import AccountsContract
 from contracts.store_ledger import LedgerContract
 from contracts.store_metrics import MetricsContract
 from contracts.store_registry import RegistryContract
@@ -24,7 +25,7 @@ from ledgers import MemoryKeys
 HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "ünï 🛫", "a" * 10_000, "\n\t", "null", "NaN"]
 
 
-class StoreContract(RunsContract, MetricsContract, RegistryContract, LedgerContract):
+class StoreContract(RunsContract, MetricsContract, RegistryContract, LedgerContract, AccountsContract):
     """Every rule of the port `Store`."""
 
     @pytest.fixture

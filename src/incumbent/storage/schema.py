@@ -175,3 +175,21 @@ records = Table(
     Column("seq", Number, ForeignKey("ledger_entries.seq"), primary_key=True), _text("subject"), _text("digest"),
     Column("body", LargeBinary, nullable=False), Index("ix_records_kind_subject", "kind", "subject"),
 )  # fmt: skip
+
+accounts = Table("accounts", metadata, Column("person_id", Text, primary_key=True), _text("password_hash"), _integer("changed_at"))
+account_links = Table("account_links", metadata, Column("secret_hash", Text, primary_key=True), _text("person_id"), _integer("expires_at"))
+access_tokens = Table(
+    "access_tokens", metadata, Column("token_id", Text, primary_key=True), _text("secret_hash"), _text("person_id"), _text("name"),
+    _text("scope"), _integer("made_at"), _integer("expires_at"), _text("made_by"), _integer("used_at", null=True),
+    _integer("revoked_at", null=True), UniqueConstraint("secret_hash"), Index("ix_access_tokens_person_id", "person_id"),
+)  # fmt: skip
+browser_sessions = Table(
+    "browser_sessions", metadata, Column("secret_hash", Text, primary_key=True), _text("person_id"), _integer("started_at"),
+    _integer("seen_at"), _integer("expires_at"), Index("ix_browser_sessions_person_id", "person_id"),
+)  # fmt: skip
+provider_journeys = Table(
+    "provider_journeys", metadata, Column("state_hash", Text, primary_key=True), _text("browser_hash"), _text("nonce"),
+    _text("verifier"), _text("onward"), _integer("expires_at"),
+)  # fmt: skip
+login_failures = Table("login_failures", metadata, Column("subject", Text, primary_key=True), _integer("failures"), _integer("last_at"))
+"""Nothing of these is governed: they say who may come in, never what holds."""

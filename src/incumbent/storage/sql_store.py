@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from incumbent.base.digest import ALGORITHMS, Algorithm
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.storage.session import Database, Session
+from incumbent.storage.sql_accounts import SqlAccounts, SqlAttempts, SqlSessions, SqlTokens
 from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlPayloads
 from incumbent.storage.sql_metrics import SqlMetrics
@@ -14,6 +15,7 @@ from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
 from incumbent.storage.sqlite import SqliteDatabase
+from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
 
@@ -54,6 +56,10 @@ class SqlTransaction:
         self.checkpoints: Checkpoints = SqlCheckpoints(session)
         self.payloads: Payloads = SqlPayloads(session)
         self.records: Records = SqlRecords(session)
+        self.accounts: Accounts = SqlAccounts(session)
+        self.tokens: Tokens = SqlTokens(session)
+        self.sessions: Sessions = SqlSessions(session)
+        self.attempts: Attempts = SqlAttempts(session)
 
 
 class SqlStore:

@@ -19,6 +19,7 @@ from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.registry.signature import Columns, Scalar
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
+from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, Payloads, Records
 
 
@@ -222,6 +223,10 @@ class Transaction(Protocol):
     checkpoints: Checkpoints
     payloads: Payloads
     records: Records
+    accounts: Accounts
+    tokens: Tokens
+    sessions: Sessions
+    attempts: Attempts
 
 
 class Store(Protocol):
