@@ -2,14 +2,16 @@
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.errors import InvalidInput
+from incumbent.execution import pandera_schemas
 from incumbent.registry.signature import Scalar
+from incumbent.registry.table_schema import SchemaBreach, TableSchema
 from incumbent.usecases.ports import Blobs, Codecs
 
 
@@ -39,6 +41,22 @@ class StoredTables:
         else:
             raise InvalidInput(f"artifact {artifact.digest} is {kind}, no table; a holdout is an Arrow table or a Polars or pandas frame")
         return {str(name): [_plain(cell, str(name)) for cell in cells] for name, cells in columns.items()}
+
+    def infer_schema(self, columns: Mapping[str, Sequence[Scalar]]) -> TableSchema:
+        """See `Tables.infer_schema`."""
+        return pandera_schemas.infer_schema(columns)
+
+    def check_schema(self, schema: TableSchema, columns: Mapping[str, Sequence[Scalar]]) -> Sequence[SchemaBreach]:
+        """See `Tables.check_schema`."""
+        return pandera_schemas.check_schema(schema, columns)
+
+    def parse_schema(self, text: str) -> TableSchema:
+        """See `Tables.parse_schema`."""
+        return pandera_schemas.parse_schema(text)
+
+    def write_schema(self, schema: TableSchema, form: str) -> str:
+        """See `Tables.write_schema`."""
+        return pandera_schemas.write_schema(schema, form)
 
 
 def _plain(cell: Any, name: str) -> Scalar:

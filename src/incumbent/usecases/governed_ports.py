@@ -9,6 +9,7 @@ from incumbent.base.artifact import Artifact
 from incumbent.base.documents import Document
 from incumbent.ledger.entry import Draft, Entry
 from incumbent.registry.signature import Scalar
+from incumbent.registry.table_schema import SchemaBreach, TableSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,19 @@ class Keys(Protocol):
 
 
 class Tables(Protocol):
-    """Reading stored tables as plain columns."""
+    """Reading stored tables as plain columns, and holding columns to schemas. The latter raise Unavailable without pandera."""
 
     def read_columns(self, artifact: Artifact) -> Mapping[str, list[Scalar]]:
         """Return a stored frame column by column, in plain values. Raises InvalidInput when it is no table, Corrupt, NotFound."""
+
+    def infer_schema(self, columns: Mapping[str, Sequence[Scalar]]) -> TableSchema:
+        """Return the schema that rows imply. Raises InvalidInput when there are none, or a column mixes kinds of values."""
+
+    def check_schema(self, schema: TableSchema, columns: Mapping[str, Sequence[Scalar]]) -> Sequence[SchemaBreach]:
+        """Return what rows break of a schema, one a column and rule."""
+
+    def parse_schema(self, text: str) -> TableSchema:
+        """Return the schema that YAML or JSON spells; nothing in it is executed. Raises InvalidInput."""
+
+    def write_schema(self, schema: TableSchema, form: str) -> str:
+        """Return a schema as "yaml" or "json", as pandera reads it."""
