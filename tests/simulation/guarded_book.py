@@ -148,6 +148,8 @@ class Book:
             else:
                 assert version in slot.promoted, f"{version} came back and was never promoted"
                 assert entry["refs"]["promotion"] == str(slot.promoted[version])
+                if self.before and self.before[0] == slot_name and self.before[1] in slot.stack:
+                    slot.stack.remove(self.before[1])  # what was rolled back from leads nowhere any more
                 slot.stack = slot.stack[: slot.stack.index(version) + 1] if version in slot.stack else [*slot.stack, version]
             slot.live = version
         elif now == "Production":

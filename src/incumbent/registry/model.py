@@ -42,6 +42,7 @@ class Placement:
 
     Attributes:
         seq: Number of the ledger entry that made it; None for one from before there was a ledger.
+        act: The act of that entry, e.g. "supersede"; "" from before there was a ledger. It follows from `seq`, so it is not compared.
     """
 
     slot: str
@@ -52,6 +53,7 @@ class Placement:
     actor: str
     reason: str
     seq: int | None = None
+    act: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

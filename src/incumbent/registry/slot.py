@@ -8,6 +8,8 @@ from incumbent.registry.transitions import State
 
 Name = tuple[str, int]
 """(model, version)."""
+WAYS_BACK = frozenset({"roll-back", "break-glass"})
+"""Acts that put a version into Production again."""
 
 
 def name_of(placement: Placement) -> Name:
@@ -29,21 +31,33 @@ def list_line(history: Sequence[Placement]) -> list[Name]:
     """Return the line of versions that led to today, oldest first; the last one is live, if any is.
 
     A version that was rolled back from leaves the line, and so does one that was retired: rolling back twice goes back two
-    steps, never forward to what was just left. (A version that was replaced was archived at the very time at which the next
-    one went live; one that was retired was not.)
+    steps, never forward to what was just left. Which of these an archived version was, its act says.
     """
     line: list[Name] = []
-    retired: Placement | None = None
+    left: Placement | None = None  # what was live, and is archived
     for placement in reversed(history):
         name = name_of(placement)
-        if retired is not None and not (placement.status == "Production" and placement.since_at == retired.since_at):
-            line = [known for known in line if known != name_of(retired)]
-        retired = None
         if placement.status == "Production":
+            if left is not None and (placement.act in WAYS_BACK or not _is_replaced(left, placement)):
+                line = [known for known in line if known != name_of(left) or known == name]
             line = line[: line.index(name) + 1] if name in line else [*line, name]
+            left = None
         elif placement.status == "Archived" and line and line[-1] == name:
-            retired = placement
-    return [known for known in line if retired is None or known != name_of(retired)]
+            left = placement
+    return [known for known in line if left is None or known != name_of(left)]
+
+
+def _is_replaced(left: Placement, by: Placement) -> bool:
+    """Say whether a version was archived because another took its place, and not retired before that.
+
+    From before the ledger there is no act: what was replaced then was archived at the very time at which the next one went live.
+    """
+    return left.act == "supersede" if left.act else left.since_at == by.since_at
+
+
+def list_models_ever_live(history: Sequence[Placement]) -> list[str]:
+    """Return every model of which a version was ever in Production in the slot of this history, the newest first."""
+    return list(dict.fromkeys(placement.model for placement in history if placement.status == "Production"))
 
 
 def find_target(history: Sequence[Placement]) -> Name | None:

@@ -11,6 +11,9 @@ from incumbent.storage.session import Row, Session
 
 _VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts, ledger_seq"
 _PLACEMENT = "slot, model, version, status, since_at, actor, reason, ledger_seq"
+_ACT = "(SELECT act FROM ledger_entries WHERE seq = ledger_seq)"
+"""The act that made a placement. The entry says it, so the row does not say it again."""
+
 _PREDICTION = "prediction_id, slot, model, version, at, inputs, output, latency_ms"
 
 
@@ -84,7 +87,7 @@ class SqlRegistry:
     def find_live(self, slot: str) -> Placement | None:
         """Return the placement in Production of a slot."""
         row = self._session.one(
-            f"SELECT {_PLACEMENT} FROM placements WHERE slot = ? AND status = 'Production' AND is_current = 1",
+            f"SELECT {_PLACEMENT}, {_ACT} FROM placements WHERE slot = ? AND status = 'Production' AND is_current = 1",
             (slot,),
         )
         return None if row is None else _placement(row)
@@ -94,7 +97,7 @@ class SqlRegistry:
         given: list[tuple[str, str | int]] = [] if slot is None else [("slot", slot)]
         given += [] if name is None else [("model", name[0]), ("version", name[1])]
         where = " AND ".join(f"{column} = ?" for column, _ in given)
-        sql = f"SELECT {_PLACEMENT} FROM placements {'WHERE ' + where if where else ''} ORDER BY placement_no DESC"
+        sql = f"SELECT {_PLACEMENT}, {_ACT} FROM placements {'WHERE ' + where if where else ''} ORDER BY placement_no DESC"
         return [_placement(row) for row in self._session.all(sql, tuple(value for _, value in given))]
 
     def list_slots(self) -> Sequence[str]:
@@ -158,5 +161,5 @@ def _version(row: Row) -> ModelVersion:
 
 
 def _placement(row: Row) -> Placement:
-    slot, model, version, status, since_at, actor, reason, seq = row
-    return Placement(slot, model, version, status, from_micros(since_at), actor, reason, seq)
+    slot, model, version, status, since_at, actor, reason, seq, act = row
+    return Placement(slot, model, version, status, from_micros(since_at), actor, reason, seq, act or "")

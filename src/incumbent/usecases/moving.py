@@ -56,7 +56,7 @@ def move(
         payloads=signed.payloads if signed else None,
     )
     shown_reason = entry.draft.reason or f"in ledger entry {entry.seq}"  # a long one can be erased there, and rows cannot
-    placement = Placement(slot, version.model, version.version, to, entry.at, acting.actor, shown_reason, entry.seq)
+    placement = Placement(slot, version.model, version.version, to, entry.at, acting.actor, shown_reason, entry.seq, act)
     tx.registry.place(placement)
     return placement
 
