@@ -311,12 +311,24 @@ def test_skew_by_row_number_needs_one_table_that_the_numbers_can_mean(ws, host, 
 
 
 @pytest.mark.parametrize(
-    ("limit", "outcome"), [({"bundle_bytes_max": 10}, "failed"), ({"one_row_ms_max": 1e-6}, "failed"), ({"one_row_ms_max": -1}, "failed")]
+    ("limit", "outcome"),
+    [
+        ({"bundle_bytes_max": 10}, "failed"),
+        ({"one_row_ms_max": 1e-6}, "failed"),
+        ({"one_row_ms_max": -1}, "failed"),
+        ({"memory_bytes_max": 1_000}, "failed"),
+    ],
 )
 def test_limits_holds_a_version_to_what_it_was_registered_with(ws, host, tmp_path, limit, outcome):
     found = ask(ws, host, make_subject(ws, tmp_path, serving={"limits": limit}), "limits")
     assert found.outcome == outcome
     assert next(iter(limit)).removesuffix("_max") in found.reason
+
+
+def test_limits_tells_the_memory_of_the_process_that_answers(ws, host, tmp_path):
+    found = ask(ws, host, make_subject(ws, tmp_path), "limits")
+    assert found.outcome == "passed"
+    assert 1 << 20 < found.facts["memory_bytes"] < 1 << 30
 
 
 class _Evil:

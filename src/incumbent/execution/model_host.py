@@ -91,6 +91,18 @@ class ModelProcess:
             reply = self._exchange({"columns": cast(Json, given)}, self.answer_timeout_s)
         return self._judge(reply, len(next(iter(given.values()))))
 
+    def memory_bytes(self) -> int | None:
+        """Return the peak resident memory of the process that runs now; None if none does, or it cannot be told here.
+
+        Raises:
+            Unavailable: It died, or is too busy to say.
+        """
+        with self._turn:
+            if self.pid is None:
+                return None
+            found = self._exchange({"usage": True}, self.answer_timeout_s).get("memory_bytes")
+        return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+
     def _judge(self, reply: Document, rows: int) -> dict[str, list[Scalar]]:
         if "failed" in reply:
             raise Refused(f"the model raised {reply['failed']}")
@@ -200,6 +212,12 @@ class LocalModelHost:
                 process = ModelProcess(unpacked, answer_timeout_s=self._answer_timeout_s, allow_pickle=self._allow_pickle)
                 self._processes[bundle.digest] = process
         return process.answer(columns)
+
+    def memory_bytes(self, bundle: Artifact) -> int | None:
+        """See `ModelHost.memory_bytes`."""
+        with self._turn:
+            process = self._processes.get(bundle.digest)
+        return None if process is None else process.memory_bytes()
 
     def _unpack(self, bundle: Artifact) -> Path:
         target = self._folder / bundle.digest.partition(":")[2][:16]

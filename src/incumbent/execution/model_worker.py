@@ -4,10 +4,12 @@ Started as `python -P -m incumbent.execution.model_worker FD FOLDER [allow-pickl
 imported and its model file opened here and nowhere else. What it prints goes to the log that standard error is bound to, never into
 an answer.
 
-Frames: first {"ready": true} or {"failed": why}; then for each {"columns": …} one {"columns": …} or {"failed": why}.
+Frames: first {"ready": true} or {"failed": why}; then for each {"columns": …} one {"columns": …} or {"failed": why}, and for each
+{"usage": true} one {"memory_bytes": …}.
 """
 
 import importlib
+import resource
 import socket
 import sys
 import traceback
@@ -46,7 +48,24 @@ def answer_frames(end: socket.socket, answer: Answerer) -> None:
             end.sendall(_answer_one(answer, request))
 
 
+def peak_memory_bytes() -> int | None:
+    """Return the peak resident memory of this process.
+
+    Linux says it of the memory that the process has had since it became this program (VmHWM). `ru_maxrss` does not do there: it
+    is handed down from the process that started this one. On macOS it does, and counts bytes.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if sys.platform == "darwin" else None
+    return None
+
+
 def _answer_one(answer: Answerer, request: Document) -> bytes:
+    if "usage" in request:
+        return encode_frame({"memory_bytes": peak_memory_bytes()})
     try:
         columns = answer(request["columns"])
         return encode_frame({"columns": {str(name): list(values) for name, values in columns.items()}})

@@ -12,7 +12,7 @@ import numpy as np
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.level import Level
-from incumbent.gates.policy import LATENCIES, GuardrailRule
+from incumbent.gates.policy import LATENCIES, MEMORY, GuardrailRule
 from incumbent.gates.sample import HoldoutSample, Scored
 from incumbent.gates.verdict import Outcome, RuleResult
 from incumbent.stats.calibration import calibration_error
@@ -36,6 +36,8 @@ def judge_guardrail(
     """
     if rule.metric in LATENCIES:
         return _judge_latency(rule, sample, level)
+    if rule.metric == MEMORY:
+        return _judge_memory(rule, sample)
     if rule.metric == "forbidden_rate":
         return _judge_forbidden(rule, sample, level)
     if scored is None:
@@ -162,6 +164,20 @@ def _judge_latency(rule: GuardrailRule, sample: HoldoutSample, level: Level) -> 
     if sample.champion_latencies_ms is not None and sample.champion_latencies_ms.size:
         facts["champion"] = float(np.quantile(sample.champion_latencies_ms.astype(np.float64), quantile, method="inverted_cdf"))
     return RuleResult(rule.name, outcome, reason, bounds.estimate, bounds.low, bounds.high, n, needed, facts)
+
+
+def _judge_memory(rule: GuardrailRule, sample: HoldoutSample) -> RuleResult:
+    """A peak is what it is: one number, measured once, with no interval."""
+    found = sample.challenger_memory_bytes
+    if found is None:
+        return RuleResult(rule.name, "undecided", "the memory of a process cannot be measured on this machine")
+    if found <= 0:
+        raise InvalidInput(f"{rule.name}: a process of {found} bytes is none; look at what measured it")
+    ceiling, _ = _limit(rule)
+    outcome: Outcome = "passed" if found <= ceiling else "failed"
+    word = "within" if outcome == "passed" else "above"
+    reason = f"{found:,} bytes at the peak, Python included, {word} the ceiling {ceiling:,.0f}; measured once"
+    return RuleResult(rule.name, outcome, reason, float(found), n=1)
 
 
 def _judge_forbidden(rule: GuardrailRule, sample: HoldoutSample, level: Level) -> RuleResult:

@@ -9,7 +9,7 @@ import numpy as np
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.guardrails import judge_guardrail
 from incumbent.gates.level import Level, level_of
-from incumbent.gates.policy import LATENCIES, GatePolicy, HoldoutRule
+from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy, HoldoutRule
 from incumbent.gates.primary import judge_primary
 from incumbent.gates.sample import HoldoutSample, score
 from incumbent.gates.verdict import RuleResult, Verdict, combine
@@ -45,7 +45,7 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
         results.append(found)
     for rule in policy.guardrails:
         level = level_of(holdout, look, holdout.confidence)
-        if rule.metric in LATENCIES:
+        if rule.metric in {*LATENCIES, MEMORY}:
             level = Level(1 - holdout.confidence, "measured anew, so nothing was reused")
         results.append(judge_guardrail(rule, sample, scored, level=level, rng=rng))
     return combine(results)

@@ -19,7 +19,9 @@ from incumbent.stats.subgroups import RATES
 FORMAT = 1
 LATENCIES: Final[dict[str, float]] = {"p50_latency_ms": 0.50, "p95_latency_ms": 0.95, "p99_latency_ms": 0.99}
 """Name -> quantile."""
-CEILING_ONLY = (*LATENCIES, "calibration_error", "subgroup_gap", "forbidden_rate")
+MEMORY: Final = "memory_bytes"
+"""Peak resident memory of the process that answers, Python and all libraries included."""
+CEILING_ONLY = (*LATENCIES, MEMORY, "calibration_error", "subgroup_gap", "forbidden_rate")
 """Guardrail metrics beside METRICS; less is better for each."""
 SHARES = ("calibration_error", "subgroup_gap", "forbidden_rate")
 
@@ -66,7 +68,7 @@ class GuardrailRule:
     """A metric that must stay within one limit, beyond its noise.
 
     Attributes:
-        metric: A key of METRICS, one of LATENCIES, or "calibration_error", "subgroup_gap", "forbidden_rate".
+        metric: A key of METRICS, one of LATENCIES, MEMORY, or "calibration_error", "subgroup_gap", "forbidden_rate".
         floor: Least value, for a metric of which more is better.
         ceiling: Greatest value, for one of which less is better.
         tolerance: How much worse than the champion it may be, in the metric's unit.
@@ -114,11 +116,19 @@ class HoldoutRule:
 
 @dataclass(frozen=True, slots=True)
 class TestsRule:
-    """Tests (ML Test Score) that must have passed, and for how many days their evidence counts."""
+    """Tests (ML Test Score) that must have passed, and for how many days their evidence counts.
+
+    Attributes:
+        useless_features_max: How many inputs may be without a shown benefit before the test feature-benefit fails; None: it never
+            fails for that, and stays undecided.
+        groups: Columns whose groups the test subgroups compares, beside those that guardrails name.
+    """
 
     __test__ = False  # no class of tests for pytest
     required: tuple[str, ...]
     valid_days: int
+    useless_features_max: int | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class GatePolicy:
                 "training": held.training,
             }  # fmt: skip
         if self.tests is not None:
-            document["tests"] = {"required": list(self.tests.required), "valid_days": self.tests.valid_days}
+            document["tests"] = _tests_json(self.tests)
         return document
 
 
@@ -170,6 +180,13 @@ def _scoring_json(scoring: Scoring | None) -> dict[str, Json]:
     if scoring is None:
         return {}
     return without_none({"label": scoring.label, "output": scoring.output, "positive": scoring.positive, "threshold": scoring.threshold})
+
+
+def _tests_json(rule: TestsRule) -> dict[str, Json]:
+    written: dict[str, Json] = {"required": list(rule.required), "valid_days": rule.valid_days}
+    if rule.useless_features_max is not None:
+        written["useless_features_max"] = rule.useless_features_max
+    return {**written, "groups": list[Json](rule.groups)} if rule.groups else written
 
 
 def _guardrail_json(rail: GuardrailRule) -> Json:
@@ -308,6 +325,8 @@ def _read_limit(table: Table, metric: str, key: str) -> float:
         return _read_distance(table, key, metric, "how much worse than the champion is no matter")
     if metric in LATENCIES:
         return table.number(key, lambda number: number > 0, "a time in milliseconds above 0")
+    if metric == MEMORY:
+        return table.number(key, lambda number: number > 0, "a number of bytes above 0")
     if _is_share(metric):
         return table.number(key, lambda number: 0 < number < 1, "a share between 0 and 1; at 0 or 1 no evidence could be enough")
     return table.number(key, math.isfinite, "a finite number")
@@ -339,7 +358,14 @@ def _read_tests(top: Table) -> TestsRule | None:
         raise table.error("required", required, "a list with the names of one test or more")
     if len(set(required)) != len(required):
         raise table.error("required", required, "each test once")
-    rule = TestsRule(tuple(required), table.whole("valid_days", 1, 3650, default=90))
+    has_limit = "useless_features_max" in table
+    useless = table.whole("useless_features_max", 0, 10**6, default=0)
+    groups = table.take("groups")
+    if groups is not None and not (isinstance(groups, list) and all(isinstance(name, str) and name.strip() for name in groups)):
+        raise table.error("groups", groups, "a list of column names")
+    rule = TestsRule(
+        tuple(required), table.whole("valid_days", 1, 3650, default=90), useless if has_limit else None, tuple(dict.fromkeys(groups or ()))
+    )
     table.done()
     return rule
 

@@ -25,6 +25,7 @@ class HoldoutSample:
         forbidden: Column -> whether the challenger's answer is forbidden, shape (m,).
         challenger_latencies_ms: One a request, in milliseconds, of any number.
         champion_latencies_ms: The champion's, measured side by side.
+        challenger_memory_bytes: Peak resident memory of the challenger's process, where it was measured.
         ladder_best: For reuse = "ladder": facts["ladder_best"] of the last look at this holdout, None before the first.
     """
 
@@ -36,6 +37,7 @@ class HoldoutSample:
     challenger_latencies_ms: Array | None = None
     champion_latencies_ms: Array | None = None
     ladder_best: float | None = None
+    challenger_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ The chance in it (bootstrap) is drawn from the digests of what is compared, so a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.gates.judge import HoldoutSample, judge
-from incumbent.gates.policy import LATENCIES, GatePolicy
+from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy
 from incumbent.gates.verdict import RuleResult, Verdict, combine
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_slot_name
@@ -151,7 +151,7 @@ def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, loo
             challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
             champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
             predictions = _keep(ws, challenger, champion)
-            sample = _make_sample(case.policy, rows, challenger, champion, _find_ladder(ws, case))
+            sample = _weigh(host, case, _make_sample(case.policy, rows, challenger, champion, _find_ladder(ws, case)))
         named: list[Json] = [case.name, case.champion_name, case.in_force.digest, predictions]
         seed = digest_bytes(document_bytes({"case": named}), "sha256")
         results += judge(case.policy, sample, look=look, rng=np.random.default_rng(int(seed.partition(":")[2], 16))).results
@@ -161,6 +161,13 @@ def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, loo
         subject = find_subject(ws, case.version, slot=case.slot, policy=case.policy)
         results += [result.to_rule_result() for result in run_tests(ws, host, subject, case.policy.tests.required)]
     return results, predictions
+
+
+def _weigh(host: ModelHost, case: _Case, sample: HoldoutSample) -> HoldoutSample:
+    """Add the memory of the challenger's process, after it answered the whole holdout, where a rule asks for it."""
+    if not any(rule.metric == MEMORY for rule in case.policy.guardrails):
+        return sample
+    return replace(sample, challenger_memory_bytes=host.memory_bytes(case.version.bundle))
 
 
 def _no_meaning_of_better(case: _Case) -> RuleResult:

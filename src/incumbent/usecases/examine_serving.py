@@ -17,7 +17,12 @@ SKEW_ROWS_MAX, SKEW_ROWS_ONE_BY_ONE = 500, 25
 SKEW_GAP_MAX = 1e-6
 """How far, in units of max(1, |offline|), an online answer may be from the offline one: rounding, and nothing that decides."""
 
-LIMITS: dict[str, float] = {"bundle_bytes_max": 2**30, "one_row_ms_max": 1_000.0, "thousand_rows_ms_max": 10_000.0}
+LIMITS: dict[str, float] = {
+    "bundle_bytes_max": 2**30,
+    "one_row_ms_max": 1_000.0,
+    "thousand_rows_ms_max": 10_000.0,
+    "memory_bytes_max": 4 * 2**30,
+}
 """What a version must stay below where its `serving` settings do not say otherwise, under `limits`."""
 TIMED_ANSWERS = 30
 _TABLES = {"arrow", "polars", "pandas"}
@@ -144,7 +149,7 @@ def examine_rollback(exam: Exam) -> Found:
 
 
 def examine_limits(exam: Exam) -> Found:
-    """Bundle size and answer times are below the limits that the version was registered with, or ours."""
+    """Bundle size, answer times and memory are below the limits that the version was registered with, or ours."""
     limits = _read_limits(exam)
     example: dict[str, list[Scalar]] = {name: [value] for name, value in exam.card.example.items()}
     files = exam.manifest.get("files")
@@ -156,22 +161,26 @@ def examine_limits(exam: Exam) -> Found:
         "one_row_ms_max": alone[len(alone) // 2],
         "thousand_rows_ms_max": _time(exam, {name: values * 1_000 for name, values in example.items()}),
     }
+    memory = exam.host.memory_bytes(exam.subject.version.bundle)  # after the largest question
+    if memory is not None:
+        found["memory_bytes_max"] = float(memory)
     facts: dict[str, Json] = {
         "bundle_bytes": size,
         "one_row_ms_p50": found["one_row_ms_max"],
         "thousand_rows_ms": found["thousand_rows_ms_max"],
+        "memory_bytes": memory,
         "limits": {**limits},
-        "not_measured": ["memory"],
     }
-    over = [
-        f"{name.removesuffix('_max')} is {found[name]:,.6g}, limit {limits[name]:,.6g}" for name in limits if found[name] > limits[name]
-    ]
+    over = [f"{name.removesuffix('_max')} is {found[name]:,.6g}, limit {limits[name]:,.6g}" for name in found if found[name] > limits[name]]
     if over:
         return Found("failed", "; ".join(over), facts)
     reason = (
         f"{size:,} bytes, {found['one_row_ms_max']:.1f} ms for one row (median of {TIMED_ANSWERS}), "
-        f"{found['thousand_rows_ms_max']:.1f} ms for 1,000; memory is not measured"
+        f"{found['thousand_rows_ms_max']:.1f} ms for 1,000"
     )
+    if memory is None:
+        return Found("undecided", f"{reason}; the memory of a process cannot be measured on this machine", facts)
+    reason += f", {memory / 2**20:,.0f} MiB at the peak (the worker's process, Python included)"
     return Found("passed", reason, facts)
 
 

@@ -352,6 +352,13 @@ class ModelHost(Protocol):
         hung or cannot be loaded: the next request starts it anew), Corrupt or NotFound (its bytes).
         """
 
+    def memory_bytes(self, bundle: Artifact) -> int | None:
+        """Return the peak resident memory of the process that answers for a bundle, Python and all its libraries included.
+
+        Of the process as it runs now, since it was started; None if none runs, or if it cannot be told on this machine. Pages that
+        it shares with others count in full; processes that it starts itself do not count.
+        """
+
     def close(self) -> None:
         """Stop every model."""
 

@@ -64,6 +64,30 @@ def test_what_a_model_raises_is_told_and_it_goes_on_answering(start):
     assert model.pid == pid
 
 
+HOARDER = answering("return {'y': columns['x'], 'is_big': [False] * len(columns['x'])}", before="hoard = b'x' * (200 << 20)")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists() and sys.platform != "darwin", reason="memory cannot be told on this machine")
+def test_the_peak_memory_is_that_of_the_model_and_not_of_whoever_started_it(start):
+    ours = b"y" * (300 << 20)  # written to, so resident here
+    small, large = start(), start(HOARDER)
+    assert small.memory_bytes() is None
+    small.answer(ROW)
+    large.answer(ROW)
+    assert len(ours) > small.memory_bytes() > 4 << 20
+    assert large.memory_bytes() - small.memory_bytes() == pytest.approx(200 << 20, rel=0.05)
+    del ours
+
+
+def test_the_memory_of_a_process_that_died_is_not_told(start):
+    model = start()
+    model.answer(ROW)
+    os.kill(model.pid, signal.SIGKILL)
+    while model.pid is not None:
+        time.sleep(0.01)
+    assert model.memory_bytes() is None
+
+
 def test_a_model_that_hangs_is_stopped_and_started_anew(start):
     body = "import time\nif columns['x'][0] < 0: time.sleep(60)\nreturn {'y': columns['x'], 'is_big': [False] * len(columns['x'])}"
     model = start(answering(body), answer_timeout_s=1.0)

@@ -35,6 +35,27 @@ def labelled(n01, n10, m):
     return {"truth": truth, "champion": truth ^ (rows < n01), "challenger": truth ^ ((rows >= n01) & (rows < n01 + n10))}
 
 
+@pytest.mark.parametrize(
+    ("measured", "outcome", "words"),
+    [
+        (99, "passed", "99 bytes at the peak, Python included, within the ceiling 100"),
+        (100, "passed", "within"),
+        (101, "failed", "101 bytes at the peak, Python included, above the ceiling 100"),
+        (None, "undecided", "cannot be measured"),
+    ],
+)
+def test_memory_is_one_number_held_against_its_ceiling(measured, outcome, words):
+    rules = policy({"metric": "memory_bytes", "ceiling": 100})
+    result = only(ask(rules, challenger_memory_bytes=measured))
+    assert result.outcome == outcome
+    assert words in result.reason
+
+
+def test_a_process_without_memory_is_a_fault_of_what_measured_it():
+    with pytest.raises(InvalidInput, match="is none"):
+        ask(policy({"metric": "memory_bytes", "ceiling": 100}), challenger_memory_bytes=0)
+
+
 ACCURACY = {"metric": "accuracy"}
 FIRST = 0.05 * 6 / math.pi**2
 """What is left of 5 % at the first look."""
