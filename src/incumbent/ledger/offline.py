@@ -20,9 +20,9 @@ import sys
 import zipfile
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from incumbent.ledger.primitives import (
     AHEAD_MAX,
@@ -66,12 +66,33 @@ def verify_export(source: str | IO[bytes], pins: Sequence[str | bytes] = (), *, 
         Malformed: `key` or a witness's key has another form.
         OSError: The file cannot be opened.
     """
-    asked = _Asked([*pins], parse_public(key) if key else None, [parse_vkey(text) for text in witnesses])
-    findings = Findings()
+    asked = _ask(pins, key, witnesses)
     if isinstance(source, str):
         with open(source, "rb") as file:
-            return _judge(file, asked, findings)
-    return _judge(source, asked, findings)
+            return _judge(lambda: _open_archive(file), asked)
+    return _judge(lambda: _open_archive(source), asked)
+
+
+def verify_parts(parts: "Parts", pins: Sequence[str | bytes] = (), *, key: str = "", witnesses: Sequence[str] = ()) -> Report:
+    """Judge the parts of an export where they are, without an archive around them; otherwise like `verify_export`."""
+    return _judge(lambda: parts, _ask(pins, key, witnesses))
+
+
+class Parts(Protocol):
+    """The parts of an export, by the names that they have in its archive."""
+
+    def list_notes(self) -> Sequence[str]:
+        """Return the names of the checkpoints."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a small part. Raises Malformed when it has more than `limit` bytes."""
+
+    def lines(self, name: str, limit: int) -> Iterator[bytes]:
+        """Yield the lines of a part, each with its newline. Raises Malformed for one of more than `limit` bytes."""
+
+
+def _ask(pins: Sequence[str | bytes], key: str, witnesses: Sequence[str]) -> "_Asked":
+    return _Asked([*pins], parse_public(key) if key else None, [parse_vkey(text) for text in witnesses])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +104,11 @@ class _Asked:
     witnesses: list[tuple[str, bytes]]
 
 
-def _judge(file: IO[bytes], asked: _Asked, findings: Findings) -> Report:
+def _judge(open_parts: Callable[[], Parts], asked: _Asked) -> Report:
+    findings = Findings()
     judged = _Judge(asked, findings)
     try:
-        with zipfile.ZipFile(file) as archive:
-            judged.run(archive)
+        judged.run(open_parts())
     except TooMuch:
         findings.fail(1, "so much is wrong that the rest was not read")
     except _UNREADABLE as error:
@@ -108,20 +129,19 @@ class _Judge:
         self._notes: list[Note] = []
         self._pins: list[Note] = []
 
-    def run(self, archive: zipfile.ZipFile) -> None:
+    def run(self, parts: Parts) -> None:
         """Make every check."""
-        members = self._check_members(archive)
-        manifest = parse_object(_read(archive, "manifest.json", NOTE_BYTES_MAX))
+        manifest = parse_object(parts.read("manifest.json", NOTE_BYTES_MAX))
         match manifest:
             case {"format": 1, "log": str(log), "tenant": str(tenant), "size": int(size)}:
                 self.log = log
             case _:
                 raise Malformed("manifest.json is not that of an export of format 1")
-        self._read_notes(archive, members)
-        self._read_records(archive)
+        self._read_notes(parts)
+        self._read_records(parts)
         wanted = {note.size for note in (*self._notes, *self._pins)}
         reading = Reading(log, tenant, self._kept, wanted, self._fail)
-        reading.read(_lines(archive, "entries.jsonl", ENTRY_BYTES_MAX))
+        reading.read(parts.lines("entries.jsonl", ENTRY_BYTES_MAX))
         self.size, self.root = reading.size, reading.roots[reading.size].hex()
         if reading.size != size:
             self._fail(3, f"the manifest says {size} entries, and there are {reading.size}")
@@ -138,30 +158,15 @@ class _Judge:
         self.details[10] = signed + (f"; {reading.unsigned} before anybody had a key are not" if reading.unsigned else "")
         self._check_notes(reading)
         self._check_records(reading)
-        self._check_payloads(archive, reading)
+        self._check_payloads(parts, reading)
         self._check_pins(reading)
         self._check_witnesses(reading)
         self._check_key(reading)
 
-    def _check_members(self, archive: zipfile.ZipFile) -> list[str]:
-        members = archive.infolist()
-        names = [member.filename for member in members]
-        strange = [member for member in members if _MEMBER.fullmatch(member.filename) is None or member.orig_filename != member.filename]
-        packed = [m for m in members if m.compress_type not in _PLAIN or m.flag_bits & _ENCRYPTED]
-        if strange:
-            raise Malformed(f"{strange[0].orig_filename[:80]!r} has no place in an export")
-        if len(set(names)) != len(names):
-            raise Malformed("a name stands in it twice")
-        if packed:
-            raise Malformed(f"{packed[0].filename} is encrypted, or compressed in a way that exports are not")
-        if sum(member.file_size for member in members) > TOTAL_BYTES_MAX:
-            raise Malformed(f"it would unpack to more than {TOTAL_BYTES_MAX} bytes")
-        return names
-
-    def _read_notes(self, archive: zipfile.ZipFile, members: Sequence[str]) -> None:
-        for name in sorted((name for name in members if name.endswith(".note")), key=_size_of):
+    def _read_notes(self, parts: Parts) -> None:
+        for name in sorted(parts.list_notes(), key=_size_of):
             try:
-                note = parse_note(_read(archive, name, NOTE_BYTES_MAX))
+                note = parse_note(parts.read(name, NOTE_BYTES_MAX))
             except Malformed as error:
                 self._fail(7, f"{name}: {error}")
                 continue
@@ -175,8 +180,8 @@ class _Judge:
             except Malformed as error:
                 self._fail(13, f"pin {number}: {error}")
 
-    def _read_records(self, archive: zipfile.ZipFile) -> None:
-        for number, line in enumerate(_lines(archive, "records.jsonl", LINE_BYTES_MAX), 1):
+    def _read_records(self, parts: Parts) -> None:
+        for number, line in enumerate(parts.lines("records.jsonl", LINE_BYTES_MAX), 1):
             match parse_object(line):
                 case {"kind": str(kind), "id": str(named), "seq": int(seq), "digest": str(digest), "body": str(encoded)}:
                     body = decode_base64(encoded)
@@ -211,10 +216,10 @@ class _Judge:
         if before < reading.size:
             self._fail(9, f"nobody signed the last {reading.size - before} entries, from entry {before} on")
 
-    def _check_payloads(self, archive: zipfile.ZipFile, reading: Reading) -> None:
+    def _check_payloads(self, parts: Parts, reading: Reading) -> None:
         texts: set[str] = set()
         erased: set[str] = set()
-        for number, line in enumerate(_lines(archive, "payloads.jsonl", LINE_BYTES_MAX), 1):
+        for number, line in enumerate(parts.lines("payloads.jsonl", LINE_BYTES_MAX), 1):
             match parse_object(line):
                 case {"commitment": str(committed), "salt": str(salt), "text": str(text)}:
                     if len(decode_base64(salt)) != 32 or commitment(decode_base64(text), decode_base64(salt)) != committed:
@@ -275,20 +280,44 @@ def _size_of(name: str) -> int:
     return int(name.removeprefix("checkpoints/").removesuffix(".note"))
 
 
-def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    with archive.open(name) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise Malformed(f"{name} has more than {limit} bytes")
-    return data
+class _Archive:
+    """The parts in a zip archive, which holds them and nothing else."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        members = archive.infolist()
+        names = [member.filename for member in members]
+        strange = [member for member in members if _MEMBER.fullmatch(member.filename) is None or member.orig_filename != member.filename]
+        packed = [m for m in members if m.compress_type not in _PLAIN or m.flag_bits & _ENCRYPTED]
+        if strange:
+            raise Malformed(f"{strange[0].orig_filename[:80]!r} has no place in an export")
+        if len(set(names)) != len(names):
+            raise Malformed("a name stands in it twice")
+        if packed:
+            raise Malformed(f"{packed[0].filename} is encrypted, or compressed in a way that exports are not")
+        if sum(member.file_size for member in members) > TOTAL_BYTES_MAX:
+            raise Malformed(f"it would unpack to more than {TOTAL_BYTES_MAX} bytes")
+
+    def list_notes(self) -> Sequence[str]:
+        return [name for name in self._archive.namelist() if name.endswith(".note")]
+
+    def read(self, name: str, limit: int) -> bytes:
+        with self._archive.open(name) as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise Malformed(f"{name} has more than {limit} bytes")
+        return data
+
+    def lines(self, name: str, limit: int) -> Iterator[bytes]:
+        with self._archive.open(name) as file, io.BufferedReader(cast(Any, file), 1 << 20) as reader:
+            while line := reader.readline(limit + 1):
+                if len(line) > limit:
+                    raise Malformed(f"{name} has a line of more than {limit} bytes")
+                yield line
 
 
-def _lines(archive: zipfile.ZipFile, name: str, limit: int) -> Iterator[bytes]:
-    with archive.open(name) as file, io.BufferedReader(cast(Any, file), 1 << 20) as reader:
-        while line := reader.readline(limit + 1):
-            if len(line) > limit:
-                raise Malformed(f"{name} has a line of more than {limit} bytes")
-            yield line
+def _open_archive(file: IO[bytes]) -> _Archive:
+    return _Archive(zipfile.ZipFile(file))  # which leaves the file open, for it is not ours
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
