@@ -51,6 +51,35 @@ class LedgerContract:
             with pytest.raises(NotFound, match="no entry 2"):
                 tx.ledger.get(2)
 
+    @pytest.mark.parametrize("page", [1, 3, 1000])
+    def test_the_stored_ledger_is_read_page_by_page_and_is_the_same_by_any_page(
+        self, store: Store, keys: MemoryKeys, monkeypatch: pytest.MonkeyPatch, page: int
+    ) -> None:
+        monkeypatch.setattr("incumbent.storage.sql_ledger._READ_ROWS", page)
+        with store.begin() as tx:
+            entries = [begin(tx, keys), *(append(tx, f"note {number}") for number in range(4))]
+        with store.begin() as tx:
+            entries += [append(tx, "note a b"), append(tx)]
+            tx.checkpoints.cosign(5, "— w line")
+        with store.begin(read_only=True) as tx:
+            rows = tx.ledger_rows
+            stored = [row for part in rows.read_entries() for row in part]
+            assert stored == [(entry.seq, entry.draft.act, entry.draft.object.name, entry.body) for entry in entries]
+            assert list(tx.ledger.read()) == [entry.body for entry in entries]
+            assert list(tx.ledger.read(2, 6)) == [entry.body for entry in entries[2:6]]
+            found = [row for part in rows.read_checkpoints() for row in part]
+            assert found == [(known.size, known.note, bool(known.cosignatures)) for known in tx.checkpoints.list_all()]
+            assert [(size, cosigned) for size, _, cosigned in found] == [(5, True), (7, False)]
+            leaves = [leaf_hash(entry.body) for entry in entries]
+            # Leaves 3 to 6 complete, of the nodes above, that of 2 and 3, that of 4 and 5, and that of the first four.
+            assert rows.read_nodes(3, 7) == {
+                0: list(enumerate(leaves))[3:],
+                1: [(1, node_hash(*leaves[2:4])), (2, node_hash(*leaves[4:6]))],
+                2: [(0, root_of([entry.body for entry in entries[:4]]))],
+            }
+            assert rows.read_nodes(7, 7) == {}
+            assert rows.count_nodes() == 7 + 3 + 1
+
     def test_each_transaction_ends_with_a_signed_checkpoint_over_all_entries(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:
             begin(tx, keys)

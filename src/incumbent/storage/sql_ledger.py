@@ -4,7 +4,7 @@ Writers take turns (SQLite has one writer; on PostgreSQL an advisory lock is hel
 in a transaction that appended: it stores the nodes and one checkpoint, signed, over all that the transaction added.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from incumbent.base.errors import Corrupt, NotFound, Refused
@@ -12,14 +12,17 @@ from incumbent.ledger.entry import Draft, Entry, commit, encode_entry, format_ti
 from incumbent.ledger.merkle import Node, Tree, frontier_places
 from incumbent.ledger.note import checkpoint_body, parse_key, signature_line, write_note
 from incumbent.storage.cells import from_micros, to_bytes, to_micros
-from incumbent.storage.session import Session
+from incumbent.storage.session import Row, Session
 from incumbent.usecases.governed_ports import Checkpoint, Keys, Payload
 
 _LOCK = 0x1EDC_E4
-_READ_ROWS = 1_000
+_READ_ROWS = 2_048
+"""A page: enough that asking costs nothing beside the rows, and little enough to forget again."""
 _CLOCK_SLACK = timedelta(seconds=2)
 """Two hosts' clocks differ, and one is set back a little now and then: within this, an entry takes the time of the one before it."""
 TENANT = "default"
+_BEFORE_ALL = -(2**63)
+"""Below every number that a row can have, so that one which nobody should have written is read, too."""
 
 
 class SqlLedger:
@@ -102,14 +105,11 @@ class SqlLedger:
 
     def read(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries from `first` up to, not including, `end`."""
-        while end is None or first < end:
-            last = first + _READ_ROWS if end is None else min(first + _READ_ROWS, end)
-            rows = self._session.all("SELECT body FROM ledger_entries WHERE seq >= ? AND seq < ? ORDER BY seq", (first, last))
-            if not rows:
-                return
-            for (body,) in rows:
-                yield to_bytes(body)
-            first = last
+        for page in _pages(self._session, "SELECT seq, body FROM ledger_entries WHERE seq > ? ORDER BY seq LIMIT ?", first - 1):
+            for seq, body in page:
+                if end is not None and seq >= end:
+                    return
+                yield body if type(body) is bytes else to_bytes(body)
 
     def find(self, *, object_name: str | None = None, act: str | None = None, limit: int = 100) -> Sequence[Entry]:
         """Return entries about an object or of an act, newest first."""
@@ -135,6 +135,50 @@ class SqlLedger:
     def _find_ruling_key(self) -> bytes:
         newest = next(iter(self.find(act="rotate-key", limit=1)), None) or self.get(0)
         return parse_key(newest.draft.after)
+
+
+class SqlLedgerRows:
+    """The ledger as it is stored, page by page."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, bytes]]]:
+        """Yield pages of (seq, act, object, exact bytes), in the order of seq."""
+        sql = "SELECT seq, act, object, body FROM ledger_entries WHERE seq > ? ORDER BY seq LIMIT ?"
+        for page in _pages(self._session, sql, _BEFORE_ALL):
+            yield [(seq, str(act), str(name), body if type(body) is bytes else to_bytes(body)) for seq, act, name, body in page]
+
+    def read_nodes(self, before: int, after: int) -> Mapping[int, Sequence[tuple[int, bytes]]]:
+        """Return level -> (index, hash) of the stored nodes that growing from `before` to `after` leaves completes."""
+        sql = "SELECT idx, hash FROM ledger_nodes WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        found = {}
+        for level in range(after.bit_length()):
+            first, end = before >> level, after >> level
+            if first < end:
+                found[level] = [
+                    (index, node if type(node) is bytes else to_bytes(node)) for index, node in self._session.all(sql, (level, first, end))
+                ]
+        return found
+
+    def count_nodes(self) -> int:
+        """Return how many nodes are stored."""
+        row = self._session.one("SELECT count(*) FROM ledger_nodes")
+        return int(row[0]) if row else 0
+
+    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, str, bool]]]:
+        """Yield pages of (size, note without cosignatures, whether it has any), in the order of size."""
+        is_cosigned = "EXISTS (SELECT 1 FROM ledger_cosignatures c WHERE c.size = k.size)"
+        sql = f"SELECT size, note, {is_cosigned} FROM ledger_checkpoints k WHERE size > ? ORDER BY size LIMIT ?"
+        for page in _pages(self._session, sql, _BEFORE_ALL):
+            yield [(size, str(note), bool(cosigned)) for size, note, cosigned in page]
+
+
+def _pages(session: Session, sql: str, last: int) -> Iterator[list[Row]]:
+    """Yield pages of the rows behind `last`; the first column is what they are ordered by."""
+    while page := session.all(sql, (last, _READ_ROWS)):
+        yield page
+        last = page[-1][0]
 
 
 class SqlCheckpoints:

@@ -8,7 +8,7 @@ from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.storage.session import Database, Session
 from incumbent.storage.sql_accounts import SqlAccounts, SqlAttempts, SqlSessions, SqlTokens
 from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
-from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlPayloads
+from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlLedgerRows, SqlPayloads
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_records import SqlRecords
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
@@ -16,7 +16,7 @@ from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
-from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, Payloads, Records
+from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
 
 
@@ -53,6 +53,7 @@ class SqlTransaction:
         self.predictions: Predictions = SqlPredictions(session)
         self.log = SqlLedger(session, keys)
         self.ledger: Ledger = self.log
+        self.ledger_rows: LedgerRows = SqlLedgerRows(session)
         self.checkpoints: Checkpoints = SqlCheckpoints(session)
         self.payloads: Payloads = SqlPayloads(session)
         self.records: Records = SqlRecords(session)

@@ -80,6 +80,22 @@ class Ledger(Protocol):
         """Return a complete node's hash. Raises Corrupt when it is not there."""
 
 
+class LedgerRows(Protocol):
+    """The ledger as it is stored, page by page, for whoever reads all of it. Nothing is parsed, and nothing has been judged."""
+
+    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, bytes]]]:
+        """Yield pages of (seq, act, object, exact bytes), in the order of seq."""
+
+    def read_nodes(self, before: int, after: int) -> Mapping[int, Sequence[tuple[int, bytes]]]:
+        """Return level -> (index, hash) of the stored nodes that growing from `before` to `after` leaves completes."""
+
+    def count_nodes(self) -> int:
+        """Return how many nodes are stored."""
+
+    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, str, bool]]]:
+        """Yield pages of (size, note without cosignatures, whether it has any), in the order of size."""
+
+
 class Checkpoints(Protocol):
     """Signed tree heads, and what witnesses said of them."""
 

@@ -20,7 +20,7 @@ from incumbent.registry.signature import Columns, Scalar
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
-from incumbent.usecases.governed_ports import Checkpoints, Ledger, Payloads, Records
+from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,7 @@ class Transaction(Protocol):
     registry: Registry
     predictions: Predictions
     ledger: Ledger
+    ledger_rows: LedgerRows
     checkpoints: Checkpoints
     payloads: Payloads
     records: Records
