@@ -1,5 +1,8 @@
 """Keys in memory and drafts of acts, for tests of what is governed. The keys are real Ed25519; only the folder is missing."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +16,7 @@ from incumbent.ledger.note import key_text
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.usecases.governed_ports import Keys, Record
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.workspace import Workspace
 
 AT = datetime(2013, 3, 1, 12, tzinfo=UTC)
 LOG = "incumbent-test"
@@ -78,3 +82,15 @@ def place(tx: Transaction, placement: Placement) -> Placement:
     placed = replace(placement, seq=append(tx, f"placement {placement.slot} {placement.model}@{placement.version}").seq)
     tx.registry.place(placed)
     return placed
+
+
+@contextmanager
+def tampering(ws: Workspace) -> Iterator[sqlite3.Connection]:
+    """The database's file without its triggers, which are put back."""
+    with closing(sqlite3.connect(ws.folder / "incumbent.db", isolation_level=None)) as db:
+        rules = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in rules:
+            db.execute(f'DROP TRIGGER "{name}"')
+        yield db
+        for _, sql in rules:
+            db.execute(sql)

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
@@ -25,6 +25,7 @@ from incumbent.usecases.ledger_rotate import rotate_key
 from incumbent.usecases.ledger_verify import verify_file, verify_ledger
 from incumbent.usecases.people import add_person
 from incumbent.usecases.recording import governed, record_act
+from ledgers import tampering
 from office import as_actor, open_office, prepare
 
 
@@ -47,18 +48,6 @@ def filled(ws, tmp_path):
 def note(ws, name="x", **fields):
     with governed(ws) as tx:
         return record_act(ws, tx, act="note", kind="note", object_id=name, **fields)
-
-
-@contextmanager
-def tampering(ws):
-    """The database's file without its triggers, which are put back."""
-    with closing(sqlite3.connect(ws.folder / "incumbent.db", isolation_level=None)) as db:
-        rules = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in rules:
-            db.execute(f'DROP TRIGGER "{name}"')
-        yield db
-        for _, sql in rules:
-            db.execute(sql)
 
 
 def failed(verification):
@@ -136,6 +125,14 @@ def test_a_sound_ledger_passes_every_check_and_says_what_was_not_shown(filled):
         ("UPDATE ledger_entries SET body = X'78' WHERE seq = 2", 2),
         ("UPDATE ledger_entries SET body = X'00FF0A' WHERE seq = 2", 2),
         ("UPDATE ledger_checkpoints SET note = 'x' WHERE size = 3", 7),
+        ("UPDATE ledger_checkpoints SET note = replace(note, char(10) || '3' || char(10), char(10) || '4' || char(10)) WHERE size = 3", 7),
+        ("UPDATE ledger_checkpoints SET note = (SELECT note FROM ledger_checkpoints WHERE size = 4) WHERE size = 3", 7),
+        ("INSERT INTO ledger_checkpoints SELECT 0, at, note FROM ledger_checkpoints WHERE size = 2", 7),
+        ("INSERT INTO ledger_checkpoints SELECT -9, at, note FROM ledger_checkpoints WHERE size = 2", 7),
+        ("INSERT INTO ledger_checkpoints SELECT 99, at, note FROM ledger_checkpoints WHERE size = 2", 7),
+        ("INSERT INTO ledger_nodes VALUES (0, 99, zeroblob(32))", 102),
+        ("INSERT INTO ledger_nodes VALUES (9, 0, zeroblob(32))", 102),
+        ("UPDATE ledger_nodes SET hash = 'text' WHERE level = 0 AND idx = 3", 102),
         ("DELETE FROM ledger_checkpoints WHERE size > 3", 9),
         ("UPDATE ledger_payloads SET body = X'78'", 12),
         ("DELETE FROM ledger_payloads", 12),

@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--pin", action="append", default=[], metavar="NOTE", help="a checkpoint noted earlier, elsewhere; may be repeated")
     verify.add_argument("--key", default="", help="a key known to be the ledger's: ed25519:BASE64")
     verify.add_argument("--witness", action="append", default=[], metavar="VKEY", help="a witness who must have seen it: NAME+HASH+BASE64")
+    verify.add_argument("--all-checkpoints", action="store_true", help="verify every checkpoint's signature; by default those that matter")
     prove = verb("prove", _prove, "prove that an entry stands in the ledger, or that the ledger continues a checkpoint; check a proof")
     prove.add_argument("seq", nargs="?", type=int, metavar="SEQ")
     prove.add_argument("--out", type=Path, metavar="FILE", help="write the proof to a new file")
@@ -186,7 +187,11 @@ def _checkpoint(ws: Workspace, arguments: argparse.Namespace) -> int:
 def _verify(ws: Workspace, arguments: argparse.Namespace) -> int:
     pins = [read_text(path) for path in arguments.pin]
     if arguments.export is None:
-        found = verify_ledger(ws, pins=pins, key=arguments.key, witnesses=arguments.witness)
+        found = verify_ledger(
+            ws, pins=pins, key=arguments.key, witnesses=arguments.witness, every_signature=arguments.all_checkpoints
+        )  # fmt: skip
+    elif arguments.all_checkpoints:
+        raise InvalidInput("--all-checkpoints is for the ledger here: of an export, every checkpoint that it holds is verified anyway")
     else:
         found = verify_file(path=arguments.export, pins=pins, key=arguments.key, witnesses=arguments.witness)
     if arguments.json:

@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,13 +23,16 @@ from typing import IO
 from incumbent.base.documents import Document, document_bytes
 from incumbent.base.errors import Conflict, Corrupt, NotFound, Unavailable
 from incumbent.ledger.entry import Entry, format_time, parse_entry
+from incumbent.ledger.primitives import Malformed
 from incumbent.ledger.verifier import verifier_source
-from incumbent.usecases.governed_ports import Checkpoint, Record
+from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ledger_log import NO_LEDGER, full_note
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
 FORMAT = 1
+_LINES_OF_ONE_SIGNATURE = 5
+"""A note of one signature: ledger, size, root, an empty line, the signature."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the earliest that a zip can say."""
 
@@ -90,33 +93,96 @@ def write_archive(ws: Workspace, file: IO[bytes], *, for_others: bool = False) -
     Args:
         ws: The workspace.
         file: Where to.
-        for_others: With the verifier in it, and only the checkpoints that say something of their own: the newest, those that a
-            witness cosigned, and those that two keys signed. The newest covers every entry, so the others would only take time.
+        for_others: With the verifier in it, and only the checkpoints that say something of their own (`StoredParts`).
 
     Raises:
         NotFound: There is no ledger: no entry, and no checkpoint of any.
     """
     with ws.store.begin(read_only=True) as tx, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        size, checkpoints = tx.ledger.size(), tx.checkpoints.list_all()
-        if not size and not checkpoints:
-            raise NotFound(NO_LEDGER)
-        log, tenant = _read_names(tx)
-        manifest: Document = {"format": FORMAT, "log": log, "tenant": tenant, "size": size}
-        _put(archive, "manifest.json", [document_bytes(manifest)])
-        _put(archive, "entries.jsonl", (body + b"\n" for body in tx.ledger.read()))
-        for checkpoint in (known for known in checkpoints if not for_others or known is checkpoints[-1] or _says_more(known)):
-            _put(archive, f"checkpoints/{checkpoint.size}.note", [full_note(checkpoint).encode()])
-        _put(archive, "payloads.jsonl", _payload_lines(tx))
-        records, problems = read_records(tx)
-        _put(archive, "records.jsonl", (_record_line(record) for record in records))
+        parts = StoredParts(tx, every_checkpoint=not for_others)
+        for name in ("manifest.json", "entries.jsonl", *parts.list_notes(), "payloads.jsonl", "records.jsonl"):
+            _put(archive, name, parts.lines(name))
         if for_others:
             _put(archive, "verify.py", [verifier_source().encode()])
-    return Exported(log, size, file.tell(), tuple(problems))
+    return Exported(parts.log, parts.size, file.tell(), tuple(parts.problems))
 
 
-def _says_more(checkpoint: Checkpoint) -> bool:
-    """Say whether a checkpoint is more than one of many: cosigned, or signed by two keys, as after a rotation."""
-    return bool(checkpoint.cosignatures) or checkpoint.note.partition("\n\n")[2].count("\n") > 1
+class StoredParts:
+    """The parts of an export as they lie in the database, read in one transaction (`ledger.offline.Parts`).
+
+    Args:
+        tx: The transaction.
+        every_checkpoint: Or only those that say something of their own: the newest, those that a witness cosigned, and those that
+            two keys signed, as after a rotation. The newest covers every entry.
+
+    Attributes:
+        checkpoints: How many are stored, chosen or not.
+        records: Governed documents that are whole.
+        problems: What is wrong with the others.
+
+    Raises:
+        NotFound: There is no ledger: no entry, and no checkpoint of any.
+    """
+
+    def __init__(self, tx: Transaction, *, every_checkpoint: bool) -> None:
+        self._tx = tx
+        self.size = tx.ledger.size()
+        self.checkpoints = 0
+        self._notes = self._choose(every_checkpoint=every_checkpoint)
+        if not self.size and not self._notes:
+            raise NotFound(NO_LEDGER)
+        self.log, self.tenant = _read_names(tx)
+        self.records, self.problems = read_records(tx)
+
+    def _choose(self, *, every_checkpoint: bool) -> dict[str, str]:
+        chosen: dict[int, str] = {}
+        newest: tuple[int, str] | None = None
+        for page in self._tx.ledger_rows.read_checkpoints():
+            self.checkpoints += len(page)
+            newest = page[-1][:2]
+            for size, note, is_cosigned in page:
+                if is_cosigned:
+                    found = self._tx.checkpoints.find(size)
+                    chosen[size] = note if found is None else full_note(found)
+                elif every_checkpoint or note.count("\n") > _LINES_OF_ONE_SIGNATURE:
+                    chosen[size] = note
+        if newest is not None:
+            chosen.setdefault(*newest)
+        return {f"checkpoints/{size}.note": chosen[size] for size in sorted(chosen)}
+
+    def list_notes(self) -> Sequence[str]:
+        """Return the names of the chosen checkpoints, by size."""
+        return list(self._notes)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a part whole. Raises Malformed when it has more than `limit` bytes."""
+        data = b"".join(self.lines(name))
+        if len(data) > limit:
+            raise Malformed(f"{name} has more than {limit} bytes")
+        return data
+
+    def lines(self, name: str, limit: int | None = None) -> Iterator[bytes]:
+        """Yield what a part is put together from: lines with their newline, or a whole small part.
+
+        An entry's bytes are one line here even if a newline is in them, so the judge sees what the database has.
+        """
+        for line in self._parts(name):
+            if limit is not None and len(line) > limit:
+                raise Malformed(f"{name} has a line of more than {limit} bytes")
+            yield line
+
+    def _parts(self, name: str) -> Iterable[bytes]:
+        match name:
+            case "entries.jsonl":
+                return (body + b"\n" for body in self._tx.ledger.read())
+            case "payloads.jsonl":
+                return _payload_lines(self._tx)
+            case "records.jsonl":
+                return (_record_line(record) for record in self.records)
+            case "manifest.json":
+                manifest: Document = {"format": FORMAT, "log": self.log, "tenant": self.tenant, "size": self.size}
+                return [document_bytes(manifest)]
+        return [self._notes[name].encode("utf-8", "backslashreplace")]
 
 
 def read_records(tx: Transaction) -> tuple[list[Record], list[str]]:
@@ -135,8 +201,11 @@ def read_records(tx: Transaction) -> tuple[list[Record], list[str]]:
     return sorted(whole, key=lambda record: (record.seq, record.kind, record.record_id)), problems or [first]
 
 
-def _read_whole(tx: Transaction) -> Iterator[Entry]:
+def _read_whole(tx: Transaction, beginning: bytes = b"") -> Iterator[Entry]:
+    """Yield the entries whose bytes are those of one, and begin so: in the one form that entries have, the act comes first."""
     for body in tx.ledger.read():
+        if not body.startswith(beginning):
+            continue
         try:
             yield parse_entry(body)
         except Corrupt:
@@ -156,9 +225,9 @@ def _payload_lines(tx: Transaction) -> Iterator[bytes]:
         yield _line(
             commitment=payload.commitment, salt=_base64(payload.salt or b""), text=_base64(payload.text or b"")
         )  # fmt: skip
-    for entry in _read_whole(tx):
+    for entry in _read_whole(tx, beginning=b'{"act":"erase",'):
         commitment = entry.draft.object.object_id
-        if entry.draft.act == "erase" and commitment not in kept:
+        if commitment not in kept:
             kept.add(commitment)
             yield _line(commitment=commitment, erased_at=format_time(entry.at))
 
