@@ -1,0 +1,222 @@
+"""The verbs on log-ins: by password, by a company's provider, and out again.
+
+Against guessing, each failed log-in of an account name or of an address makes the next wait longer, whether or not there is such an
+account. An attempt is counted before the password is looked at, so that many at once are no way around it. What a wrong name is
+answered, and how long that takes, is what a wrong password is answered.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from incumbent.base.errors import InvalidInput, Refused
+from incumbent.governance.person import Person, find_person
+from incumbent.usecases.account_ports import Account, Failures, IdentityProvider, Journey, Passwords, Session
+from incumbent.usecases.accounts import password_bytes
+from incumbent.usecases.admission import IDLE
+from incumbent.usecases.bearer import hash_secret, new_secret
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import list_people
+from incumbent.usecases.workspace import Workspace
+
+SESSION_HOURS = 24
+JOURNEY_MINUTES = 10
+FREE = {"account": 5, "address": 20}
+"""Failures that cost no waiting, by what they are counted for: behind one address there may be a whole office."""
+WAIT_S_MAX = 900
+FORGOTTEN_AFTER = timedelta(days=1)
+WRONG = "that name and password do not belong together"
+
+
+class TooManyAttempts(Refused):
+    """Too many failed log-ins.
+
+    Attributes:
+        wait_s: Seconds until the next may be made.
+    """
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many failed log-ins; the next may be made in {wait_s} s")
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A session that was begun.
+
+    Attributes:
+        secret: What the browser's cookie is to hold; it is kept nowhere else.
+    """
+
+    person_id: str
+    secret: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A log-in at a provider that was begun.
+
+    Attributes:
+        address: Where to send the browser.
+        browser: What a cookie of that browser is to hold, so that nobody else's answer is taken for its own.
+    """
+
+    address: str
+    browser: str
+
+
+def wait_after(kind: str, failures: Failures | None, now: datetime) -> int:
+    """Return the seconds to wait before the next attempt: none for the first few, then 1, 2, 4, … up to 900, counted from the last.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    >>> [wait_after("account", Failures(count, noon), noon) for count in (4, 5, 6, 9, 40)]
+    [0, 1, 2, 16, 900]
+    """
+    if failures is None or failures.count < FREE[kind] or now - failures.last_at >= FORGOTTEN_AFTER:
+        return 0
+    delay = min(2 ** min(failures.count - FREE[kind], 20), WAIT_S_MAX)
+    left = failures.last_at + timedelta(seconds=delay) - now
+    return max(0, -(-left // timedelta(seconds=1)))
+
+
+def log_in(ws: Workspace, *, passwords: Passwords, name: str, password: str, address: str, previous: str = "") -> LoggedIn:
+    """Begin a session with a name and password. The session is always a new one; `previous`, if it was one, is over.
+
+    Args:
+        ws: The workspace.
+        passwords: The slow hash.
+        name: Id or alias of a person.
+        password: At most 1,024 bytes.
+        address: Where the request comes from.
+        previous: What the browser's cookie held before.
+
+    Raises:
+        TooManyAttempts: It has to wait.
+        Refused: Name and password do not belong together, or the person is not active: one message for all.
+        InvalidInput: The password is too long.
+        Unavailable: Too many are logging in at once.
+    """
+    data = password_bytes(password)
+    subjects = {"account": f"account:{hashlib.sha256(name.strip().casefold().encode('utf-8', 'replace')).hexdigest()}",
+                "address": f"address:{address[:64]}"}  # fmt: skip
+    with ws.store.begin(durable=False) as tx:
+        _count_attempt(tx, subjects, ws.clock.now())
+        person, account = _find_account(tx, name)
+    is_right = passwords.verify(account.password_hash if account else None, data)
+    if person is None or account is None or not is_right:
+        raise Refused(WRONG)
+    rehashed = passwords.hash(data) if passwords.is_outdated(account.password_hash) else None
+    with ws.store.begin() as tx:
+        again, now_account = _find_account(tx, name)
+        if again is None or now_account != account:  # deactivated, or the password changed, while we looked at it
+            raise Refused(WRONG)
+        _forgive(tx, subjects)
+        if rehashed is not None:
+            tx.accounts.put(Account(person.person_id, rehashed, account.changed_at))
+        return _start(ws, tx, person, previous)
+
+
+def _count_attempt(tx: Transaction, subjects: dict[str, str], now: datetime) -> None:
+    """Count an attempt as failed before it is looked at. Raises TooManyAttempts, and then counts nothing."""
+    found = {kind: tx.attempts.find(subject) for kind, subject in subjects.items()}
+    wait_s = max(wait_after(kind, failures, now) for kind, failures in found.items())
+    if wait_s:
+        raise TooManyAttempts(wait_s)
+    tx.attempts.prune(now - FORGOTTEN_AFTER)
+    for kind, failures in found.items():
+        is_old = failures is None or now - failures.last_at >= FORGOTTEN_AFTER
+        tx.attempts.put(subjects[kind], Failures(1 if failures is None or is_old else failures.count + 1, now))
+
+
+def _forgive(tx: Transaction, subjects: dict[str, str]) -> None:
+    """Forget an account's failures; of an address only this attempt, or one good log-in would pay for a thousand guesses at others."""
+    tx.attempts.forget(subjects["account"])
+    address = tx.attempts.find(subjects["address"])
+    if address is not None:
+        tx.attempts.put(subjects["address"], Failures(max(0, address.count - 1), address.last_at))
+
+
+def _find_account(tx: Transaction, name: str) -> tuple[Person | None, Account | None]:
+    person = find_person(list_people(tx), name)
+    if person is None or not person.is_active or person.kind != "person":
+        return None, None
+    return person, tx.accounts.find(person.person_id)
+
+
+def _start(ws: Workspace, tx: Transaction, person: Person, previous: str) -> LoggedIn:
+    now = ws.clock.now()
+    tx.sessions.prune(now, idle_since=now - IDLE)
+    before = hash_secret(previous)
+    if before:
+        tx.sessions.end(secret_hash=before)
+    secret = new_secret(ws)
+    session = Session(hash_secret(secret) or "", person.person_id, now, now, now + timedelta(hours=SESSION_HOURS))
+    tx.sessions.add(session)
+    return LoggedIn(person.person_id, secret, session.expires_at)
+
+
+def log_out(ws: Workspace, *, secret: str) -> None:
+    """End a session; one that is over already is no error."""
+    digest = hash_secret(secret)
+    if digest:
+        with ws.store.begin() as tx:
+            tx.sessions.end(secret_hash=digest)
+
+
+def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: str, onward: str) -> Departure:
+    """Begin a log-in at the company's provider.
+
+    Raises:
+        Unavailable: The provider does not answer.
+    """
+    state, nonce, verifier, browser = (new_secret(ws) for _ in range(4))
+    address = provider.begin(redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
+    now = ws.clock.now()
+    journey = Journey(
+        hash_secret(state) or "", hash_secret(browser) or "", nonce, verifier, onward, now + timedelta(minutes=JOURNEY_MINUTES)
+    )
+    with ws.store.begin(durable=False) as tx:
+        tx.sessions.prune(now, idle_since=now - IDLE)
+        tx.sessions.add_journey(journey)
+    return Departure(address, browser)
+
+
+def finish_journey(
+    ws: Workspace,
+    *,
+    provider: IdentityProvider,
+    redirect_uri: str,
+    state: str,
+    code: str,
+    browser: str,
+    issuer: str | None = None,
+    previous: str = "",
+) -> tuple[LoggedIn, str]:
+    """Finish a log-in at the company's provider; return the session and the path to go on to.
+
+    Raises:
+        Refused: The state is not of this browser, was used or is too old; what the provider says does not hold; or whom it names is
+            nobody here.
+        InvalidInput: There is no code.
+        Unavailable: The provider does not answer.
+    """
+    digest = hash_secret(state)
+    with ws.store.begin() as tx:
+        journey = tx.sessions.take_journey(digest) if digest else None
+    now = ws.clock.now()
+    if journey is None or journey.expires_at <= now or not hmac.compare_digest(journey.browser_hash, hash_secret(browser) or ""):
+        raise Refused("this answer belongs to no log-in that this browser has begun, or to one that is over: begin again")
+    provider.check_issuer(issuer)
+    if not code:
+        raise InvalidInput("the provider gave no code: it refused the log-in, or somebody cancelled it")
+    subject = provider.finish(redirect_uri=redirect_uri, code=code, nonce=journey.nonce, verifier=journey.verifier, now=now)
+    with ws.store.begin() as tx:
+        person = find_person(list_people(tx), subject)
+        if person is None:
+            raise Refused(f"{subject} is nobody here; an admin makes it a name of yours: `incumbent users change ID --alias '{subject}'`")
+        if not person.is_active or person.kind != "person":
+            raise Refused(f"{person.person_id} may not log in: not active, or a service")
+        return _start(ws, tx, person, previous), journey.onward
