@@ -55,6 +55,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             _act("add-key", "admin", "binds a public key to a person"),
             _act("revoke-key", "admin", "ends a key's use for new signatures"),
             _act("set-policy", "developer validator approver", "sets the rules of a gate from now on"),
+            _act("set-schema", "developer validator approver", "registers what the rows of a model have to be, from now on"),
             _act("set-tiers", "approver", "sets what each risk tier asks for from now on"),
             _act("assess-tier", "developer validator approver", "puts a model into a risk tier"),
             _act("register-holdout", "developer validator", "freezes evaluation data as a holdout"),
@@ -62,6 +63,10 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             _act("propose", "developer service", "asks for a slot: None -> Staging"),
             _act("reject", "developer validator approver", "turns a proposal down: Staging -> Archived"),
             _act("evaluate", "developer validator service", "records evidence and a gate's verdict"),
+            _act(
+                "attest", "validator", "I have done this test by hand, and its result is documented as stated",
+                "human", "independent",
+            ),
             _act(
                 "validate", "validator", "I have examined this version and its evidence independently, and find it fit for its purpose",
                 "human", "independent",

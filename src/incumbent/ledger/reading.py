@@ -27,7 +27,7 @@ from incumbent.ledger.primitives import (
     parse_public,
 )
 
-HUMAN_ACTS = frozenset({"validate", "approve", "accept-risk", "break-glass", "close-finding"})
+HUMAN_ACTS = frozenset({"attest", "validate", "approve", "accept-risk", "break-glass", "close-finding"})
 """Acts that carry a person's will, hence a statement signed with a key of that person."""
 ENTRY_BYTES_MAX = 1 << 20
 Fail = Callable[[int, str], None]

@@ -44,6 +44,7 @@ def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Seq
         policy_authors: (who, which policy) of those who set the thresholds that it is judged by.
     """
     found = [Authorship(who, "policy", ref) for who, ref in policy_authors]
+    found += _list_schema_authors(tx, version.model)
     for ancestor in sorted(tx.registry.list_versions(version.model), key=lambda known: known.version, reverse=True):
         if ancestor.version > version.version:
             continue
@@ -51,6 +52,13 @@ def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Seq
             break
         found += _own_authorships(tx, ancestor)
     return list(dict.fromkeys(found))
+
+
+def _list_schema_authors(tx: Transaction, model: str) -> list[Authorship]:
+    """Return who set the schema that holds for a model: all who set these very rules, for setting them again takes nobody's part away."""
+    history = tx.records.list_history("schema", model)
+    same = [record for record in history if record.body.get("schema") == history[-1].body.get("schema")]
+    return [Authorship(tx.ledger.get(record.seq).draft.actor.actor_id, "policy", f"schema of {model}") for record in same]
 
 
 def list_all_authorships(tx: Transaction, model: str) -> list[Authorship]:

@@ -53,7 +53,7 @@ class Test:
 
 
 TESTS: Mapping[str, Test] = {
-    "schema": Test("data", ("data-1",), ("training", "rows"), examine_schema),
+    "schema": Test("data", ("data-1",), ("rows",), examine_schema),
     "privacy-columns": Test("data", ("data-5",), ("rows",), examine_privacy),
     "leakage": Test("data", (), ("training", "scoring"), examine_leakage),
     "converges": Test("model", (), (), examine_converges),
@@ -168,8 +168,8 @@ def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, st
         return {}
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
-        model = subject.version.model
-        policy = find_policy(tx, model, find_tier(tx, model).number)
+        model, slot = subject.version.model, subject.slot
+        policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
         look, _ = record_look(
             ws, tx, acting=acting, holdout=subject.holdout, version=subject.name, slot=subject.slot or "", policy=policy.digest
         )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import special
@@ -10,6 +10,7 @@ from scipy import special
 from incumbent.base.documents import Json
 from incumbent.registry.signature import Scalar
 from incumbent.stats.metrics import auc
+from incumbent.usecases.examine_registered import examine_table
 from incumbent.usecases.examine_schema import find_breaches, infer_schema
 from incumbent.usecases.examine_subject import Array, Exam, Found, Rows, count_rows, is_number_label, numbers, objects, shown, spread
 
@@ -107,23 +108,37 @@ def find_private(name: str, values: Sequence[Scalar]) -> str:
 
 
 def examine_privacy(exam: Exam) -> Found:
-    """No column is named like, or holds, what names or reaches a person."""
+    """No column is named like, or holds, what names or reaches a person; a registered schema may know better of a name."""
     found: dict[str, Json] = {}
+    registered = exam.subject.schema
+    declared = {name: column.privacy for name, column in registered.schema.columns.items()} if registered else {}
+    cleared = sorted(name for name, privacy in declared.items() if privacy == "cleared")
     looked = 0
     for rows in (exam.training, exam.holdout):
         for name, values in (rows or {}).items():
             looked += len(values)
-            if name not in found and (words := find_private(name, values)):
+            if name not in found and (words := _find_declared(name, values, declared)):
                 found[name] = words
     for name in exam.inputs:
-        if name not in found and (words := find_private(name, ())):
+        if name not in found and (words := _find_declared(name, (), declared)):
             found[name] = words
     if found:
         told = "; ".join(f"{name[:64]!r} {words}" for name, words in list(found.items())[:8])
         return Found("failed", f"{len(found)} columns are private: {told}", {"columns": found})
     if looked == 0:
         return Found("undecided", "the tables have no rows")
-    return Found("passed", "no column is named like, or holds, what names or reaches a person (names, e-mail, card numbers, IBANs)")
+    told = f"; by the schema of entry {registered.seq} the names {shown(cleared)} mean no person" if registered and cleared else ""
+    facts: dict[str, Json] = {"schema_entry": registered.seq if registered else None, "cleared": list[Json](cleared)}
+    return Found(
+        "passed", f"no column is named like, or holds, what names or reaches a person (names, e-mail, card numbers, IBANs){told}", facts
+    )
+
+
+def _find_declared(name: str, values: Sequence[Scalar], declared: Mapping[str, str]) -> str:
+    """Hold what a person said of a column against what is seen: a name can be cleared, values cannot."""
+    if declared.get(name) == "personal":
+        return "is personal by the registered schema"
+    return find_private("" if declared.get(name) == "cleared" else name, values)
 
 
 def examine_leakage(exam: Exam) -> Found:
@@ -251,9 +266,14 @@ def _correlation(column: Array, truth: Array) -> float:
 
 
 def examine_schema(exam: Exam) -> Found:
-    """The holdout has the columns, types, ranges and categories that the training rows imply."""
+    """The rows have the columns and types of the registered schema; or the holdout has those that the training rows imply."""
+    if exam.subject.schema is not None:
+        return examine_table(exam)
     training, holdout = exam.training, exam.holdout
-    assert training is not None
+    if training is None:
+        return Found(
+            "not-applicable", f"no schema is registered, and the run has no output {exam.subject.training_name!r} that implies one"
+        )
     if count_rows(training) == 0:
         return Found("undecided", "the training rows are none: no schema follows from them")
     if holdout is None:
@@ -270,4 +290,8 @@ def _hold(exam: Exam, training: Rows, holdout: Rows) -> Found:
         return Found("failed", f"{len(breaches)} breaches of the schema of the training rows: {'; '.join(breaches[:5])}", facts)
     if absent:
         return Found("undecided", f"the training rows do not have {shown(absent)}, which the model is asked with", facts)
-    return Found("passed", f"{count_rows(holdout):,} rows of the holdout hold to the schema of {len(training)} training columns", facts)
+    return Found(
+        "passed",
+        f"{count_rows(holdout):,} rows of the holdout hold to the schema that {len(training)} training columns imply; none is registered",
+        facts,
+    )

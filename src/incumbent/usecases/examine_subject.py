@@ -20,9 +20,10 @@ from incumbent.registry.signature import Scalar
 from incumbent.tracking.run import Run, StageRun
 from incumbent.usecases.answering import ask, read_card
 from incumbent.usecases.holdouts import Holdout, get_holdout
-from incumbent.usecases.ports import ModelHost
+from incumbent.usecases.ports import ModelHost, Transaction
 from incumbent.usecases.readiness import find_policy, find_tier
 from incumbent.usecases.register import find_output
+from incumbent.usecases.schema_in_force import RegisteredSchema, find_schema
 from incumbent.usecases.workspace import Workspace
 
 TRAINING = "training"
@@ -56,6 +57,10 @@ class Subject:
         training_name: The output of its run that should hold its training rows.
         training: That output; None if the run has none of that name.
         groups: Columns of the holdout that hold groups to compare.
+        useless_features_max: How many inputs the policy lets be without benefit; None if it says nothing.
+        schema: The schema that is registered for the model, None if none is.
+        champion: The version that is live in `slot`, if it is another one.
+        champion_training: That version's training rows, None likewise.
     """
 
     version: ModelVersion
@@ -67,6 +72,10 @@ class Subject:
     training_name: str = TRAINING
     training: Artifact | None = None
     groups: tuple[str, ...] = ()
+    useless_features_max: int | None = None
+    schema: RegisteredSchema | None = None
+    champion: ModelVersion | None = None
+    champion_training: Artifact | None = None
 
     @property
     def name(self) -> str:
@@ -83,6 +92,7 @@ def find_subject(
     holdout: str | None = None,
     scoring: Scoring | None = None,
     training: str | None = None,
+    groups: Sequence[str] = (),
 ) -> Subject:
     """Return what a version is examined on.
 
@@ -94,20 +104,21 @@ def find_subject(
         holdout: Another holdout than the policy's.
         scoring: Another label and output than the policy's.
         training: Another output of its run than the policy's.
+        groups: More columns of the holdout that hold groups than the policy names.
 
     Raises:
         NotFound: There is no such holdout, or no such output where `training` is given.
     """
     with ws.store.begin(read_only=True) as tx:
-        rules = policy or find_policy(tx, version.model, find_tier(tx, version.model).number).policy
+        rules = policy or find_policy(tx, version.model, find_tier(tx, version.model, slot).number, slot).policy
         named = holdout or (rules.holdout.name if rules.holdout else None)
         trained = training or (rules.holdout.training if rules.holdout else None) or TRAINING
-        try:
-            artifact, _ = find_output(tx, tx.runs.get(version.run_id), trained)
-        except (NotFound, Refused):
-            if training is not None:
-                raise
-            artifact = None
+        artifact = _find_training(tx, version, trained, is_wanted=training is not None)
+        live = tx.registry.find_live(slot) if slot else None
+        champion = tx.registry.get_version(live.model, live.version) if live else None
+        if champion is not None and (champion.model, champion.version) == (version.model, version.version):
+            champion = None
+        tested = rules.tests.groups if rules.tests else ()
         return Subject(
             version=version,
             slot=slot,
@@ -117,8 +128,21 @@ def find_subject(
             metric=rules.primary.metric if rules.primary else "",
             training_name=trained,
             training=artifact,
-            groups=tuple(sorted({rule.by for rule in rules.guardrails if rule.by})),
+            groups=tuple(sorted({*(rule.by for rule in rules.guardrails if rule.by), *tested, *groups})),
+            useless_features_max=rules.tests.useless_features_max if rules.tests else None,
+            schema=find_schema(tx, version.model),
+            champion=champion,
+            champion_training=_find_training(tx, champion, trained, is_wanted=False) if champion else None,
         )
+
+
+def _find_training(tx: Transaction, version: ModelVersion, name: str, *, is_wanted: bool) -> Artifact | None:
+    try:
+        return find_output(tx, tx.runs.get(version.run_id), name)[0]
+    except (NotFound, Refused):
+        if is_wanted:
+            raise
+        return None
 
 
 @dataclass(frozen=True)
@@ -151,6 +175,11 @@ class Exam:
     def training(self) -> Rows | None:
         """All training rows, None if they are not known."""
         return None if self.subject.training is None else self.ws.tables.read_columns(self.subject.training)
+
+    @cached_property
+    def champion_training(self) -> Rows | None:
+        """All training rows of the champion, None if they are not known."""
+        return None if self.subject.champion_training is None else self.ws.tables.read_columns(self.subject.champion_training)
 
     @cached_property
     def holdout(self) -> Rows | None:

@@ -31,7 +31,7 @@ SUBJECT = "flights-late@2"
     ],
 )  # fmt: skip
 def test_whoever_had_a_hand_in_it_is_refused_and_told_which_work_bars_them(person, work, told):
-    for act in ("validate", "approve", "accept-risk", "close-finding"):
+    for act in ("attest", "validate", "approve", "accept-risk", "close-finding"):
         with pytest.raises(Refused) as refused:
             check_independence(person, act, [Authorship("carl", "commit", "0"), work], PEOPLE, subject=SUBJECT)
         assert f"may not {act}: {told}" in f"{refused.value};"
@@ -40,7 +40,7 @@ def test_whoever_had_a_hand_in_it_is_refused_and_told_which_work_bars_them(perso
 def test_others_may_and_acts_that_judge_nothing_ask_for_no_independence():
     check_independence("bob", "approve", [COMMIT], PEOPLE)
     check_independence("ann", "approve", [], PEOPLE)
-    judging = {"validate", "approve", "accept-risk", "close-finding"}
+    judging = {"attest", "validate", "approve", "accept-risk", "close-finding"}
     for act in ACTS.keys() - judging:
         check_independence("ann", act, [COMMIT], PEOPLE)
     with pytest.raises(InvalidInput, match="not a governed act"):
