@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.governance.finding import Finding, Kind, Severity, finding_from_json
@@ -16,6 +17,7 @@ from incumbent.usecases.signing import sign_act
 from incumbent.usecases.workspace import Workspace
 
 DUE_DAYS_MAX = 3660
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,14 @@ def open_finding(
 
     Raises:
         InvalidInput: A field is malformed.
+        NotFound: No model and no slot has that name; the message names near ones.
         Refused: The actor may not.
     """
     if not 0 <= due_days <= DUE_DAYS_MAX:
         raise InvalidInput(f"due in {due_days} days: expected 0 to {DUE_DAYS_MAX}")
     with attempting(ws, act="open-finding", kind="finding", object_id=subject), governed(ws) as tx:
         acting = check_acting(ws, tx, "open-finding")
+        _check_subject(tx, subject)
         now = ws.clock.now()
         finding = make_open(
             ws.ids.new("finding"), kind=kind, title=title, severity=severity, subject=subject, opened_by=acting.actor, opened_at=now,
@@ -79,8 +83,8 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
         acting = find_acting(ws, tx)
         before, before_digest = _get(tx, finding)
         now = ws.clock.now()
-        slots = {p.model for p in tx.registry.list_placements(before.subject)} or {before.subject}
-        involved = authors([work for model in sorted(slots) for work in list_all_authorships(tx, model)], list_people(tx))
+        models = {before.subject, *(placement.model for placement in tx.registry.list_placements(before.subject))}
+        involved = authors([work for model in sorted(models) for work in list_all_authorships(tx, model)], list_people(tx))
         closed = make_closed(before, by=acting.actor, at=now, resolution=resolution, people=list_people(tx), authors=involved)
         signed = sign_act(
             ws, tx, acting=acting, act="close-finding", kind="finding", object_id=finding,
@@ -99,6 +103,16 @@ def list_findings(ws: Workspace, *, subject: str | None = None, is_open: bool = 
     with ws.store.begin(read_only=True) as tx:
         found = [FindingRecord(finding_from_json(r.body), r.seq) for r in tx.records.list_all("finding", subject=subject)]
     return [record for record in found if record.finding.state == "open" or not is_open]
+
+
+def _check_subject(tx: Transaction, subject: str) -> None:
+    """Raise NotFound unless there is such a model, registered or assessed, or slot: a finding on nothing would block nothing."""
+    models = {version.model for version in tx.registry.list_versions()} | {record.record_id for record in tx.records.list_all("tier")}
+    known = sorted({*models, *tx.registry.list_slots()})
+    if subject not in known:
+        near = get_close_matches(subject, known, n=3)
+        told = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known[:_SHOWN]) or 'none yet'}"
+        raise NotFound(f"there is no model or slot {subject[:80]!r} that a finding could be about; {told}")
 
 
 def _get(tx: Transaction, name: str) -> tuple[Finding, str]:
