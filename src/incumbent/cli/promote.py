@@ -53,7 +53,7 @@ def render_basis(done: Promotion) -> list[str]:
     signed = ", ".join(f"{given.person_id} ({given.meaning})" for _, given in found.sign_offs)
     lines = [f"bundle verified: {done.version.bundle.digest}"]
     if found.evidence is not None:
-        lines.append(f"gate: {found.evidence.verdict.outcome} by the policy of {found.policy.target}, entry {found.evidence.seq}")
+        lines.append(f"gate: {found.evidence.verdict.outcome} by the policy of {found.policy.words}, entry {found.evidence.seq}")
     return [*lines, f"tier {found.tier.words}: {signed or 'no sign-off asked'}", f"ledger entry {done.placement.seq}"]
 
 

@@ -103,7 +103,7 @@ def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
     if status not in {"Staging", "Archived"}:
         raise Refused(f"{model}@{version} is in status {status} in {slot}; a gate judges what is in Staging there, or was live before")
     live = tx.registry.find_live(slot)
-    policy = find_policy(tx, model, find_tier(tx, model).number)
+    policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
     return _Case(
         version=chosen,
         champion=tx.registry.get_version(live.model, live.version) if live else None,

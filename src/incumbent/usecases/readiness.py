@@ -20,6 +20,7 @@ from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
 from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.slot import list_models_ever_live
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
@@ -34,24 +35,27 @@ UNGOVERNED_TIER = 4
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The risk tier that a model is held to.
+    """The risk tier that a model is held to, by itself or in a slot.
 
     Attributes:
         assessment: None if nobody assessed it.
         rule: What the tier asks for.
-        digest: Of all of this: what a sign-off names.
+        digest: Of all that it was derived from: what a sign-off names.
+        inherited_from: The other model whose tier it is, which was live in the slot before; "" where it is the model's own.
     """
 
     number: int
     assessment: Assessment | None
     rule: TierRule
     digest: str
+    inherited_from: str = ""
 
     @property
     def words(self) -> str:
-        """The tier as people read it."""
+        """The tier as people read it; it begins with the number."""
+        of = f", that of {self.inherited_from}, which was live in the slot" if self.inherited_from else ""
         held = "" if self.assessment else ", not assessed"
-        return f"{self.number}{held}{', self-approval allowed' if self.rule.self_approval else ''}"
+        return f"{self.number}{of}{held}{', self-approval allowed' if self.rule.self_approval else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,21 @@ class PolicyInForce:
     Attributes:
         target: Whose it is: a model, "tier-2", or "built-in".
         seq: Number of the entry that set it; None for the built-in one.
+        inherited_from: The other model that was live in the slot last, and is judged by it; "" where it is the model's own.
     """
 
     policy: GatePolicy
     target: str
     digest: str
     seq: int | None
+    inherited_from: str = ""
+
+    @property
+    def words(self) -> str:
+        """Whose policy it is, as people read it."""
+        if not self.inherited_from:
+            return self.target
+        return f"{self.target}, in force here since {self.inherited_from} was live in the slot last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +119,53 @@ def find_tiers(tx: Transaction) -> TierPolicy:
     return DEFAULT_TIER_POLICY if record is None else tier_policy_from_json(record.body)
 
 
-def find_tier(tx: Transaction, model: str) -> Tier:
-    """Return the tier that a model is held to: assessed, or else what the policy says of models that nobody assessed."""
+def find_tier(tx: Transaction, model: str, slot: str | None = None) -> Tier:
+    """Return the tier that a model is held to: assessed, or else what the policy says of models that nobody assessed.
+
+    In a slot it is the strictest among the model and all that were ever in Production there: what depends on the slot depends on
+    whatever answers in it, so another model's name does not make it less.
+    """
     policy = find_tiers(tx)
-    record = tx.records.find("tier", model)
-    assessment = assessment_from_json(record.body) if record else None
-    if assessment is not None:
-        number = assessment.tier
-    else:
-        number = policy.unassessed if list_people(tx) or tx.records.find("tiers", "tiers") else UNGOVERNED_TIER
-    rule = policy.rule_of(number)
+    others = [name for name in _list_ever_live(tx, slot) if name != model]
+    records = {name: tx.records.find("tier", name) for name in (model, *others)}
+    assessments = {name: assessment_from_json(record.body) if record else None for name, record in records.items()}
+    unassessed = policy.unassessed if list_people(tx) or tx.records.find("tiers", "tiers") else UNGOVERNED_TIER
+    numbers = {name: unassessed if found is None else found.tier for name, found in assessments.items()}
+    holder = min(numbers, key=lambda name: numbers[name])  # the model itself, of several
+    number, assessment, rule = numbers[holder], assessments[holder], policy.rule_of(numbers[holder])
     document: Document = {"tier": number, "assessment": assessment.to_json() if assessment else None, "rule": rule.to_json()}
-    return Tier(number, assessment, rule, _digest(document))
+    if others:
+        document["slot"] = {name: {"tier": numbers[name], "is_assessed": assessments[name] is not None} for name in (model, *others)}
+    return Tier(number, assessment, rule, _digest(document), "" if holder == model else holder)
 
 
-def find_policy(tx: Transaction, model: str, tier: int) -> PolicyInForce:
-    """Return the gate policy in force for a model: its own, its tier's, or the built-in one."""
-    for target in (model, f"tier-{tier}"):
+def find_policy(tx: Transaction, model: str, tier: int, slot: str | None = None) -> PolicyInForce:
+    """Return the gate policy in force for a model: its own, its tier's, or the built-in one.
+
+    In a slot where another model was live last, that model's own policy or its tier's comes first, if there is one: a new name does
+    not bring a policy of its own past the incumbent.
+
+    Args:
+        tx: An open transaction.
+        model: The model.
+        tier: Of the model in the slot (`find_tier`).
+        slot: The slot; None asks about the model by itself.
+    """
+    last = next(iter(_list_ever_live(tx, slot)), model)
+    targets = {model: "", f"tier-{tier}": ""}
+    if last != model:
+        targets = dict.fromkeys((last, f"tier-{tier}", f"tier-{find_tier(tx, last).number}"), last) | {model: ""}
+    for target, inherited_from in targets.items():
         record = tx.records.find("policy", target)
         if record is not None:
-            return PolicyInForce(policy_from_json(record.body["policy"]), target, record.digest, record.seq)
+            return PolicyInForce(policy_from_json(record.body["policy"]), target, record.digest, record.seq, inherited_from)
     document: Document = {"kind": "policy", "target": "built-in", "policy": BUILTIN_POLICY.to_json()}
     return PolicyInForce(BUILTIN_POLICY, "built-in", _digest(document), None)
+
+
+def _list_ever_live(tx: Transaction, slot: str | None) -> list[str]:
+    """Return the models that were ever in Production in a slot, the newest first."""
+    return [] if slot is None else list_models_ever_live(tx.registry.list_placements(slot))
 
 
 def names_now(version: ModelVersion, evidence: Evidence, policy: PolicyInForce, tier: Tier) -> dict[str, str]:
@@ -143,8 +181,8 @@ def names_now(version: ModelVersion, evidence: Evidence, policy: PolicyInForce, 
 def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, live: Placement | None) -> Readiness:
     """Say what stands between a version and Production in a slot whose live placement is `live`."""
     now = ws.clock.now()
-    tier = find_tier(tx, version.model)
-    policy = find_policy(tx, version.model, tier.number)
+    tier = find_tier(tx, version.model, slot)
+    policy = find_policy(tx, version.model, tier.number, slot)
     evidence = find_evidence(tx, version, slot)
     problems = _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
     given = list_sign_offs(tx, version, slot)
@@ -168,7 +206,8 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
         if tier.rule.validators or tier.rule.approvers:
             problems += _tell_unknown(authorships, people)
         problems += _tell_rejections(given, version)
-    findings = find_blocking(list_findings(tx, slot) + list_findings(tx, version.model), slot, version.model)
+    subjects = dict.fromkeys([slot, version.model, *_list_ever_live(tx, slot)])
+    findings = find_blocking([found for subject in subjects for found in list_findings(tx, subject)], *subjects)
     problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
     counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
@@ -184,7 +223,7 @@ def _judge_evidence(
         return [f"there is no evidence on {name} for {slot}: {again}"]
     champion = f"{live.model}@{live.version}" if live else None
     if (evidence.policy, evidence.policy_entry) != (policy.digest, policy.seq):
-        return [f"the gate policy ({policy.target}) is not the one that {name} was judged by: {again} anew"]
+        return [f"the gate policy ({policy.words}) is not the one that {name} was judged by: {again} anew"]
     if evidence.bundle != str(version.bundle.digest):
         return [f"the evidence is about another bundle than {name}'s: {again} anew"]
     if evidence.champion != champion:
@@ -192,7 +231,8 @@ def _judge_evidence(
     if evidence.expires_at <= now:
         return [f"the evidence on {name} expired on {evidence.expires_at:%Y-%m-%d}: {again} anew"]
     if evidence.verdict.outcome != "passed":
-        return [f"the gate says {evidence.verdict.outcome}: {reason}" for reason in evidence.reasons()]
+        by = f" by the policy of {policy.words}" if policy.inherited_from else ""
+        return [f"the gate says {evidence.verdict.outcome}{by}: {reason}" for reason in evidence.reasons()]
     return []
 
 

@@ -70,8 +70,8 @@ def sign_off(
     with attempting(ws, act=act, kind="version", object_id=name), governed(ws) as tx:
         acting = check_acting(ws, tx, act)
         chosen, _ = get_slot_candidate(tx, model, version, slot)
-        tier = find_tier(tx, model)
-        policy = find_policy(tx, model, tier.number)
+        tier = find_tier(tx, model, slot)
+        policy = find_policy(tx, model, tier.number, slot)
         evidence = find_evidence(tx, chosen, slot)
         if evidence is None:
             raise Refused(
