@@ -19,6 +19,7 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import Conflict, IncumbentError, Refused
 from incumbent.registry.model import ModelVersion, Placement, Status
 from incumbent.usecases.ledger_attacks import ATTACKS, Attack, Scene, without_triggers
+from incumbent.usecases.ledger_copy import copy_ledger
 from incumbent.usecases.ledger_log import full_note, get_checkpoint
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.ledger_verify import verify_ledger
@@ -74,14 +75,13 @@ def attack_copy(ws: Workspace, *, keep: Path | None = None) -> list[Row]:
     The history of the copy is first made longer by a few scripted acts, and only those are attacked.
 
     Args:
-        ws: The workspace; its ledger is an SQLite file, and its private key is on this machine.
+        ws: The workspace; its private key is on this machine. A ledger that is in no SQLite file here is copied into one.
         keep: New folder in which the attacked copies stay, each a workspace.
 
     Raises:
-        Refused: The ledger is in no SQLite file here.
         Conflict: `keep` is there already.
         NotFound: The ledger's private key is not on this machine.
-        Corrupt: The ledger does not verify as it is, so that an attack on it would show nothing.
+        Refused: The ledger does not verify as it is, so that an attack on it would show nothing.
     """
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="incumbent-attack-") as folder:
@@ -108,19 +108,17 @@ def _attack_in(ws: Workspace, folder: Path) -> list[Row]:
 
 
 def _prepare(ws: Workspace, folder: Path) -> _Ground:
-    source = ws.folder / DATABASE
+    here = _copy(ws.folder / DATABASE, ws.folder / "keys", folder / "00-before")
+    copied = ws.beside(here)
     with ws.store.begin(read_only=True) as tx:
         size = tx.ledger.size()
-        first = tx.ledger.get(0).body if size else b""
-    here = _copy(source, ws.folder / "keys", folder / "00-before")
-    copied = ws.beside(here)
-    with copied.store.begin(read_only=True) as tx:
-        if tx.ledger.size() < size or (size and tx.ledger.get(0).body != first):
+        if not _begins_with(copied, tx):  # the ledger is in another database than this folder's file
             copied.store.close()
-            raise Refused(
-                "this workspace's ledger is not in an SQLite file here, and attacks are tried on a copy of such a file; to see them, "
-                "run `incumbent ledger attack` in a new folder without INCUMBENT_URL, where a scripted history is attacked"
-            )
+            shutil.rmtree(here)
+            here = _copy(folder / "none", ws.folder / "keys", here)
+            copied = ws.beside(here)
+            with without_triggers(str(copied.folder / DATABASE)) as db:
+                copy_ledger(tx, db)
     for number in range(3):
         _act(copied, number)
     cut = _size(copied)
@@ -131,6 +129,15 @@ def _prepare(ws: Workspace, folder: Path) -> _Ground:
     for number in range(4, 6):
         _act(copied, number)
     return _Ground(copied, here, backup, full_note(pin), size, cut, pin.size, _size(copied))
+
+
+def _begins_with(copied: Workspace, tx: Transaction) -> bool:
+    """Say whether a copy has the ledger that a transaction sees; it may have grown meanwhile."""
+    size = tx.ledger.size()
+    with copied.store.begin(read_only=True) as there:
+        if not size or there.ledger.size() < size:
+            return there.ledger.size() == size
+        return all(there.ledger.get(seq).body == tx.ledger.get(seq).body for seq in (0, size - 1))
 
 
 def _size(ws: Workspace) -> int:
