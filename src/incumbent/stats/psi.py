@@ -1,7 +1,10 @@
 """The population stability index: how far a window's shares are from the baseline's."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from incumbent.base.errors import InvalidInput
 
@@ -46,3 +49,20 @@ def psi_terms(expected: NDArray[np.int64], actual: NDArray[np.int64]) -> NDArray
     e, a = baseline / baseline.sum(), window / window.sum()
     terms: NDArray[np.float64] = (a - e) * np.log(a / e)
     return terms
+
+
+def psi_floor(n: int, m: int, bins: int, *, alpha: float) -> float:
+    """Return the PSI that `n` and `m` rows of one distribution exceed with probability `alpha`.
+
+    Without drift PSI / (1/n + 1/m) is about chi-square with bins - 1 degrees of freedom (Yurdakul and Naranjo 2020), where each
+    bin is expected to have 5 rows or more.
+
+    Raises:
+        InvalidInput: There are no rows on a side, fewer than two bins, or alpha is not between 0 and 1.
+
+    >>> round(psi_floor(200, 200, 10, alpha=0.05), 3)  # 16.919 * (1/200 + 1/200)
+    0.169
+    """
+    if n < 1 or m < 1 or bins < 2 or not 0 < alpha < 1 or not math.isfinite(alpha):
+        raise InvalidInput(f"{n} and {m} rows in {bins} bins at {alpha} have no noise floor: rows on both sides, two bins, 0 < alpha < 1")
+    return float(special.chdtri(bins - 1, alpha)) * (1 / n + 1 / m)

@@ -12,9 +12,13 @@ from typing import Literal
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.gates.examined import Layer, TestResult, result_of_test_from_json
-from incumbent.gates.policy import Scoring
+from incumbent.gates.policy import Scoring, policy_from_json
+from incumbent.usecases.examine_benefit import examine_benefit
 from incumbent.usecases.examine_data import examine_leakage, examine_privacy, examine_schema
+from incumbent.usecases.examine_distributions import examine_distributions
+from incumbent.usecases.examine_groups import examine_subgroups
 from incumbent.usecases.examine_model import examine_benchmark, examine_converges, examine_robust
+from incumbent.usecases.examine_registered import examine_expected
 from incumbent.usecases.examine_serving import (
     examine_limits,
     examine_pickles,
@@ -24,14 +28,17 @@ from incumbent.usecases.examine_serving import (
     examine_skew,
 )
 from incumbent.usecases.examine_subject import Exam, Found, Subject, find_subject
+from incumbent.usecases.examine_training import examine_reproducible
 from incumbent.usecases.governed_ports import Record
-from incumbent.usecases.holdouts import record_look
-from incumbent.usecases.ports import ModelHost
+from incumbent.usecases.holdouts import Holdout, count_looks, record_look
+from incumbent.usecases.ports import ModelHost, Transaction
 from incumbent.usecases.readiness import find_policy, find_tier
-from incumbent.usecases.recording import attempting, check_acting, governed, record_act
+from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
 
-__all__ = ["TESTS", "Examination", "Subject", "examine", "find_subject", "list_examinations", "run_tests"]
+__all__ = [
+    "LABEL_TESTS", "TESTS", "Examination", "Subject", "examine", "find_subject", "list_examinations", "record_test_results", "run_tests",
+]  # fmt: skip
 
 Need = Literal["training", "holdout", "rows", "scoring"]
 
@@ -43,6 +50,7 @@ class Test:
     Attributes:
         points: Which of the 28 tests of Breck et al. (2017) it is evidence for, by name; see gates/test_score.py.
         needs: Without these it does not apply.
+        is_named_only: It may take as long as training did, so it runs where it is named and not among all.
     """
 
     __test__ = False  # no class of tests for pytest
@@ -50,15 +58,26 @@ class Test:
     points: tuple[str, ...]
     needs: tuple[Need, ...]
     function: Callable[[Exam], Found]
+    is_named_only: bool = False
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether it reads the labels of the holdout: that costs a look. Inputs alone are no look."""
+        return {"holdout", "scoring"} <= set(self.needs)
 
 
 TESTS: Mapping[str, Test] = {
     "schema": Test("data", ("data-1",), ("rows",), examine_schema),
     "privacy-columns": Test("data", ("data-5",), ("rows",), examine_privacy),
+    "distributions": Test("data", (), ("training",), examine_distributions),
+    "expected-values": Test("data", ("data-1",), ("rows",), examine_expected),
+    "feature-benefit": Test("data", ("data-2",), ("holdout", "scoring"), examine_benefit),
     "leakage": Test("data", (), ("training", "scoring"), examine_leakage),
     "converges": Test("model", (), (), examine_converges),
     "beats-benchmark": Test("model", ("model-5",), ("training", "holdout", "scoring"), examine_benchmark),
     "robust": Test("model", (), ("rows",), examine_robust),
+    "subgroups": Test("model", ("model-6",), ("holdout", "scoring"), examine_subgroups),
+    "reproducible": Test("model", ("infrastructure-1",), (), examine_reproducible, is_named_only=True),
     "serves": Test("infrastructure", (), (), examine_serves),
     "skew": Test("infrastructure", ("monitoring-3",), (), examine_skew),
     "rollback-drill": Test("infrastructure", ("infrastructure-7",), (), examine_rollback),
@@ -67,6 +86,9 @@ TESTS: Mapping[str, Test] = {
     "no-dangerous-pickle": Test("infrastructure", (), (), examine_pickles),
 }
 """Every test by name."""
+
+LABEL_TESTS = frozenset(name for name, test in TESTS.items() if test.reads_labels)
+"""Tests that read the labels of the holdout: each examination with one of them is a look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +132,7 @@ def examine(
     holdout: str | None = None,
     scoring: Scoring | None = None,
     training: str | None = None,
+    groups: Sequence[str] = (),
 ) -> Examination:
     """Run tests on a version and record what they found, whatever it is.
 
@@ -118,72 +141,128 @@ def examine(
         host: Where versions answer.
         model: Name of the model.
         version: Its number.
-        tests: Names from TESTS; all by default.
+        tests: Names from TESTS; by default all but those that may take as long as training did.
         slot: The slot that it is examined for.
         holdout: Frozen rows, where the policy in force names none or others.
         scoring: Label and output, likewise.
         training: The output of its run that holds the training rows, likewise.
+        groups: Columns of the holdout that hold groups, beside those that the policy names.
 
     Raises:
         InvalidInput: A test has no such name, is named twice, or none is named.
         NotFound: No such version, holdout or output.
-        Refused: The actor may not.
+        Refused: The actor may not, or a test reads labels of a holdout whose budget of looks is used up.
     """
-    names = list(TESTS) if tests is None else _check_names(tests)
+    names = [name for name, test in TESTS.items() if not test.is_named_only] if tests is None else _check_names(tests)
     subject_name = f"{model}@{version}"
     with attempting(ws, act="evaluate", kind="version", object_id=subject_name):
         with ws.store.begin(read_only=True) as tx:
             chosen = tx.registry.get_version(model, version)
             check_acting(ws, tx, "evaluate")
-        subject = find_subject(ws, chosen, slot=slot, holdout=holdout, scoring=scoring, training=training)
+        subject = find_subject(ws, chosen, slot=slot, holdout=holdout, scoring=scoring, training=training, groups=groups)
         look = _look(ws, subject, names)
         results = run_tests(ws, host, subject, names)
-        name = ws.ids.new("examination")
         with governed(ws) as tx:
             acting = check_acting(ws, tx, "evaluate")
-            now = ws.clock.now()
-            body: Document = {
-                "kind": "examination",
-                "examination": name,
-                "version": subject_name,
-                "bundle": str(chosen.bundle.digest),
-                "slot": slot,
-                "holdout": {"name": subject.holdout.name, "data": str(subject.holdout.artifact.digest)} if subject.holdout else None,
-                "training": str(subject.training.digest) if subject.training else None,
-                "results": [result.to_json() for result in results],
-                "at": now.isoformat(),
-                "actor": acting.actor,
-            }
-            entry = record_act(
-                ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body, subject=subject_name,
-                refs={"bundle": str(chosen.bundle.digest), **look}, after=_summarise(results), at=now,
-            )  # fmt: skip
-    return Examination(name, subject_name, entry.seq, str(chosen.bundle.digest), tuple(results), now, acting.actor)
+            return record_test_results(ws, tx, acting=acting, subject=subject, results=results, at=ws.clock.now(), refs=look)
+
+
+def record_test_results(
+    ws: Workspace,
+    tx: Transaction,
+    *,
+    acting: Acting,
+    subject: Subject,
+    results: Sequence[TestResult],
+    at: datetime,
+    refs: Mapping[str, str] | None = None,
+) -> Examination:
+    """Record what tests found, in the transaction of whoever ran them: an examination, or a gate that requires tests.
+
+    Args:
+        ws: The workspace.
+        tx: A governed transaction.
+        acting: Who acts, with the right to evaluate.
+        subject: What was examined.
+        results: At least one, from `run_tests`.
+        at: When.
+        refs: What it rests on beside the bundle: the look that was taken, the evidence that it is part of.
+
+    Raises:
+        InvalidInput: There are no results.
+    """
+    if not results:
+        raise InvalidInput(f"an examination of {subject.name} without a result says nothing")
+    name, bundle = ws.ids.new("examination"), str(subject.version.bundle.digest)
+    body: Document = {
+        "kind": "examination",
+        "examination": name,
+        "version": subject.name,
+        "bundle": bundle,
+        "slot": subject.slot,
+        "holdout": {"name": subject.holdout.name, "data": str(subject.holdout.artifact.digest)} if subject.holdout else None,
+        "training": str(subject.training.digest) if subject.training else None,
+        "schema_entry": subject.schema.seq if subject.schema else None,
+        "results": [result.to_json() for result in results],
+        "at": at.isoformat(),
+        "actor": acting.actor,
+    }
+    entry = record_act(
+        ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body, subject=subject.name,
+        refs={"bundle": bundle, **(refs or {})}, after=_summarise(results), at=at,
+    )  # fmt: skip
+    return Examination(name, subject.name, entry.seq, bundle, tuple(results), at, acting.actor)
 
 
 def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, str]:
-    """Count the look at a holdout before any of its labels tells anything; inputs alone are no look."""
-    tells = any({"holdout", "scoring"} <= set(TESTS[name].needs) for name in names)
-    if subject.holdout is None or subject.scoring is None or not tells:
+    """Count the look at a holdout before any of its labels tells anything. Raises Refused when the budget is used up."""
+    readers = [name for name in names if name in LABEL_TESTS]
+    if subject.holdout is None or subject.scoring is None or not readers:
         return {}
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
-        model, slot = subject.version.model, subject.slot
-        policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
+        model = subject.version.model
+        policy = find_policy(tx, model, find_tier(tx, model).number)
+        most = _find_budget(tx, subject.holdout)
+        if most is not None and count_looks(tx, subject.holdout) >= most:
+            raise Refused(
+                f"{', '.join(readers)} read the labels of holdout {subject.holdout.name}, which was looked at {most} times and may not be "
+                "looked at again: freeze a fresh one and name it in the policy, or run the other tests"
+            )
         look, _ = record_look(
             ws, tx, acting=acting, holdout=subject.holdout, version=subject.name, slot=subject.slot or "", policy=policy.digest
         )
     return {"data": str(subject.holdout.artifact.digest), "look": look}
 
 
-def run_tests(ws: Workspace, host: ModelHost, subject: Subject, names: Sequence[str]) -> list[TestResult]:
-    """Run tests without recording them, or a look at the holdout: that is the caller's.
+def _find_budget(tx: Transaction, holdout: Holdout) -> int | None:
+    """Return the least `looks_max` that a policy in force sets for a holdout, or that held at an earlier look; None if none did."""
+    policies = [policy_from_json(record.body.get("policy")) for record in tx.records.list_all("policy")]
+    found: list[Json] = [policy.holdout.looks_max for policy in policies if policy.holdout and policy.holdout.name == holdout.name]
+    found += [record.body.get("looks_max") for record in tx.records.list_all("look", subject=str(holdout.artifact.digest))]
+    return min((most for most in found if isinstance(most, int) and not isinstance(most, bool)), default=None)
+
+
+def run_tests(ws: Workspace, host: ModelHost, subject: Subject, names: Sequence[str], *, may_look: bool = True) -> list[TestResult]:
+    """Run tests without recording them, or a look at the holdout: that is the caller's (`record_test_results`, `record_look`).
+
+    Args:
+        ws: The workspace.
+        host: Where versions answer.
+        subject: What is examined.
+        names: From TESTS.
+        may_look: False: the holdout's budget is used up, and tests that read its labels are undecided without reading them.
 
     Raises:
         InvalidInput: A test has no such name, is named twice, or none is named.
     """
     exam = Exam(ws, host, subject)
-    return [_run(exam, name, TESTS[name]) for name in _check_names(names)]
+    checked = _check_names(names)
+    spent = "it reads the labels of the holdout, whose budget of looks is used up"
+    return [
+        TestResult(name, TESTS[name].layer, "undecided", spent) if not may_look and name in LABEL_TESTS else _run(exam, name, TESTS[name])
+        for name in checked
+    ]
 
 
 def list_examinations(ws: Workspace, *, model: str, version: int) -> Sequence[Examination]:

@@ -88,7 +88,20 @@ def read_target(exam: Exam) -> Target | str:
     return Target("label", flags, np.array([value == positive for value in answers.tolist()], dtype=np.bool_), positive)
 
 
-def _choose(exam: Exam, target: Target) -> tuple[str, Metric]:
+def convert_answers(target: Target, answers: Sequence[Scalar]) -> Array:
+    """Return other answers to the same rows as the metric takes them. Raises InvalidInput when they are of another kind."""
+    found: Array | None = objects(answers)
+    if target.kind == "label" and target.positive is not None:
+        found = np.array([value == target.positive for value in answers], dtype=np.bool_)
+    elif target.kind != "label":
+        found = numbers(answers)
+    if found is None or any(value is None for value in answers):
+        raise InvalidInput("some changed rows are answered with null, or with another kind of value")
+    return found
+
+
+def choose_metric(exam: Exam, target: Target) -> tuple[str, Metric]:
+    """Return the policy's primary metric, if it takes such answers, or the kind's own."""
     named = exam.subject.metric
     name = named if named and METRICS[named].needs == target.kind else DEFAULT_METRICS[target.kind]
     return name, METRICS[name]
@@ -105,7 +118,7 @@ def examine_benchmark(exam: Exam) -> Found:
     assert holdout is not None
     if scoring.label not in training:
         return Found("not-applicable", f"the training rows have no label {scoring.label!r} for a benchmark model to learn from")
-    name, metric = _choose(exam, target)
+    name, metric = choose_metric(exam, target)
     short = rows_short(metric, target.truth)
     if short:
         return Found("undecided", f"{target.truth.size:,} rows are too few to tell the noise of {name}; about {short:,} more are needed")

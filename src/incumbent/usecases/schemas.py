@@ -110,8 +110,8 @@ def get_schema(ws: Workspace, *, model: str) -> SetSchema:
         found = find_schema(tx, model)
         if found is None:
             raise NotFound(
-                f"no schema is registered for {model[:80]!r}: `incumbent schemas infer {model[:80]}@VERSION --out schema.yaml`, edit it, then "
-                f"`incumbent schemas set {model[:80]} schema.yaml`"
+                f"no schema is registered for {model[:80]!r}: `incumbent schemas infer MODEL@VERSION --out schema.yaml`, edit it, then "
+                "`incumbent schemas set MODEL schema.yaml`"
             )
         entry = tx.ledger.get(found.seq)
     return SetSchema(model, found.schema, found.digest, found.seq, entry.at, entry.draft.actor.actor_id)
