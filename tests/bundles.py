@@ -46,7 +46,7 @@ def make_run(ws, bundle: Path) -> str:
 SERVES = 'format = 1\n[tests]\nrequired = ["serves"]\n'
 
 
-def put_live(ws, *, model: str, version: int, slot: str, reason: str):
+def put_live(ws, *, model: str, version: int, slot: str, reason: str, allow_pickle: bool = False):
     """Bring a version into Production by the front door, under a policy that asks only that it answers; return the promotion."""
     if get_policy(ws, model=model).seq is None:
         set_policy(ws, target=model, text=SERVES)
@@ -54,7 +54,7 @@ def put_live(ws, *, model: str, version: int, slot: str, reason: str):
         status = find_status(tx.registry.list_placements(slot), (model, version))
     if status == "None":
         propose(ws, model=model, version=version, slot=slot)
-    host = open_model_host(ws)
+    host = open_model_host(ws, allow_pickle=allow_pickle)
     try:
         evaluate(ws, host, model=model, version=version, slot=slot)
     finally:

@@ -208,10 +208,19 @@ class LocalModelHost:
         with self._turn:
             process = self._processes.get(bundle.digest)
             if process is None:
-                unpacked = self._unpack(bundle)
-                process = ModelProcess(unpacked, answer_timeout_s=self._answer_timeout_s, allow_pickle=self._allow_pickle)
-                self._processes[bundle.digest] = process
+                process = self._processes[bundle.digest] = self._open(bundle)
         return process.answer(columns)
+
+    def _open(self, bundle: Artifact) -> ModelProcess:
+        target = self._folder / bundle.digest.partition(":")[2][:16]
+        target.mkdir()
+        try:
+            return ModelProcess(
+                self._unpack(bundle, target), answer_timeout_s=self._answer_timeout_s, allow_pickle=self._allow_pickle
+            )  # fmt: skip
+        except BaseException:
+            shutil.rmtree(target)  # or the next request would find it there, and say so instead of what is wrong
+            raise
 
     def memory_bytes(self, bundle: Artifact) -> int | None:
         """See `ModelHost.memory_bytes`."""
@@ -219,9 +228,7 @@ class LocalModelHost:
             process = self._processes.get(bundle.digest)
         return None if process is None else process.memory_bytes()
 
-    def _unpack(self, bundle: Artifact) -> Path:
-        target = self._folder / bundle.digest.partition(":")[2][:16]
-        target.mkdir(exist_ok=True)
+    def _unpack(self, bundle: Artifact, target: Path) -> Path:
         unpacked = self._codecs.decode(bundle, Path, self._blobs, target)
         if not isinstance(unpacked, Path) or not (unpacked / BUNDLE_FILE).is_file():
             raise Refused(f"{bundle.digest} is not a bundle: it has no {BUNDLE_FILE}")

@@ -1,18 +1,24 @@
-"""`incumbent server`: answer from what is live, over HTTP, on loopback."""
+"""`incumbent server`: answer from what is live, over HTTP."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import find_root, read_settings
+from incumbent.server.auth.doors import describe_entrance, make_door
 from incumbent.server.messages import Server
 from incumbent.server.serve import serve
 
 EXAMPLES = """
+On this machine alone, and while nobody is registered, no log-in is needed. Otherwise people log in at /log-in, and programs send a
+token (`incumbent tokens new`). The first start prints a link to set a password with; it works once.
+
 examples:
   incumbent server
+  incumbent server --host 0.0.0.0 --public-url https://incumbent.example.com
   curl -s http://127.0.0.1:8765/api/v1/slots
   curl -s http://127.0.0.1:8765/v2/models/flights-late%2Fnyc
 """
@@ -22,24 +28,52 @@ PORT = 8765
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--project", type=Path, default=None, metavar="FOLDER", help="project to serve (default: that of this folder)")
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address: there is no log-in in this release")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: this machine alone); beyond loopback it needs --public-url"
+    )
     parser.add_argument("--port", type=int, default=PORT, help=f"0 takes any free one (default {PORT})")
+    parser.add_argument(
+        "--allow-pickle", action="store_true",
+        help="serve bundles that are opened by unpickling, too; unpickling can run code that came with them (default: refuse)",
+    )  # fmt: skip
+    parser.add_argument("--public-url", default="", metavar="URL", help="the https address by which people reach it, through a proxy")
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="another name that a Host header may have; may be repeated"
+    )
+    parser.add_argument(
+        "--single-user", action="store_true", help="on loopback: whoever reaches the port acts as you, also where people are registered"
+    )
+    parser.add_argument(
+        "--behind-proxy", default="", metavar="ADDRESS", help="address of the proxy whose word about where requests come from is taken"
+    )
     parser.add_argument("--stop-after", type=float, default=None, metavar="SECONDS", help="stop by itself after this time")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    ws = open_workspace(read_settings(find_root(arguments.project or Path.cwd())))
+    settings = read_settings(find_root(arguments.project or Path.cwd()))
+    door = make_door(
+        host=arguments.host,
+        passwords=open_passwords(),
+        public_url=arguments.public_url or settings.public_url,
+        allowed_hosts=arguments.allowed_host,
+        is_single_user=arguments.single_user,
+        provider=open_provider(settings),
+    )
+    ws = open_workspace(settings)
     serve(
-        Server(ws, open_model_host(ws)),
+        Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door),
         host=arguments.host,
         port=arguments.port,
         announce=_announce,
         stop_after_s=arguments.stop_after,
+        proxy=arguments.behind_proxy,
     )
     return 0
 
 
-def _announce(address: str) -> None:
+def _announce(address: str, server: Server) -> None:
     sys.stdout.write(f"answering at {address}\n")
+    for line in describe_entrance(server, address):
+        sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

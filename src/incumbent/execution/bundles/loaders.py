@@ -85,5 +85,6 @@ def check_allowed(card: BundleCard, *, allow_pickle: bool) -> None:
     if card.needs_pickle and not allow_pickle:
         raise Refused(
             "this bundle is opened by unpickling, which can run code that came with it; pickles are not allowed here. "
-            "Pack the model in a safe format, or allow pickles (open_bundle(folder, allow_pickle=True)) if you know who made it"
+            "Pack the model in a safe format, or allow pickles if you know who made it: open_bundle(folder, allow_pickle=True), "
+            "`incumbent server --allow-pickle`"
         )
