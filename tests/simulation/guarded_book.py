@@ -69,9 +69,11 @@ class Slot:
         stack: Versions that led to what is live, which is on top; what was rolled back from, or retired, is taken off.
         left: Version -> the entry by which it was archived last.
         promoted: Version -> the entry that promoted it last.
+        models: Every model that was ever live, the newest last.
     """
 
     statuses: dict = field(default_factory=dict)
+    models: list = field(default_factory=list)
     stack: list = field(default_factory=list)
     left: dict = field(default_factory=dict)
     promoted: dict = field(default_factory=dict)
@@ -152,6 +154,8 @@ class Book:
                     slot.stack.remove(self.before[1])  # what was rolled back from leads nowhere any more
                 slot.stack = slot.stack[: slot.stack.index(version) + 1] if version in slot.stack else [*slot.stack, version]
             slot.live = version
+            model = version.split("@")[0]
+            slot.models = [*(name for name in slot.models if name != model), model]
         elif now == "Production":
             slot.live, slot.left[version] = None, entry["seq"]
             if act == "supersede":
@@ -172,8 +176,8 @@ class Book:
         named = [seq for name, seq in refs.items() if name.startswith("sign-off-")]
         self.rested_on[entry["seq"]] = {int(seq) for seq in named}
         signers = [signed[seq]["person_id"] for seq in named]
-        if not self.rule_of(version)["self_approval"]:
-            assert not {self.accountable(who) for who in signers} & self.authors(version), "an author signed"
+        if not self.rule_of(version, slot)["self_approval"]:
+            assert not {self.accountable(who) for who in signers} & self.authors(version, slot), "an author signed"
 
     # What may be done.
 
@@ -200,27 +204,42 @@ class Book:
     def can_record(self, now):
         return now >= self.last_at - SLACK
 
-    def tier_of(self, version):
-        return self.assessed.get(version.split("@")[0], ("", self.unassessed))
+    def remembered(self, version, slot):
+        """Return the models that a candidate in a slot is held to: its own, and every one that was ever live there."""
+        model = version.split("@")[0]
+        return [model, *(name for name in self.slots.get(slot, Slot()).models if name != model)]
 
-    def rule_of(self, version):
-        return self.rules[self.tier_of(version)[1]]
+    def own_tier(self, model):
+        return self.assessed.get(model, ("", self.unassessed))
 
-    def policy_of(self, version):
-        model, tier = version.split("@")[0], self.tier_of(version)[1]
-        return self.policies.get(model) or self.policies.get(f"tier-{tier}")
+    def tier_of(self, version, slot):
+        """Return the strictest tier of these models, and with several what each one's is."""
+        models = self.remembered(version, slot)
+        digest, tier = min((self.own_tier(model) for model in models), key=lambda known: known[1])
+        return digest, tier, {model: (self.own_tier(model)[1], model in self.assessed) for model in models} if models[1:] else None
+
+    def rule_of(self, version, slot):
+        return self.rules[self.tier_of(version, slot)[1]]
+
+    def policy_of(self, version, slot):
+        model, tier = version.split("@")[0], self.tier_of(version, slot)[1]
+        last = ([model, *self.slots.get(slot, Slot()).models])[-1]
+        wanted = [model, f"tier-{tier}"]
+        if last != model:
+            wanted = [last, f"tier-{tier}", f"tier-{self.own_tier(last)[1]}", model]
+        return next((self.policies[name] for name in wanted if name in self.policies), None)
 
     def held(self, version, slot):
         """Return what a sign-off on a version stands on: a change of any of it voids the sign-off."""
-        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version)
+        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version, slot)
         fields = ("validators", "approvers", "valid_days", "distinct_groups", "self_approval", "roll_back_approvals", "witnesses")
-        rules = tuple(self.rule_of(version)[name] for name in fields)
-        return evidence and evidence["digest"], policy and policy[0], self.tier_of(version), rules
+        rules = tuple(self.rule_of(version, slot)[name] for name in fields)
+        return evidence and evidence["digest"], policy and policy[0], self.tier_of(version, slot), rules
 
-    def authors(self, version):
+    def authors(self, version, slot):
         """Return who had a part in a version since its last ancestor that was in Production anywhere."""
         model, number = version.split("@")
-        names = {self.policy_of(version)[2]} if self.policy_of(version) else set()
+        names = {self.policy_of(version, slot)[2]} if self.policy_of(version, slot) else set()
         for ancestor in range(int(number), 0, -1):
             name = f"{model}@{ancestor}"
             if ancestor < int(number) and any(name in slot.promoted for slot in self.slots.values()):
@@ -229,9 +248,9 @@ class Book:
             names |= {body["registered_by"], *(author["who"] for author in body["authors"])}
         return {self.accountable(name) for name in names}
 
-    def judge_gate(self, version, champion, look, factors):
+    def judge_gate(self, version, slot, champion, look, factors):
         """Return whether a gate must have passed, by arithmetic on the models' factors: an error of |f - 2| x on every row."""
-        policy = self.policy_of(version)[3]
+        policy = self.policy_of(version, slot)[3]
         if look > policy["looks_max"]:
             return False
         off = abs(factors[version] - 2)
@@ -241,7 +260,7 @@ class Book:
 
     def why_not_ready(self, version, slot, live, now):
         """Return what stands between a version and Production, "" if nothing."""
-        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version)
+        evidence, policy = self.evidence.get((version, slot)), self.policy_of(version, slot)
         if evidence is None or policy is None:
             return "no evidence by a policy"
         if evidence["policy"] != policy[0] or evidence["policy_entry"] != policy[1]:
@@ -253,27 +272,28 @@ class Book:
         if evidence["verdict"]["outcome"] != "passed":
             return "gate did not pass"
         blocking = [f for f in self.findings.values() if f["state"] == "open" and f["blocks_promotion"]]
-        if any(finding["subject"] in (slot, version.split("@")[0]) for finding in blocking):
+        if any(finding["subject"] in (slot, *self.remembered(version, slot)) for finding in blocking):
             return "a finding blocks"
-        asked = self.rule_of(version)
-        if asked["validators"] + asked["approvers"] and any(self.find_person(name) is None for name in self.authors(version)):
+        asked = self.rule_of(version, slot)
+        if asked["validators"] + asked["approvers"] and any(self.find_person(name) is None for name in self.authors(version, slot)):
             return "an author whom nobody knows"
         judged = [s for s in self.sign_offs if (s["name"], s["slot"]) == (version, slot) and s["meaning"] != "accepted-risk"]
         if "rejected" in {s["person_id"]: s["meaning"] for s in judged}.values():  # the newest of each person
             return "a rejection stands"
         return "" if self.is_quorum(version, slot, now) else "no quorum"
 
-    def is_quorum(self, version, slot, now):
-        """Say whether enough people signed, by trying every way to seat them."""
-        asked = self.rule_of(version)
+    def is_quorum(self, version, slot, now, asked=None, since=-1):
+        """Say whether enough people signed after an entry, by trying every way to seat them."""
+        asked = asked or self.rule_of(version, slot)
         if asked["witnesses"]:
             return False  # nobody witnesses here
         today = [s for s in self.sign_offs if (s["name"], s["slot"], s["held"]) == (version, slot, self.held(version, slot))]
+        today = [given for given in today if given["seq"] > since]
         rejected = self._rejecting(today, now)
         if rejected:
             return False
         seats = {"validator": set(), "approver": set()}
-        authors = self.authors(version)
+        authors = self.authors(version, slot)
         for given in today:
             person = self.people[given["person_id"]]
             at = datetime.fromisoformat(given["at"])
@@ -288,7 +308,7 @@ class Book:
             )
             if is_good:
                 seats[given["role"]].add(person["group"] if asked["distinct_groups"] else person["person_id"])
-        if self.tier_of(version)[1] > 2 and not asked["distinct_groups"]:
+        if self.tier_of(version, slot)[1] > 2 and not asked["distinct_groups"]:
             return len(seats["validator"]) >= asked["validators"] and len(seats["approver"]) >= asked["approvers"]
         return any(
             len(seats["approver"] - set(first)) >= asked["approvers"]
@@ -323,18 +343,21 @@ class Book:
             return False
         if place.statuses.get(target) != "Archived" or target not in place.promoted:
             return False
-        rested_on = [given for given in self.sign_offs if given["seq"] in self.rested_on[place.promoted[target]]]
-        if any(datetime.fromisoformat(given["expires_at"]) <= now for given in rested_on):
+        broken = [f for f in self.findings.values() if (f["kind"], f["state"], f["subject"]) == ("break-glass", "open", slot)]
+        if broken and target not in place.stack:
             return False
-        given = set()
-        for one in self.sign_offs:
-            person = self.people[one["person_id"]]
-            if (one["name"], one["slot"]) != (target, slot):
-                continue
-            if one["meaning"] == "rejected":
-                given.discard(one["person_id"])
-                continue
-            is_good = person["is_active"] and "approver" in person["roles"] and datetime.fromisoformat(one["expires_at"]) > now
-            if one["meaning"] == "approved" and one["seq"] > place.left[target] and is_good:
-                given.add(one["person_id"])
-        return is_glass or len(given) >= self.rule_of(target)["roll_back_approvals"]
+        rested_on = [given for given in self.sign_offs if given["seq"] in self.rested_on[place.promoted[target]]]
+        is_expired = any(datetime.fromisoformat(given["expires_at"]) <= now for given in rested_on)
+        if is_glass and not is_expired:
+            return True
+        judged = [s for s in self.sign_offs if (s["name"], s["slot"]) == (target, slot) and s["meaning"] != "accepted-risk"]
+        if "rejected" in {s["person_id"]: s["meaning"] for s in judged}.values():
+            return False
+        asked = self.rule_of(target, slot)
+        approvers = asked["roll_back_approvals"]
+        if is_expired:
+            approvers = max(1, approvers, asked["approvers"])
+        if approvers and any(self.find_person(name) is None for name in self.authors(target, slot)):
+            return False
+        wanted = asked | {"validators": 0, "approvers": approvers, "witnesses": 0}
+        return self.is_quorum(target, slot, now, wanted, since=place.left[target])

@@ -76,7 +76,7 @@ class GuardedMachine(RuleBasedStateMachine):
         if entry["object"]["kind"] == "evidence" and not self.raced:
             told = json.loads(body)
             name = f"{told['model']}@{told['version']}"
-            passed = self.book.judge_gate(name, told["champion"], self.book.looks, self.factors)
+            passed = self.book.judge_gate(name, told["slot"], told["champion"], self.book.looks, self.factors)
             assert (told["verdict"]["outcome"] == "passed") is passed, told["verdict"]
 
     @invariant()
@@ -156,7 +156,7 @@ class GuardedMachine(RuleBasedStateMachine):
         def may():
             book, person = self.book, self.book.acting(who)[0]
             right = "validate" if seat == "validator" else "approve"
-            is_free = person not in book.authors(name) or book.rule_of(name)["self_approval"]
+            is_free = person not in book.authors(name, slot) or book.rule_of(name, slot)["self_approval"]
             return book.can_record(self.world.time) and book.may(who, right) and is_free and book.has_key(who)
 
         return self.attempt(who, self.told("sign", act), fuse, may=may)

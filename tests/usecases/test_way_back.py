@@ -124,13 +124,111 @@ def test_an_expired_approval_is_nothing_to_go_back_to(ws, office, host, bundles)
     go_live(office, host, 1)
     register_factor(office["ann"], bundles, 2.0)
     go_live(office, host, 2)
-
-    class Later:
-        def now(self):
-            return datetime.now(UTC) + timedelta(days=200)
-
     with pytest.raises(Refused, match="approval expired on"):
         roll_back(replace(office["olga"], clock=Later()), slot=SLOT, reason="x")
+
+
+class Later:
+    """A clock in 200 days, when the approvals of tier 2 have expired."""
+
+    def now(self):
+        return datetime.now(UTC) + timedelta(days=200)
+
+
+def read_refs(ws, entry):
+    with ws.store.begin(read_only=True) as tx:
+        return tx.ledger.get(entry).draft.refs
+
+
+def test_an_approval_given_anew_after_the_first_expired_opens_the_way_back_and_is_what_it_rests_on(ws, office, host, bundles):
+    prepare(office, bundles)
+    go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    go_live(office, host, 2)
+    later = {name: replace(one, clock=Later()) for name, one in office.items()}
+    with pytest.raises(Refused, match=r"approval expired on .*\(1 asked, 0 there\)"):
+        roll_back(later["olga"], slot=SLOT, reason="x")
+    with pytest.raises(Refused, match="approval expired on"):
+        roll_back(later["olga"], slot=SLOT, reason="x", break_glass=True)
+    anew = sign_off(later["petra"], **WHO, version=1, capacity="approver", comment="still good")
+    done = roll_back(later["olga"], slot=SLOT, reason="error rate")
+    refs = read_refs(ws, done.placement.seq)
+    assert [seq for name, seq in refs.items() if name.startswith("sign-off")] == [str(anew.entry)]
+    assert anew.entry in [approval.seq for approval in get_live(ws, SLOT).basis.approvals]
+
+
+def test_a_roll_back_names_the_sign_offs_of_the_promotion_and_those_given_for_it(ws, office, host, bundles):
+    set_tiers(office["omar"], text=LAX)
+    prepare(office, bundles)
+    first = go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    go_live(office, host, 2)
+    anew = sign_off(office["petra"], **WHO, version=1, capacity="approver", comment="go back")
+    refs = read_refs(ws, roll_back(office["olga"], slot=SLOT, reason="x").placement.seq)
+    [promoted] = [seq for seq, _ in first.readiness.sign_offs]
+    assert refs["promotion"] == str(first.placement.seq)
+    assert [seq for name, seq in refs.items() if name.startswith("sign-off")] == [str(promoted), str(anew.entry)]
+    assert [approval.person for approval in get_live(ws, SLOT).basis.approvals] == ["omar", "petra"]
+
+
+def test_an_approval_of_a_roll_back_is_void_when_what_it_names_changes(office, host, bundles):
+    set_tiers(office["omar"], text=LAX)
+    prepare(office, bundles)
+    go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    go_live(office, host, 2)
+    sign_off(office["petra"], **WHO, version=1, capacity="approver", comment="go back")
+    set_policy(office["rita"], target=MODEL, text=POLICY.replace("0.05", "0.06"))
+    with pytest.raises(Refused, match=r"(?s)and 0 are there.*void: petra's sign-off of double@1: policy was sha256:"):
+        roll_back(office["olga"], slot=SLOT, reason="x")
+
+
+def test_an_approval_of_a_roll_back_by_somebody_whose_work_it_turns_out_to_be_does_not_count(office, host, bundles):
+    set_tiers(office["omar"], text=LAX.replace("approvers = 1", "approvers = 0"))  # so that a name nobody goes by is let past
+    prepare(office, bundles)
+    register_factor(office["ann"], bundles, 1.7, run_by=replace(office["ann"], actor="laptop"))
+    register_factor(office["ann"], bundles, 2.0)
+    for version in (2, 3):
+        evaluate(office["rita"], host, **WHO, version=version)
+        promote(office["olga"], **WHO, version=version, reason="x")
+    sign_off(office["petra"], **WHO, version=2, capacity="approver", comment="go back")
+    with pytest.raises(Refused, match="nobody here goes by 'laptop'"):
+        roll_back(office["olga"], slot=SLOT, reason="x")
+    change_person(office["ann"], person="petra", aliases=["laptop"])
+    with pytest.raises(Refused, match="and 0 are there.*\n.*\n.*does not count: petra's sign-off: .*started run"):
+        roll_back(office["olga"], slot=SLOT, reason="x")
+    sign_off(office["omar"], **WHO, version=2, capacity="approver", comment="go back")
+    assert roll_back(office["olga"], slot=SLOT, reason="x").version.version == 2
+
+
+def test_a_rejection_of_what_is_gone_back_to_stands_in_the_way_of_all_but_a_broken_glass(office, host, bundles):
+    prepare(office, bundles)
+    go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    go_live(office, host, 2)
+    sign_off(office["petra"], **WHO, version=1, capacity="approver", meaning="rejected", comment="it leaks")
+    with pytest.raises(Refused, match="unless at once with --break-glass, which opens a finding:\n  - petra rejected this bundle"):
+        roll_back(office["olga"], slot=SLOT, reason="x")
+    assert roll_back(office["olga"], slot=SLOT, reason="worse than a leak", break_glass=True).finding
+
+
+def test_while_the_glass_is_broken_nothing_that_was_retired_comes_back(office, host, bundles):
+    prepare(office, bundles)
+    for version, factor in ((1, None), (2, 1.7), (3, 1.8), (4, 2.0)):
+        if factor:
+            register_factor(office["ann"], bundles, factor)
+        go_live(office, host, version)
+        if version == 2:
+            archive(office["olga"], **WHO, version=2, reason="retired for good")
+    broken = roll_back(office["olga"], slot=SLOT, reason="error rate", break_glass=True)
+    for break_glass in (True, False):
+        with pytest.raises(Refused, match=f"{broken.finding} is open.*: to double@1, and not to double@2"):
+            roll_back(office["olga"], slot=SLOT, reason="x", to=(MODEL, 2), break_glass=break_glass)
+    with pytest.raises(Refused, match="and not to double@4"):
+        roll_back(office["olga"], slot=SLOT, reason="forward again", to=(MODEL, 4))
+    assert roll_back(office["olga"], slot=SLOT, reason="still bad").version.version == 1
+    close_finding(office["omar"], finding=broken.finding, resolution="seen")
+    assert roll_back(office["olga"], slot=SLOT, reason="free again", to=(MODEL, 2)).version.version == 2
 
 
 def test_a_withdrawn_approval_of_a_roll_back_does_not_count(ws, office, host, bundles):

@@ -37,7 +37,7 @@ class Basis:
     Attributes:
         act: How it came to be live last: "promote", "roll-back", "break-glass".
         entry: Number of that entry.
-        approvals: The sign-offs of its promotion.
+        approvals: The sign-offs of its promotion, and of the way back to it.
         evidence: Digest of the evidence of its promotion, "" from before there were gates.
         evidence_entry: Number of the entry that recorded it, None likewise.
         verdict: What the gate said, in a word.
@@ -159,11 +159,12 @@ def find_basis(tx: Transaction, placement: Placement) -> Basis | None:
     made = tx.ledger.get(placement.seq)
     promotion = tx.ledger.get(int(made.draft.refs[PROMOTION])) if PROMOTION in made.draft.refs else made
     refs = promotion.draft.refs
+    signed = {int(seq) for entry in (promotion, made) for name, seq in entry.draft.refs.items() if name.startswith(SIGN_OFF)}
     evidence = int(refs[EVIDENCE]) if EVIDENCE in refs else None
     return Basis(
         act=made.draft.act,
         entry=placement.seq,
-        approvals=tuple(_read_approval(tx.ledger.get(int(seq))) for name, seq in sorted(refs.items()) if name.startswith(SIGN_OFF)),
+        approvals=tuple(_read_approval(tx.ledger.get(seq)) for seq in sorted(signed)),
         evidence=refs.get("evidence", ""),
         evidence_entry=evidence,
         verdict=tx.ledger.get(evidence).draft.after if evidence is not None else "",

@@ -7,11 +7,21 @@ from pathlib import Path
 
 from incumbent.registry.model import ModelVersion, Placement, Status
 from incumbent.registry.slot import find_status, has_been_live
-from incumbent.registry.transitions import check_transition
+from incumbent.registry.transitions import State, check_transition
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting, record_act
 from incumbent.usecases.signing import Signed
 from incumbent.usecases.workspace import Workspace
+
+
+def check_move(tx: Transaction, version: ModelVersion, slot: str, to: Status, act: str) -> State:
+    """Return the status that a version has in a slot, if it may have another one by this act. Raises Refused."""
+    history = tx.registry.list_placements(slot)
+    name = (version.model, version.version)
+    now = find_status(history, name)
+    shown = f"{version.model}@{version.version}"
+    check_transition(now, to, act, version=shown, slot=slot, has_been_live=has_been_live(history, name))
+    return now
 
 
 def move(
@@ -34,11 +44,8 @@ def move(
         Refused: The table of transitions has no such arrow; the message says what is legal.
         Conflict: Another version is in Production there.
     """
-    history = tx.registry.list_placements(slot)
-    name = (version.model, version.version)
-    now = find_status(history, name)
     shown = f"{version.model}@{version.version}"
-    check_transition(now, to, act, version=shown, slot=slot, has_been_live=has_been_live(history, name))
+    now = check_move(tx, version, slot, to, act)
     entry = record_act(
         ws,
         tx,

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from incumbent.base.errors import Conflict, InvalidInput, Refused
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.names import check_slot_name
-from incumbent.registry.slot import find_status, has_been_live
-from incumbent.registry.transitions import check_transition
-from incumbent.usecases.moving import move, verify_bundle
-from incumbent.usecases.ports import Transaction
+from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.readiness import Readiness, judge_readiness
 from incumbent.usecases.recording import attempting, check_acting, governed
 from incumbent.usecases.workspace import Workspace
@@ -107,16 +104,8 @@ def check_promotion(ws: Workspace, *, model: str, version: int, slot: str) -> Re
 def _check_candidate(ws: Workspace, version: ModelVersion, slot: str) -> None:
     """Raise what can be told before anything is verified: no candidate, or nothing that could answer."""
     with ws.store.begin(read_only=True) as tx:
-        _check_status(tx, version, slot)
+        check_move(tx, version, slot, "Production", "promote")
     if "bundle" not in version.facts:
         raise Refused(
             f"{version.model}@{version.version} cannot be served: its artifact has no bundle.json; pack one with incumbent.pack_bundle"
         )
-
-
-def _check_status(tx: Transaction, version: ModelVersion, slot: str) -> None:
-    history = tx.registry.list_placements(slot)
-    name = (version.model, version.version)
-    shown = f"{version.model}@{version.version}"
-    now = find_status(history, name)
-    check_transition(now, "Production", "promote", version=shown, slot=slot, has_been_live=has_been_live(history, name))

@@ -4,7 +4,7 @@ Gathered in the transaction that promotes, from what the ledger explains; nothin
 sign-off names (bundle, evidence, policy, tier) are computed here, so a change in any of them voids it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from incumbent.registry.slot import list_models_ever_live
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
-from incumbent.usecases.live import EVIDENCE, PROMOTION, SIGN_OFF
+from incumbent.usecases.live import EVIDENCE, SIGN_OFF
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.workspace import Workspace
@@ -202,10 +202,10 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
             slot=slot,
             cosigned=_count_cosignatures(tx, evidence.seq) if tier.rule.witnesses else 0,
         )
-        problems += _tell_quorum(quorum, version)
+        problems += tell_quorum(quorum, version)
         if tier.rule.validators or tier.rule.approvers:
-            problems += _tell_unknown(authorships, people)
-        problems += _tell_rejections(given, version)
+            problems += tell_unknown(authorships, people)
+        problems += tell_rejections(given, version)
     subjects = dict.fromkeys([slot, version.model, *_list_ever_live(tx, slot)])
     findings = find_blocking([found for subject in subjects for found in list_findings(tx, subject)], *subjects)
     problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
@@ -236,7 +236,7 @@ def _judge_evidence(
     return []
 
 
-def _tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
+def tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
     """Return what is missing, and why sign-offs that somebody remembers do not count."""
     if quorum.is_met:
         return []
@@ -255,7 +255,7 @@ def _tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
     return told
 
 
-def _tell_unknown(authorships: Sequence[Authorship], people: Sequence[Person]) -> list[str]:
+def tell_unknown(authorships: Sequence[Authorship], people: Sequence[Person]) -> list[str]:
     """Any name that nobody goes by may be that of somebody who signed."""
     return [
         f"nobody here goes by {name!r}, who had a part in it: say whose name it is with `incumbent users change ID --alias {name}`"
@@ -263,7 +263,7 @@ def _tell_unknown(authorships: Sequence[Authorship], people: Sequence[Person]) -
     ]
 
 
-def _tell_rejections(given: Sequence[tuple[int, SignOff]], version: ModelVersion) -> list[str]:
+def tell_rejections(given: Sequence[tuple[int, SignOff]], version: ModelVersion) -> list[str]:
     """A rejection of these bytes stands until its person withdraws it, whatever evidence is gathered anew meanwhile."""
     newest: dict[str, SignOff] = {}
     for _, sign_off in given:
@@ -305,36 +305,6 @@ def list_policy_authors(tx: Transaction, policy: PolicyInForce) -> list[tuple[st
 def list_findings(tx: Transaction, subject: str) -> list[Finding]:
     """Return the findings on a model or slot, oldest first."""
     return [finding_from_json(record.body) for record in tx.records.list_all("finding", subject=subject)]
-
-
-def find_expiry(tx: Transaction, promoted: Placement | None) -> datetime | None:
-    """Return when the earliest approval of a promotion expires; None where no approval was asked, or there was no ledger."""
-    if promoted is None or promoted.seq is None:
-        return None
-    refs: Mapping[str, str] = tx.ledger.get(promoted.seq).draft.refs
-    if PROMOTION in refs:
-        refs = tx.ledger.get(int(refs[PROMOTION])).draft.refs
-    ids = [tx.ledger.get(int(seq)).draft.object.object_id for name, seq in refs.items() if name.startswith(SIGN_OFF)]
-    records = [record for name in ids if (record := tx.records.find("sign-off", name)) is not None]
-    return min((sign_off_from_json(record.body).expires_at for record in records), default=None)
-
-
-def find_approvals_of_roll_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> list[int]:
-    """Return the entries of the approvals, given since it was left, of going back to a version: each by another person."""
-    history = tx.registry.list_placements(slot)
-    left = next((p for p in history if (p.model, p.version) == (version.model, version.version) and p.status == "Archived"), None)
-    since = left.seq if left is not None and left.seq is not None else -1
-    found: dict[str, int] = {}
-    people = {person.person_id: person for person in list_people(tx)}
-    for seq, sign_off in list_sign_offs(tx, version, slot):
-        person = people.get(sign_off.person_id)
-        if sign_off.version == version.version and sign_off.meaning == "rejected":
-            found.pop(sign_off.person_id, None)
-        if person is None or not person.is_active or "approver" not in person.roles:
-            continue
-        if sign_off.version == version.version and seq > since and sign_off.meaning == "approved" and sign_off.expires_at > ws.clock.now():
-            found[sign_off.person_id] = seq
-    return sorted(found.values())
 
 
 def get_slot_candidate(tx: Transaction, model: str, version: int, slot: str) -> tuple[ModelVersion, Sequence[Placement]]:

@@ -1,8 +1,9 @@
 """The verb `roll_back`: point a slot at the version before, or at another one that was live there. No rebuild, no new validation.
 
-What is gone back to was promoted here once: its gate passed and its quorum signed. Its bytes are verified first. Where the tier
-asks for approvals of a roll-back and there is no time for them, one operator may break the glass: the act is signed with
-their own key, opens a finding with a due date, and the slot takes no promotion until somebody else has closed it.
+What is gone back to was promoted here once: its gate passed and its quorum signed, and that has not expired, or was renewed
+(`incumbent.usecases.way_back`). Its bytes are verified first. Where the tier asks for approvals of a roll-back and there is no time
+for them, one operator may break the glass: the act is signed with their own key, opens a finding with a due date, and the slot takes
+no promotion until somebody else has closed it.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,11 @@ from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.governance.finding import open_finding
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, find_target
-from incumbent.usecases.live import find_promotion
-from incumbent.usecases.moving import move, verify_bundle
+from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.readiness import find_approvals_of_roll_back, find_expiry, find_tier
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
 from incumbent.usecases.signing import sign_act
+from incumbent.usecases.way_back import check_way_back
 from incumbent.usecases.workspace import Workspace
 
 FINDING_DUE = timedelta(days=3)
@@ -51,7 +51,8 @@ def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | No
     Raises:
         InvalidInput: There is no reason.
         NotFound: There is no such slot, or nothing to go back to.
-        Refused: The target was never live here, its approval has expired, or approvals of the roll-back are missing.
+        Refused: The target was never live here, its approval has expired and nobody gave another, approvals of the roll-back are
+            missing, or a broken glass leaves no choice.
         Conflict: The slot was re-pointed meanwhile.
         Corrupt: The target's bytes are not what was registered.
     """
@@ -74,7 +75,8 @@ def _roll_back(
     left = tx.registry.find_live(slot)
     if left != before:
         raise Conflict(f"slot {slot} was re-pointed meanwhile; look at `incumbent live {slot}` again")
-    refs = _check(ws, tx, slot, target, break_glass=is_break_glass)
+    check_move(tx, target, slot, "Production", act)
+    refs = check_way_back(ws, tx, target, slot, break_glass=is_break_glass).refs()
     at = None
     if left is not None:
         live = tx.registry.get_version(left.model, left.version)
@@ -113,30 +115,6 @@ def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tupl
     if live is not None and found == (live.model, live.version):
         raise Refused(f"{live.model}@{live.version} is live in slot {slot} already")
     return live, tx.registry.get_version(*found)
-
-
-def _check(ws: Workspace, tx: Transaction, slot: str, target: ModelVersion, *, break_glass: bool) -> dict[str, str]:
-    """Return what the roll-back rests on: the promotion of the target, and the approvals that the tier asks for."""
-    name = f"{target.model}@{target.version}"
-    history = tx.registry.list_placements(slot)
-    promoted = next((p for p in history if (p.model, p.version) == (target.model, target.version) and p.status == "Production"), None)
-    refs = {"bundle": str(target.bundle.digest)}
-    if promoted is not None and promoted.seq is not None:
-        refs["promotion"] = find_promotion(tx, promoted.seq)
-    expiry = find_expiry(tx, promoted)
-    if expiry is not None and expiry <= ws.clock.now():
-        raise Refused(
-            f"{name}'s approval expired on {expiry:%Y-%m-%d}, so {slot} cannot go back to it; name another with --to, have it "
-            f"approved anew, or stop the slot with `incumbent archive`"
-        )
-    wanted = find_tier(tx, target.model).rule.roll_back_approvals
-    given = find_approvals_of_roll_back(ws, tx, target, slot)
-    if len(given) < wanted and not break_glass:
-        raise Refused(
-            f"the tier of {target.model} asks for {wanted} approval(s) of a roll-back, and {len(given)} are there: have it signed with "
-            f"`incumbent sign-off {name} --slot {slot} --as approver`, or go at once with --break-glass, which opens a finding"
-        )
-    return refs | {f"sign-off-{number}": str(seq) for number, seq in enumerate(given, 1)}
 
 
 def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, placement: Placement) -> str:

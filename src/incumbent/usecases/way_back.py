@@ -1,0 +1,174 @@
+"""Whether a slot may go back to a version: judged anew, on the approvals that stand behind it at that moment.
+
+1. It was promoted here, and the approvals of that promotion have not expired; or it was approved anew since it was left, by as many
+   approvers as its tier asks for now. A broken glass is no way around this: nobody would answer for what answers.
+2. Where the tier asks for approvals of a roll-back, they were given since it was left, and count by the rules of every quorum: exact
+   digests, role, term, independence. Nobody rejects it. A broken glass goes without.
+3. While the finding of a broken glass is open, the way leads along the line of versions that led to today and to no retired one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from incumbent.base.errors import Refused
+from incumbent.governance.independence import Authorship
+from incumbent.governance.quorum import Quorum, judge_quorum
+from incumbent.governance.sign_off import SignOff, sign_off_from_json
+from incumbent.registry.model import ModelVersion, Placement
+from incumbent.registry.slot import find_live, list_line, name_of
+from incumbent.usecases.authorship import list_authorships
+from incumbent.usecases.evidence import find_evidence
+from incumbent.usecases.live import PROMOTION, SIGN_OFF, find_promotion
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.readiness import (
+    Tier,
+    find_policy,
+    find_tier,
+    list_findings,
+    list_policy_authors,
+    list_sign_offs,
+    names_now,
+    tell_quorum,
+    tell_rejections,
+    tell_unknown,
+)
+from incumbent.usecases.recording import list_people
+from incumbent.usecases.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What going back to a version rests on.
+
+    Attributes:
+        expired_at: When the first approval of its promotion expired; None if none has.
+        promotion: What the entry names of the promotion that is gone back to.
+        sign_offs: Entries of the sign-offs that it rests on: of the promotion while they last, and those given since it was left.
+        asked: How many approvals since it was left are asked for.
+        given: How many there are.
+        problems: What stands in the way, in words; empty when nothing does.
+    """
+
+    expired_at: datetime | None
+    promotion: Mapping[str, str]
+    sign_offs: tuple[int, ...]
+    asked: int
+    given: int
+    problems: tuple[str, ...]
+
+    def refs(self) -> dict[str, str]:
+        """Return what the entry names."""
+        return {**self.promotion, **{f"{SIGN_OFF}-{number}": str(seq) for number, seq in enumerate(self.sign_offs, 1)}}
+
+
+def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> WayBack:
+    """Say what going back to a version that was live in a slot would rest on, and what stands in its way."""
+    history = tx.registry.list_placements(slot)
+    promotion = _find_promotion(tx, history, version)
+    sign_offs = _read_promotion(tx, promotion)
+    expiry = min((given.expires_at for _, given in sign_offs), default=None)
+    is_expired = expiry is not None and expiry <= ws.clock.now()
+    tier = find_tier(tx, version.model, slot)
+    rule = tier.rule.for_roll_back()
+    if is_expired:  # they take the place of what expired, where the tier asks for none of a roll-back too
+        rule = replace(rule, approvers=max(1, rule.approvers, tier.rule.approvers))
+    given = [(seq, found) for seq, found in list_sign_offs(tx, version, slot) if found.version == version.version]
+    since = next((p.seq for p in history if name_of(p) == (version.model, version.version) and p.status == "Archived"), None)
+    fresh = [(seq, found) for seq, found in given if since is None or seq > since]
+    quorum, authorships = _judge_approvals(ws, tx, version, slot, tier=replace(tier, rule=rule), fresh=fresh)
+    problems = tell_rejections(given, version)
+    if quorum is not None:
+        problems += tell_quorum(quorum, version)
+    elif rule.approvers:
+        problems.append(f"missing: evidence that could be signed: `incumbent evaluate {version.model}@{version.version} --slot {slot}`")
+    if rule.approvers:
+        problems += tell_unknown(authorships, list_people(tx))
+    counted = {found.sign_off_id for found in quorum.given} if quorum else set()
+    seqs = [seq for seq, found in fresh if found.sign_off_id in counted]
+    kept = [] if is_expired else [seq for seq, _ in sign_offs]
+    named = {"bundle": str(version.bundle.digest)} | ({} if promotion is None else {PROMOTION: promotion})
+    return WayBack(expiry if is_expired else None, named, (*kept, *seqs), rule.approvers, len(counted), tuple(problems))
+
+
+def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, break_glass: bool) -> WayBack:
+    """Return what going back to a version rests on.
+
+    Raises:
+        Refused: It may not be gone back to; the message says all that stands in the way.
+    """
+    name = f"{version.model}@{version.version}"
+    _check_line(tx, version, slot)
+    found = judge_way_back(ws, tx, version, slot)
+    if not found.problems or (break_glass and found.expired_at is None):
+        return found
+    sign = f"`incumbent sign-off {name} --slot {slot} --as approver`"
+    listed = "".join(f"\n  - {problem}" for problem in found.problems)
+    if found.expired_at is not None:
+        raise Refused(
+            f"{name}'s approval expired on {found.expired_at:%Y-%m-%d}, so {slot} cannot go back to it: have it approved anew with "
+            f"{sign} ({found.asked} asked, {found.given} there), name another with --to, or stop the slot with `incumbent archive`{listed}"
+        )
+    if found.given >= found.asked:
+        raise Refused(f"{slot} may not go back to {name}, unless at once with --break-glass, which opens a finding:{listed}")
+    raise Refused(
+        f"the tier of {slot} asks for {found.asked} approval(s) of a roll-back, and {found.given} are there: have it signed with "
+        f"{sign}, or go at once with --break-glass, which opens a finding{listed}"
+    )
+
+
+def _check_line(tx: Transaction, version: ModelVersion, slot: str) -> None:
+    """Whoever broke the glass is alone until somebody has looked, and chooses among nothing that was taken out of the line."""
+    broken = [found for found in list_findings(tx, slot) if found.kind == "break-glass" and found.state == "open"]
+    if not broken:
+        return
+    history = tx.registry.list_placements(slot)
+    live = find_live(history)
+    line = [name for name in list_line(history) if live is None or name != name_of(live)]
+    if (version.model, version.version) not in line:
+        legal = ", ".join(f"{model}@{number}" for model, number in reversed(line)) or "nothing"
+        raise Refused(
+            f"the glass of {slot} is broken ({broken[0].finding_id} is open), so it goes back along its line only: to {legal}, and not to "
+            f"{version.model}@{version.version}; `incumbent findings close {broken[0].finding_id}` is for an approver who did not break it"
+        )
+
+
+def _find_promotion(tx: Transaction, history: Sequence[Placement], version: ModelVersion) -> str | None:
+    """Return the number of the promotion that brought a version into the slot; None from before there was a ledger."""
+    name = (version.model, version.version)
+    seq = next((placed.seq for placed in history if name_of(placed) == name and placed.status == "Production"), None)
+    return None if seq is None else find_promotion(tx, seq)
+
+
+def _read_promotion(tx: Transaction, promotion: str | None) -> list[tuple[int, SignOff]]:
+    """Return (number of the entry, sign-off) of all that a promotion rests on."""
+    refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
+    found = []
+    for seq in sorted(int(seq) for name, seq in refs.items() if name.startswith(SIGN_OFF)):
+        record = tx.records.find("sign-off", tx.ledger.get(seq).draft.object.object_id)
+        if record is not None:
+            found.append((seq, sign_off_from_json(record.body)))
+    return found
+
+
+def _judge_approvals(
+    ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, tier: Tier, fresh: Sequence[tuple[int, SignOff]]
+) -> tuple[Quorum | None, list[Authorship]]:
+    """Return what the sign-offs since a version was left amount to, None where there is no evidence to sign; and whose work it is."""
+    policy = find_policy(tx, version.model, tier.number, slot)
+    evidence = find_evidence(tx, version, slot)
+    authorships = list_authorships(tx, version, list_policy_authors(tx, policy))
+    if evidence is None:
+        return None, authorships
+    quorum = judge_quorum(
+        [found for _, found in fresh],
+        tier.rule,
+        digests=names_now(version, evidence, policy, tier),
+        people=list_people(tx),
+        authorships=authorships,
+        now=ws.clock.now(),
+        model=version.model,
+        version=version.version,
+        slot=slot,
+    )
+    return quorum, authorships
