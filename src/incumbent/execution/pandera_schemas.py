@@ -17,8 +17,8 @@ from incumbent.registry.table_schema import CHECKS, SchemaBreach, SchemaType, Ta
 TEXT_BYTES_MAX, DEPTH_MAX, NODES_MAX = 1 << 18, 12, 50_000
 CATEGORIES_MAX = 50
 """A text column with more values than so many gets no list of them."""
-OUTSIDE_SHARE = 0.01
-"""What an inferred range or list leaves open: it is a sample's, until a person says otherwise."""
+OUTSIDE_SHARE, OUTSIDE_ROWS = 0.01, 10
+"""What an inferred range or list leaves open, the greater of a share and so many rows: it is a sample's, until a person edits it."""
 _KINDS: dict[str, SchemaType] = {"int": "Int64", "float": "Float64", "str": "String", "bool": "Boolean"}
 _EXAMPLES_SHOWN = 3
 
@@ -52,7 +52,7 @@ def infer_schema(columns: Mapping[str, Sequence[Scalar]]) -> TableSchema:
             column.pop("str_length", None)
             column["isin"] = distinct
         if set(column) & CHECKS.keys():
-            column["outside_share_max"] = OUTSIDE_SHARE
+            column["outside_share_max"] = min(1.0, max(OUTSIDE_SHARE, round(OUTSIDE_ROWS / len(held), 4)))
         nulls = len(columns[name]) - len(held)
         if nulls:
             column["null_share_max"] = min(1.0, round(nulls / len(columns[name]) * 1.5 + 0.005, 3))
@@ -113,6 +113,8 @@ def _refuse_twice(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 def _parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_refuse_twice)
+    except json.JSONDecodeError:
+        return _parse_yaml(text)  # YAML may begin with a brace, too
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the schema is no JSON: {error}") from error
 
