@@ -7,7 +7,7 @@ import getpass
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +38,10 @@ class Settings:
         actor: Who acts, for records.
         keys_folder: Where the private keys of the people at this machine are; never part of a project.
         origins: Setting -> where its value came from.
+        public_url: Under which browsers know the server.
+        oidc_issuer: The company's OpenID Connect provider, "" if there is none.
+        oidc_client_id: As which the provider knows the server.
+        oidc_client_secret: What the server shows to the provider; from the environment alone.
     """
 
     root: Path
@@ -53,6 +57,10 @@ class Settings:
     actor: str
     keys_folder: Path
     origins: Mapping[str, str]
+    public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
 
     @property
     def folder(self) -> Path:
@@ -103,6 +111,10 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         actor=_text("actor", pick("actor", "INCUMBENT_ACTOR", "")) or _user(),
         keys_folder=Path(_text("keys", environ.get("INCUMBENT_KEYS") or str(_config_home(environ) / "incumbent" / "keys"))),
         origins=origins,
+        public_url=_text("public_url", environ.get("INCUMBENT_PUBLIC_URL", "")),
+        oidc_issuer=_text("oidc_issuer", environ.get("INCUMBENT_OIDC_ISSUER", "")),
+        oidc_client_id=_text("oidc_client_id", environ.get("INCUMBENT_OIDC_CLIENT_ID", "")),
+        oidc_client_secret=_text("oidc_client_secret", environ.get("INCUMBENT_OIDC_CLIENT_SECRET", "")),
     )
 
 

@@ -314,7 +314,7 @@ def test_a_server_stops_at_a_signal_and_leaves_no_model_behind(served, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--host", "0.0.0.0"], 2, "listens on loopback only"),
+        (["--host", "0.0.0.0"], 2, "is beyond this machine"),
         (["--host", "example.org"], 2, "is no address"),
         (["--port", "70000"], 2, "a port is 0 (any free one) to 65535"),
     ],

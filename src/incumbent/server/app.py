@@ -9,10 +9,14 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from incumbent.base.errors import IncumbentError
+from incumbent.server.access import Caller
+from incumbent.server.auth.guard import Guard, check_form
+from incumbent.server.auth.origin import check_origin, read_headers
+from incumbent.server.auth.seal import seal
 from incumbent.server.errors import HttpProblem, find_status, problem_body
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.routes import Route, find_route
@@ -20,11 +24,13 @@ from incumbent.server.routes import Route, find_route
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_T = TypeVar("_T")
 
 BODY_BYTES_MAX = 8 << 20
 BODY_TIMEOUT_S = 20.0
 THREADS = 8
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+UNASKED_BODY_BYTES_MAX = 64 << 10
+"""A body up to this size is read before it is known who sends it; of a larger one nobody reads a byte who may not send it."""
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store"))
 
 
@@ -33,6 +39,7 @@ class App:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self._guard = Guard(server)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="route")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,13 +66,16 @@ class App:
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
         raw_path = raw_path.partition(b"?")[0]
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        where = raw_path.decode("latin-1")
         try:
-            check_origin(scope["method"], headers)
+            headers = read_headers(scope["headers"])
+            check_origin(self.server.door, scope["method"], headers)
             route, path = find_route(scope["method"], raw_path)
+            address = (scope.get("client") or ("", 0))[0]
+            request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, b"", address)
+            caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None
             body = await asyncio.wait_for(_read_body(headers, receive), BODY_TIMEOUT_S)
-            request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, body)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, route, request)
+            return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except HttpProblem as problem:
             return _tell(raw_path, problem.status, str(problem), problem.headers)
         except TimeoutError:
@@ -73,35 +83,30 @@ class App:
         except IncumbentError as error:
             return _tell(raw_path, find_status(error), str(error), {})
 
-    def _ask(self, route: Route, request: Request) -> Response:
-        try:
-            return route.answer(self.server, request)
-        except (HttpProblem, IncumbentError):
-            raise
-        except Exception as error:
-            # A fault of ours: the operator gets the traceback, the caller only learns that it was not their request.
-            traceback.print_exc(file=sys.stderr)
-            raise HttpProblem(500, "the server failed at this request; its log says why") from error
+    async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _judged, work, *given)
+
+    def _ask(self, route: Route, request: Request, where: str, admitted: Caller | None) -> Response:
+        caller = admitted or self._guard.admit(route.right, request, where)
+        check_form(caller, request)
+        response = route.answer(self._guard.act_as(caller), replace(request, caller=caller))
+        return seal(response, caller, is_single_user=self._guard.is_single_user())
 
 
-def check_origin(method: str, headers: Mapping[str, str]) -> None:
-    """Refuse what a page of another site can make a browser send to a server on loopback (DNS rebinding, forged forms).
-
-    Raises:
-        HttpProblem: Host names another machine (421), or a writing request comes from a page of another origin (403).
-    """
-    host = headers.get("host", "")
+def _judged(work: Callable[..., _T], *given: object) -> _T:
     try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        name = None
-    if name not in LOOPBACK_NAMES:
-        raise HttpProblem(421, f"this server answers on loopback only; the Host header names {host[:80]!r}")
-    if method in {"GET", "HEAD"}:
-        return
-    origin = headers.get("origin")
-    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (origin is not None and origin != f"http://{host}"):
-        raise HttpProblem(403, "the request comes from a page of another site")
+        return work(*given)
+    except (HttpProblem, IncumbentError):
+        raise
+    except Exception as error:
+        # A fault of ours: the operator gets the traceback, the caller only learns that it was not their request.
+        traceback.print_exc(file=sys.stderr)
+        raise HttpProblem(500, "the server failed at this request; its log says why") from error
+
+
+def _may_be_large(headers: Mapping[str, str]) -> bool:
+    declared = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+    return not (declared.isascii() and declared.isdigit() and len(declared) < 8 and int(declared) <= UNASKED_BODY_BYTES_MAX)
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:

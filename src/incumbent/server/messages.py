@@ -8,6 +8,7 @@ import msgspec
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
+from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
 from incumbent.usecases.ports import ModelHost
 from incumbent.usecases.workspace import Workspace
@@ -21,6 +22,7 @@ class Server:
 
     ws: Workspace
     host: ModelHost
+    door: Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Request:
         path: What the route's placeholders stood for, percent-decoded: a slot's "/" arrives as "%2F".
         query: The query string, undecoded.
         headers: Names in lower case; of a header given twice, the last.
+        address: Where the connection comes from.
+        caller: Who asks; nobody where the route is open to all.
     """
 
     method: str
@@ -38,6 +42,8 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes = b""
+    address: str = ""
+    caller: Caller = NOBODY
 
     def read_json(self) -> Json:
         """Return the body as JSON values.
@@ -56,6 +62,10 @@ class Request:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidInput(f"the body is not JSON: {error}") from None
 
+    def read_query(self) -> dict[str, str]:
+        """Return the fields of the query string, of one given twice the last. Raises InvalidInput when it cannot be read."""
+        return _read_fields(self.query, "query string")
+
     def read_form(self) -> dict[str, str]:
         """Return the fields of a form.
 
@@ -66,12 +76,16 @@ class Request:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/x-www-form-urlencoded":
             raise HttpProblem(415, "the body must be application/x-www-form-urlencoded")
-        try:
-            text = self.body.decode("ascii")
-            fields = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
-        except ValueError as error:
-            raise InvalidInput(f"the form cannot be read: {error}") from None
-        return {name: values[-1] for name, values in fields.items()}
+        return _read_fields(self.body.decode("latin-1"), "form")
+
+
+def _read_fields(text: str, what: str) -> dict[str, str]:
+    try:
+        text.encode("ascii")
+        fields = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
+    except ValueError as error:
+        raise InvalidInput(f"the {what} cannot be read: {error}") from None
+    return {name: values[-1] for name, values in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The routes, as one table: method, path, who answers. `{name}` stands for one segment, percent-decoded after splitting."""
+"""The routes, as one table: method, path, who answers, which right it takes. `{name}` is one segment, percent-decoded after splitting."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,40 +6,64 @@ from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
 from incumbent.server import api_predict, api_slots, health, inference_v2, pages_home
+from incumbent.server.auth import pages as log_in_pages
+from incumbent.server.auth import provider_pages
 from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response, Server
+from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
 Answerer = Callable[[Server, Request], Response]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+        right: What whoever asks has to have, from `incumbent.usecases.rights`; there is no route without one.
+
+    Raises:
+        InvalidInput: There is no such right, so the server does not start.
+    """
 
     method: str
     path: str
     answer: Answerer
+    right: str
+
+    def __post_init__(self) -> None:
+        if self.right not in RIGHTS:
+            raise InvalidInput(f"{self.method} {self.path}: {self.right!r} is no right; a route takes one of {', '.join(RIGHTS)}")
 
 
 ROUTES = (
-    Route("GET", "/", pages_home.show_home),
-    Route("POST", "/", pages_home.try_prediction),
-    Route("GET", "/home.css", pages_home.get_style),
-    Route("GET", "/healthz", health.get_health),
-    Route("GET", "/readyz", health.get_readiness),
-    Route("GET", "/api/v1/slots", api_slots.list_slots),
-    Route("GET", "/api/v1/slots/{slot}", api_slots.get_slot),
-    Route("POST", "/api/v1/slots/{slot}/predict", api_predict.predict_rows),
-    Route("GET", "/api/v1/trace/{subject}", api_slots.get_trace),
-    Route("GET", "/v2", inference_v2.get_server),
-    Route("GET", "/v2/health/live", inference_v2.get_live),
-    Route("GET", "/v2/health/ready", inference_v2.get_ready),
-    Route("GET", "/v2/models/{slot}", inference_v2.get_model),
-    Route("GET", "/v2/models/{slot}/ready", inference_v2.get_model_ready),
-    Route("POST", "/v2/models/{slot}/infer", inference_v2.infer),
-    Route("GET", "/v2/models/{slot}/versions/{version}", inference_v2.get_model),
-    Route("GET", "/v2/models/{slot}/versions/{version}/ready", inference_v2.get_model_ready),
-    Route("POST", "/v2/models/{slot}/versions/{version}/infer", inference_v2.infer),
+    Route("GET", "/", pages_home.show_home, READ),
+    Route("POST", "/", pages_home.try_prediction, PREDICT),
+    Route("GET", "/home.css", pages_home.get_style, PUBLIC),
+    Route("GET", "/healthz", health.get_health, PUBLIC),
+    Route("GET", "/readyz", health.get_readiness, PUBLIC),
+    Route("GET", "/api/v1/slots", api_slots.list_slots, READ),
+    Route("GET", "/api/v1/slots/{slot}", api_slots.get_slot, READ),
+    Route("POST", "/api/v1/slots/{slot}/predict", api_predict.predict_rows, PREDICT),
+    Route("GET", "/api/v1/trace/{subject}", api_slots.get_trace, READ),
+    Route("GET", "/v2", inference_v2.get_server, PUBLIC),
+    Route("GET", "/v2/health/live", inference_v2.get_live, PUBLIC),
+    Route("GET", "/v2/health/ready", inference_v2.get_ready, PUBLIC),
+    Route("GET", "/v2/models/{slot}", inference_v2.get_model, READ),
+    Route("GET", "/v2/models/{slot}/ready", inference_v2.get_model_ready, READ),
+    Route("POST", "/v2/models/{slot}/infer", inference_v2.infer, PREDICT),
+    Route("GET", "/v2/models/{slot}/versions/{version}", inference_v2.get_model, READ),
+    Route("GET", "/v2/models/{slot}/versions/{version}/ready", inference_v2.get_model_ready, READ),
+    Route("POST", "/v2/models/{slot}/versions/{version}/infer", inference_v2.infer, PREDICT),
+    Route("GET", "/log-in", log_in_pages.show_log_in, PUBLIC),
+    Route("POST", "/log-in", log_in_pages.do_log_in, PUBLIC),
+    Route("GET", "/log-in/provider", provider_pages.begin_at_provider, PUBLIC),
+    Route("GET", "/log-in/callback", provider_pages.finish_at_provider, PUBLIC),
+    Route("POST", "/log-out", log_in_pages.do_log_out, SESSION),
+    Route("GET", "/set-up/{secret}", log_in_pages.show_set_up, PUBLIC),
+    Route("POST", "/set-up/{secret}", log_in_pages.do_set_up, PUBLIC),
+    Route("GET", "/password", log_in_pages.show_password, SESSION),
+    Route("POST", "/password", log_in_pages.do_password, SESSION),
 )
 
 

@@ -15,26 +15,35 @@ from incumbent.server.messages import Server
 SHUTDOWN_S = 15
 
 
-def serve(server: Server, *, host: str, port: int, announce: Callable[[str], None], stop_after_s: float | None = None) -> None:
+def serve(
+    server: Server,
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str, Server], None],
+    stop_after_s: float | None = None,
+    proxy: str = "",
+) -> None:
     """Serve until a signal, or for `stop_after_s` seconds; requests under way are answered first.
 
     Args:
         server: What the routes work with; its models are stopped at the end.
-        host: A loopback address: there is no log-in in this release.
+        host: An address to listen at.
         port: 0 takes any free one.
-        announce: Told the address once it listens.
+        announce: Told the address, and the server, once it listens.
         stop_after_s: Seconds until it stops by itself; None means never.
+        proxy: Address of a proxy whose `X-Forwarded-For` is believed; nobody's is otherwise.
 
     Raises:
-        InvalidInput: `host` is not a loopback address, or `port` no port.
+        InvalidInput: `host` is no address, or `port` no port.
         Unavailable: The port is taken.
     """
     app = App(server)
     try:
-        with _listen(host, port) as listener:
+        with _listen(server, host, port) as listener:
             config = uvicorn.Config(
                 app, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
-                ws="none",
+                ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None,
             )  # fmt: skip
             running = uvicorn.Server(config)
 
@@ -48,21 +57,21 @@ def serve(server: Server, *, host: str, port: int, announce: Callable[[str], Non
             if stop_after_s is not None:
                 timer.start()
             shown = f"[{host}]" if ":" in host else host
-            announce(f"http://{shown}:{listener.getsockname()[1]}/")
+            announce(f"http://{shown}:{listener.getsockname()[1]}/", server)
             running.run(sockets=[listener])
             timer.cancel()
     finally:
         app.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(server: Server, host: str, port: int) -> socket.socket:
     name = "127.0.0.1" if host == "localhost" else host
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        raise InvalidInput(f"--host {host!r} is no address; this release listens on loopback only: 127.0.0.1 or ::1") from None
-    if not address.is_loopback:
-        raise InvalidInput(f"--host {host}: there is no log-in in this release, so it listens on loopback only: 127.0.0.1 or ::1")
+        raise InvalidInput(f"--host {host!r} is no address to listen at; 127.0.0.1 is this machine alone") from None
+    if not address.is_loopback and server.door.single_user != "never":
+        raise InvalidInput(f"--host {host} is beyond this machine, and this server would let in whoever comes: it does not start")
     if not 0 <= port <= 65535:
         raise InvalidInput(f"--port {port}: a port is 0 (any free one) to 65535")
     listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)

@@ -1,16 +1,24 @@
 import pytest
 
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput
-from incumbent.server.app import check_origin
+from incumbent.server.access import Door
+from incumbent.server.auth.origin import check_origin
 from incumbent.server.errors import STATUS, HttpProblem, find_status
 from incumbent.server.routes import ROUTES, find_route
 
 LOCAL = {"host": "127.0.0.1:8765"}
+DOOR = Door("while nobody is registered", passwords=None)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_is_found_by_its_own_path_and_by_no_other_of_the_table(route):
-    raw = route.path.replace("{slot}", "a%2Fb").replace("{version}", "1").replace("{subject}", "prediction-x").encode()
+    raw = (
+        route.path.replace("{slot}", "a%2Fb")
+        .replace("{version}", "1")
+        .replace("{subject}", "prediction-x")
+        .replace("{secret}", "s")
+        .encode()
+    )
     found, values = find_route(route.method, raw)
     assert found is route
     assert values.get("slot", "a/b") == "a/b"
@@ -40,13 +48,13 @@ def test_an_address_that_is_not_utf8_is_invalid():
 )
 def test_a_host_that_is_not_loopback_is_refused(host):
     with pytest.raises(HttpProblem) as refused:
-        check_origin("GET", {"host": host})
+        check_origin(DOOR, "GET", {"host": host})
     assert refused.value.status == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST:8765", "[::1]:8765"])
 def test_loopback_names_are_served(host):
-    check_origin("GET", {"host": host})
+    check_origin(DOOR, "GET", {"host": host})
 
 
 @pytest.mark.parametrize(
@@ -54,11 +62,11 @@ def test_loopback_names_are_served(host):
     [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": "https://127.0.0.1:8765"}, {"sec-fetch-site": "cross-site"}],
 )
 def test_a_writing_request_from_another_site_is_refused_and_reading_is_not(headers):
-    check_origin("GET", LOCAL | headers)
+    check_origin(DOOR, "GET", LOCAL | headers)
     with pytest.raises(HttpProblem) as refused:
-        check_origin("POST", LOCAL | headers)
+        check_origin(DOOR, "POST", LOCAL | headers)
     assert refused.value.status == 403
-    check_origin("POST", LOCAL | {"origin": "http://127.0.0.1:8765", "sec-fetch-site": "same-origin"})
+    check_origin(DOOR, "POST", LOCAL | {"origin": "http://127.0.0.1:8765", "sec-fetch-site": "same-origin"})
 
 
 def test_every_error_class_has_a_status_and_a_subclass_that_of_its_parent():
