@@ -20,6 +20,8 @@ from incumbent.governance.acts import rights_table
 from incumbent.governance.assessment import MATERIALITY, TIER_OF
 from incumbent.governance.tier import DEFAULT_TIERS
 from incumbent.registry.transitions import transitions_table
+from incumbent.server.routes import routes_table
+from incumbent.usecases.rights import server_rights_table
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n"
@@ -143,7 +145,14 @@ table holds on every route. "signed" is an act that carries a statement signed w
 roles; each act is judged by itself. Whoever had a hand in a version may not validate it, approve it or accept its risk, whatever
 role they hold.
 
-{rights_table()}"""
+{rights_table()}
+## On the server
+
+A route asks for one of the acts above, or for one of these rights. A person has what their roles give at that moment, narrowed by the
+scope of the token. An act that is "signed" is never done over HTTP: a log-in is not a signature.
+
+{server_rights_table()}
+{routes_table()}"""
 
 
 def statuses_page() -> str:

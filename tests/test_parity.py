@@ -28,6 +28,8 @@ COMMAND_ALONE = {
     "slots": "lists for people; live gives values",
     "users": "admits people, by an admin at a terminal",
     "keys": "makes keys on this machine",
+    "accounts": "makes links for people, on the server's machine",
+    "tokens": "makes secrets that are shown once, at a terminal",
     "ledger": "for auditors; everything in it is made by the other verbs",
     "testscore": "tests recorded by a person or CI; evaluate runs those that a policy requires",
     "policies": "files to record; evaluate judges by them",

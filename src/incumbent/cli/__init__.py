@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "findings": ("incumbent.cli.findings", "issues that are open, and what they block"),
     "users": ("incumbent.cli.users", "who is known here, and in which roles"),
     "keys": ("incumbent.cli.keys", "the keys that people sign with"),
+    "accounts": ("incumbent.cli.accounts", "who can log in to a server"),
+    "tokens": ("incumbent.cli.tokens", "what programs show to a server"),
     "ledger": ("incumbent.cli.ledger", "the log of every governance act: show, verify, prove, attack it"),
     "trace": ("incumbent.cli.trace", "lineage of a prediction, run, version or digest"),
     "server": ("incumbent.server.command", "serve what is live over HTTP"),

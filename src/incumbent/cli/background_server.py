@@ -46,7 +46,8 @@ def start_server(project: Path, *, ports: tuple[int, ...], stop_after_s: int, en
 
 def _start_on(project: Path, port: int, stop_after_s: int, environment: Mapping[str, str]) -> BackgroundServer:
     log = project / _LOG
-    command = [sys.executable, "-m", "incumbent", *_arguments(project), "--single-user", "--port", str(port), "--stop-after", str(stop_after_s)]
+    options = ["--single-user", "--port", str(port), "--stop-after", str(stop_after_s)]
+    command = [sys.executable, "-m", "incumbent", *_arguments(project), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, start_new_session=True

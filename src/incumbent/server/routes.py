@@ -67,6 +67,11 @@ ROUTES = (
 )
 
 
+def routes_table() -> str:
+    """Return the table of routes and the rights that they ask for, in Markdown."""
+    return "| method | path | right |\n|---|---|---|\n" + "".join(f"| {one.method} | `{one.path}` | `{one.right}` |\n" for one in ROUTES)
+
+
 def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
     """Return the route of a request and what its placeholders stand for. HEAD goes where GET goes.
 
