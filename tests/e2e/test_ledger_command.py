@@ -68,6 +68,19 @@ def test_an_auditor_takes_a_note_along_and_comes_back(filled, env, tmp_path):
     assert json.loads(proof["proof"])["later_size"] == found["size"]
 
 
+def test_the_report_says_whose_signatures_were_verified(filled, env, tmp_path):
+    checkpoints = len(list(incumbent_json(filled, "ledger", "log", env=env)["entries"])) - 1  # the first act began the ledger too
+    some = incumbent(filled, "ledger", "verify", env=env).stdout
+    assert f"1 of {checkpoints}; --all-checkpoints" in some
+    assert f"not shown: the signatures of {checkpoints - 1} older checkpoints were not verified" in some
+    every = incumbent(filled, "ledger", "verify", "--all-checkpoints", env=env).stdout
+    assert "every checkpoint is signed by the key that ruled" in every
+    assert "older checkpoints" not in every
+    incumbent(filled, "ledger", "export", str(tmp_path / "ledger.zip"), env=env)
+    done = incumbent(filled, "ledger", "verify", str(tmp_path / "ledger.zip"), "--all-checkpoints", env=env, code=2)
+    assert "of an export, every checkpoint that it holds is verified anyway" in done.stderr
+
+
 def test_one_approval_is_handed_out_alone(filled, env, tmp_path):
     path = tmp_path / "one.tlog-proof"
     incumbent(filled, "ledger", "prove", "1", "--out", str(path), env=env)

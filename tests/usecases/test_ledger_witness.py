@@ -1,10 +1,14 @@
 """A witness in a second place: it cosigns what continues its memory, and nothing else, whoever holds the ledger's key."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.bootstrap.workspace import open_workspace
@@ -156,3 +160,37 @@ def test_the_ledgers_own_key_is_no_witness_and_neither_is_somebody_without_the_r
     with pytest.raises(Refused, match="witness is for the role auditor"):
         witness_ledger(office["vera"], memory=tmp_path / "seen.note")
     assert witness_ledger(office["ben"], memory=tmp_path / "seen.note").before is None
+
+
+@given(st.data())
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_export_is_not_cosigned_and_the_memory_stays_as_it_was(ws, elsewhere, tmp_path, data):
+    whole, damaged, memory = tmp_path / "whole.zip", tmp_path / "damaged.zip", tmp_path / "seen.note"
+    if not whole.exists():
+        export_ledger(ws, path=whole)
+        witness_export(elsewhere, path=whole, memory=memory)
+    content = bytearray(whole.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans(), label="is cut"):
+        del content[place:]
+    else:
+        content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(min_size=1, max_size=4))
+    damaged.write_bytes(content)
+    before = memory.read_bytes()
+    with suppress(Corrupt):
+        seen = witness_export(elsewhere, path=damaged, memory=memory)
+        assert parse_note(seen.note).body == parse_note(before).body, "a change of what an archive says nothing by"
+    assert memory.read_bytes() == before
+
+
+@given(st.binary(max_size=300), st.integers(0, 200))
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_a_memory_is_believed_only_if_this_witness_signed_it(ws, tmp_path, junk, keep):
+    memory = tmp_path / "seen.note"
+    if not memory.exists():
+        witness_ledger(ws, memory=memory)
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:keep] + junk)
+    with pytest.raises(Corrupt):
+        witness_ledger(ws, memory=memory)
+    memory.write_bytes(whole)
