@@ -152,7 +152,8 @@ def judge_test_score(
     """Return the score that evidence earns.
 
     The newest evidence of each test (`what`) counts, so a test that passed once and fails now earns nothing; where several tests
-    are evidence for one point, all of those on record must have passed.
+    are evidence for one point, all of those on record must have passed. A test by hand earns its half point where no machine's test
+    of the same point has failed.
 
     Args:
         evidence: Of one version and its bundle.
@@ -175,12 +176,20 @@ def judge_test_score(
     return TestScore(tuple(_judge_point(point, list(newest.get(point, {}).values()), oldest, missing) for point in POINTS))
 
 
+def _tell(passed: list[PointEvidence]) -> str:
+    names = ", ".join(one.what for one in passed)
+    return f"{names} passed" if passed[0].by == "machine" else f"done by hand, {names}"
+
+
 def _judge_point(point: str, found: list[PointEvidence], oldest: datetime, missing: Mapping[str, str]) -> PointScore:
+    machine_failed = any(one.by == "machine" and one.outcome == "failed" for one in found)
     for by in ("machine", "hand"):
+        if by == "hand" and machine_failed:
+            break
         mine = [one for one in found if one.by == by]
         if mine and all(one.outcome == "passed" and one.at >= oldest for one in mine):
             entries = tuple(sorted({one.seq for one in mine}))
-            return PointScore(point, WORTH[mine[0].by], entries, f"{', '.join(one.what for one in mine)} passed")
+            return PointScore(point, WORTH[mine[0].by], entries, _tell(mine))
     if not found:
         return PointScore(point, 0.0, (), missing.get(point, "nothing on record earns it"))
     why = [f"{one.what} expired" if one.outcome == "passed" else f"{one.what} {one.outcome} (entry {one.seq})" for one in found

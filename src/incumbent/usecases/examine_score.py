@@ -1,16 +1,17 @@
 """The verb `testscore show`: the ML Test Score of a version, from what the ledger holds and nothing else."""
 
 from incumbent.gates.test_score import POINTS, VALID_DAYS, PointEvidence, TestScore, judge_test_score
+from incumbent.usecases.attest import list_attestations
 from incumbent.usecases.evidence import read_evidence
 from incumbent.usecases.examine import TESTS, list_examinations
 from incumbent.usecases.workspace import Workspace
 
-UNEARNED = "no test of this release earns it, and no attestation by hand is recorded yet"
+UNEARNED = "no test of this release earns it; a validator may test it by hand: `incumbent testscore attest {name} {point} --reason …`"
 GATE_POINT = "infrastructure-4"
 
 
 def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int = VALID_DAYS) -> TestScore:
-    """Return the score of a version: its examinations, and the gate's verdicts on it.
+    """Return the score of a version: its examinations, the gate's verdicts on it, and what validators attested.
 
     Args:
         ws: The workspace.
@@ -28,6 +29,8 @@ def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int =
             points = TESTS[result.test].points if result.test in TESTS else ()
             found += [PointEvidence(point, "machine", made.seq, made.at, result.outcome, result.test) for point in points]
     with ws.store.begin(read_only=True) as tx:
+        for given in list_attestations(tx, f"{model}@{version}"):
+            found.append(PointEvidence(given.point, "hand", given.seq, given.at, given.result, f"attested by {given.person}"))
         for record in tx.records.list_all("evidence", subject=f"{model}@{version}"):
             gate = read_evidence(record)
             if gate.verdict.results and any(result.rule.startswith(("primary", "guardrail")) for result in gate.verdict.results):
@@ -38,5 +41,8 @@ def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int =
 
 def _list_missing(name: str) -> dict[str, str]:
     earns = {point: test for test, row in TESTS.items() for point in row.points}
-    missing = {point: f"`incumbent testscore run {name} --test {earns[point]}`" if point in earns else UNEARNED for point in POINTS}
+    missing = {
+        point: f"`incumbent testscore run {name} --test {earns[point]}`" if point in earns else UNEARNED.format(name=name, point=point)
+        for point in POINTS
+    }
     return {**missing, GATE_POINT: f"`incumbent evaluate {name}` by a policy that measures quality"}

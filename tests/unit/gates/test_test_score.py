@@ -39,7 +39,13 @@ def test_the_final_score_is_the_least_section_and_not_the_mean():
 def test_by_hand_is_worth_half_and_the_better_of_both_counts():
     assert line("data-1", proof("data-1", by="hand")).score == 0.5
     assert line("data-1", proof("data-1", 1, by="hand"), proof("data-1", 2)).score == 1
-    assert line("data-1", proof("data-1", 1, by="hand"), proof("data-1", 2, outcome="failed")).score == 0.5
+    assert line("data-1", proof("data-1", 1, by="hand"), proof("data-1", 2, outcome="undecided")).score == 0.5
+
+
+def test_a_word_does_not_stand_against_a_test_that_failed():
+    assert line("data-1", proof("data-1", 1, by="hand"), proof("data-1", 2, outcome="failed")).score == 0
+    assert line("data-1", proof("data-1", 2, by="hand"), proof("data-1", 1, outcome="failed")).score == 0
+    assert line("data-1", proof("data-1", 1, by="hand", outcome="failed"), proof("data-1", 2)).score == 1
 
 
 def test_a_point_names_its_entries_and_expires():

@@ -1,0 +1,118 @@
+"""The verb `attest`: a validator's signed word that one of the 28 tests of the ML Test Score was done by hand, and what it gave.
+
+Breck et al. (2017) give half a point for a test that is done by hand with its result documented and distributed. The document here is
+the attestation: it is signed with the validator's own key, together with the bundle that it is about, and nobody who had a hand in
+the version may give it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import Document, document_bytes
+from incumbent.base.errors import Corrupt, InvalidInput
+from incumbent.gates.test_score import POINTS
+from incumbent.governance.independence import check_independence
+from incumbent.usecases.authorship import list_authorships
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.readiness import find_policy, find_tier, list_policy_authors
+from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
+from incumbent.usecases.signing import sign_act
+from incumbent.usecases.workspace import Workspace
+
+REASON_MAX = 1_000
+Result = Literal["passed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """One attestation.
+
+    Attributes:
+        point: A key of POINTS.
+        bundle: Digest of what was tested.
+        reason: What was done, what it gave, where that is written down.
+        seq: Number of its entry.
+    """
+
+    attestation_id: str
+    version: str
+    point: str
+    result: Result
+    bundle: str
+    reason: str
+    person: str
+    at: datetime
+    seq: int
+
+    def to_json(self) -> Document:
+        """Return the document that every face shows."""
+        return {
+            "attestation": self.attestation_id, "version": self.version, "point": self.point, "text": POINTS[self.point],
+            "result": self.result, "bundle": self.bundle, "reason": self.reason, "actor": self.person, "at": self.at.isoformat(),
+            "entry": self.seq,
+        }  # fmt: skip
+
+
+def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, result: Result = "passed") -> Attestation:
+    """Sign that a test of the ML Test Score was done by hand on a version, and what it gave.
+
+    Args:
+        ws: The workspace; its actor signs.
+        model: Name of the model.
+        version: Its number.
+        point: One of the 28, such as "data-6".
+        reason: What was done, what it gave, where that is written down; it stays in the ledger.
+        result: Whether the test passed.
+
+    Raises:
+        InvalidInput: There is no such test or result, or the reason is empty or too long.
+        NotFound: No such version, or the signer's key is not on this machine.
+        Refused: The actor is no validator, has no good key, or had a hand in the version.
+    """
+    if point not in POINTS:
+        raise InvalidInput(f"{point[:64]!r} is none of the 28 tests; they are {', '.join(POINTS)}")
+    if result not in {"passed", "failed"}:
+        raise InvalidInput(f"a test by hand has passed or failed, not {str(result)[:64]!r}")
+    if not reason.strip() or len(reason) > REASON_MAX:
+        raise InvalidInput(f"a reason of 1 to {REASON_MAX:,} characters says what was done and what it gave: that is the documentation")
+    name = f"{model}@{version}"
+    with attempting(ws, act="attest", kind="version", object_id=name), governed(ws) as tx:
+        acting = check_acting(ws, tx, "attest")
+        chosen = tx.registry.get_version(model, version)
+        policy = find_policy(tx, model, find_tier(tx, model).number)
+        authorships = list_authorships(tx, chosen, list_policy_authors(tx, policy))
+        if acting.person is not None:
+            check_independence(acting.actor, "attest", authorships, list_people(tx), subject=name)
+        now, attestation, bundle = ws.clock.now(), ws.ids.new("attestation"), str(chosen.bundle.digest)
+        body: Document = {
+            "kind": "attestation", "attestation": attestation, "version": name, "point": point, "result": result, "bundle": bundle,
+            "reason": reason, "actor": acting.actor, "at": now.isoformat(),
+        }  # fmt: skip
+        signed = sign_act(
+            ws, tx, acting=acting, act="attest", kind="attestation", object_id=attestation, after=result, at=now,
+            digests={"bundle": bundle, "attestation": digest_bytes(document_bytes(body), "sha256")},
+        )  # fmt: skip
+        entry = record_act(
+            ws, tx, act="attest", kind="attestation", object_id=attestation, acting=acting, body=body, subject=name,
+            refs={"bundle": bundle}, after=result, payloads=signed.payloads, statement=signed.statement, at=now,
+        )  # fmt: skip
+    return Attestation(attestation, name, point, result, bundle, reason, acting.actor, now, entry.seq)
+
+
+def list_attestations(tx: Transaction, name: str) -> Sequence[Attestation]:
+    """Return the attestations on a version, oldest first. Raises Corrupt."""
+    return [_read(record) for record in tx.records.list_all("attestation", subject=name)]
+
+
+def _read(record: Record) -> Attestation:
+    match record.body:
+        case {
+            "attestation": str(name), "version": str(version), "point": str(point), "result": "passed" | "failed" as result,
+            "bundle": str(bundle), "reason": str(reason), "actor": str(actor), "at": str(at),
+        } if point in POINTS:  # fmt: skip
+            return Attestation(name, version, point, result, bundle, reason, actor, datetime.fromisoformat(at), record.seq)
+    raise Corrupt(f"attestation {record.record_id} (entry {record.seq}) has a form that this release does not read")
