@@ -31,6 +31,7 @@ COMMAND_ALONE = {
     "accounts": "makes links for people, on the server's machine",
     "tokens": "makes secrets that are shown once, at a terminal",
     "ledger": "for auditors; everything in it is made by the other verbs",
+    "schemas": "files to draft, edit and record; evaluate and testscore hold rows to them",
     "testscore": "tests recorded by a person or CI; evaluate runs those that a policy requires",
     "policies": "files to record; evaluate judges by them",
     "tiers": "files and judgements to record",
