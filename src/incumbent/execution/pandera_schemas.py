@@ -12,7 +12,7 @@ from typing import Any, cast
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.registry.signature import Scalar, infer_columns
-from incumbent.registry.table_schema import CHECKS, SchemaBreach, SchemaType, TableSchema, read_schema
+from incumbent.registry.table_schema import CHECKS, TEXT_MAX, SchemaBreach, SchemaType, TableSchema, read_schema
 
 TEXT_BYTES_MAX, DEPTH_MAX, NODES_MAX = 1 << 18, 12, 50_000
 CATEGORIES_MAX = 50
@@ -48,7 +48,7 @@ def infer_schema(columns: Mapping[str, Sequence[Scalar]]) -> TableSchema:
     for name, column in document["columns"].items():
         held = [value for value in columns[name] if value is not None]
         distinct = sorted({value for value in held if isinstance(value, str)})
-        if distinct and len(distinct) <= CATEGORIES_MAX:
+        if distinct and len(distinct) <= CATEGORIES_MAX and max(map(len, distinct)) <= TEXT_MAX:
             column.pop("str_length", None)
             column["isin"] = distinct
         if set(column) & CHECKS.keys():
@@ -243,18 +243,19 @@ def _accept(wanted: SchemaType | None, found: SchemaType | None, values: Sequenc
 
 
 def _read_failures(schema: TableSchema, error: Any, rows: int) -> list[SchemaBreach]:
-    found: dict[tuple[str, str], list[Any]] = {}
-    for case in error.failure_cases.to_dicts():
-        rule, column = str(case["check"]), str(case["column"] or "")
+    """Count what failed by column and rule, in Polars: of ten million rows all may fail."""
+    _, pl, _ = _libraries()
+    cases = error.failure_cases.with_columns(
+        about=pl.when(pl.col("check").is_in(["column_in_schema", "column_in_dataframe"])).then(pl.col("failure_case"))
+    )
+    counted = cases.group_by("column", "check", "check_number", "about", maintain_order=True).agg(
+        failed=pl.max_horizontal(pl.col("index").drop_nulls().n_unique(), 1),
+        examples=pl.col("failure_case").cast(pl.String).drop_nulls().unique(maintain_order=True).head(_EXAMPLES_SHOWN),
+    )
+    found = []
+    for case in counted.iter_rows(named=True):
+        column, rule = str(case["about"] or case["column"] or ""), str(case["check"])
         if case["check_number"] is not None and column in schema.columns:
             rule = [*schema.columns[column].checks][case["check_number"]]
-        elif rule in {"column_in_schema", "column_in_dataframe"}:
-            column = str(case["failure_case"])
-        found.setdefault((column, rule), []).append(case)
-    return [
-        SchemaBreach(
-            column, rule, len({case["index"] for case in cases if case["index"] is not None}) or len(cases), rows,
-            tuple(dict.fromkeys(str(case["failure_case"])[:80] for case in cases))[:_EXAMPLES_SHOWN],
-        )
-        for (column, rule), cases in found.items()
-    ]  # fmt: skip
+        found.append(SchemaBreach(column, rule, int(case["failed"]), rows, tuple(text[:80] for text in case["examples"])))
+    return found

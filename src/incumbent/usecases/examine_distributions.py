@@ -66,9 +66,10 @@ def measure_shift(before: Sequence[Scalar], after: Sequence[Scalar], *, alpha: f
         found = _compare_counts(*_count_categories(*keys), alpha=alpha)
     else:
         found = _compare_counts(*_count_bins(old, new, known[0] if known[0].size else distinct), alpha=alpha)
-    if known[0].size == 0 or known[1].size == 0:
+    finite = known[0][np.isfinite(known[0])], known[1][np.isfinite(known[1])]  # what is infinite is in a bin, and has no distance
+    if finite[0].size == 0 or finite[1].size == 0:
         return found
-    distance, p = ks(*known)
+    distance, p = ks(*finite)
     return Shift(found.psi, found.floor, found.bins, distance, p)
 
 

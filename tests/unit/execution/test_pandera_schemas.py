@@ -140,6 +140,15 @@ def test_a_pattern_that_blows_up_elsewhere_is_over_at_once_and_one_that_is_none_
             parse_schema(json.dumps({"columns": {"x": {"dtype": "String", "str_contains": pattern}}}))
 
 
+def test_many_failing_rows_are_counted_and_a_few_are_shown():
+    [found] = check_schema(schema_of("String", isin=["a"]), {"x": [f"v{place}" for place in range(200_000)]})
+    assert (found.failed, found.rows, found.examples) == (200_000, 200_000, ("v0", "v1", "v2"))
+
+
+def test_texts_too_long_for_a_list_get_a_length(tmp_path):
+    assert infer_schema({"x": ["a" * 2_000, "b"]}).columns["x"].checks == {"str_length": {"min_value": 1, "max_value": 2_000}}
+
+
 def test_rows_that_are_none_imply_no_schema():
     with pytest.raises(InvalidInput, match="no rows"):
         infer_schema({"x": []})

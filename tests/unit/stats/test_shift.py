@@ -84,3 +84,4 @@ def test_a_column_of_another_kind_or_of_other_values_has_moved():
     assert measure_shift([1] * 100, [2] * 100, alpha=0.01).has_moved(0.01)
     assert measure_shift([1.5] * 100, [None] * 100, alpha=0.01).has_moved(0.01)
     assert not measure_shift([1] * 100, [1] * 100, alpha=0.01).has_moved(0.01)
+    assert measure_shift([float(place) for place in range(100)], [float("inf")] * 100, alpha=0.01).has_moved(0.01)
