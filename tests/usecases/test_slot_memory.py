@@ -13,11 +13,14 @@ from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.findings import close_finding, list_findings, open_finding
+from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.live import get_live
 from incumbent.usecases.live_run import begin_run
+from incumbent.usecases.moving import move
 from incumbent.usecases.policies import list_policies, set_policy
 from incumbent.usecases.promote import check_promotion, promote
 from incumbent.usecases.readiness import find_policy, find_tier
+from incumbent.usecases.recording import Acting, governed
 from incumbent.usecases.register import register
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
@@ -195,3 +198,23 @@ def test_a_finding_on_nothing_is_not_found_and_says_what_there_is(ws, office, su
 def test_a_finding_may_be_about_a_model_that_is_assessed_and_not_registered_yet(office):
     assess_low(office, "planned")
     assert open_finding(office["vera"], subject="planned", title="no data yet").finding.subject == "planned"
+
+
+def test_reconcile_names_a_promotion_that_a_program_wrote_past_the_quorum(ws, office, host, bundles):
+    assess_low(office)
+    register_new(office["ann"], bundles, slot="triple/us")
+    chosen = register_new(office["ann"], bundles)
+    evaluate(office["rita"], host, model=NEW, version=chosen.version, slot=SLOT)
+    assert reconcile(ws).differences == ()
+    ready = check_promotion(ws, model=NEW, version=chosen.version, slot=SLOT)
+    assert ready.problems
+    with governed(ws) as tx:
+        acting = Acting("olga", None, frozenset())
+        live = tx.registry.get_version(MODEL, 1)
+        move(ws, tx, acting=acting, act="supersede", version=live, slot=SLOT, to="Archived", reason="x")
+        move(ws, tx, acting=acting, act="promote", version=chosen, slot=SLOT, to="Production", reason="x", refs=ready.refs())
+    [told] = reconcile(ws).differences
+    assert told.endswith(
+        f"(promote) puts triple@2 into Production of slot {SLOT}, and 0 validated and 0 approved, 0 people in all, where tier 2 asked "
+        "for validators=1 approvers=1"
+    )

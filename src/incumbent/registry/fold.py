@@ -1,12 +1,12 @@
 """The registry as the ledger tells it: every governed row that must be there, computed from entries alone.
 
-    fold(entries, adopted)      what must be there
-    compare(expected, found)    each difference from what is there, in words
+    fold(entries, adopted, documents)    what must be there
+    compare(expected, found)             each difference from what is there, in words
 
 The database's triggers refuse a row without an entry. Whoever may drop a trigger can still write rows, so `ledger reconcile` does
 not ask the database whether it is right: it computes the registry again from the bytes that the tree holds, and compares. A row
 is compared by what its entry says of it. What an entry does not say (a document's text) it names by digest, and the document is
-held to that.
+held to that. What a version went live on is judged again too: see `incumbent.registry.grounds`.
 
 Rows from before the ledger have no entry of their own: the document of the ledger's first entry names them.
 """
@@ -15,9 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from incumbent.base.documents import Document, Json
 from incumbent.ledger.entry import Entry
+from incumbent.registry.grounds import Grounds
 from incumbent.registry.transitions import TRANSITIONS, State
 
 MOVING = frozenset(act for transition in TRANSITIONS.values() for act in transition.acts)
@@ -69,12 +71,16 @@ class Governed:
     problems: Sequence[str] = field(default_factory=tuple)
 
 
-def fold(entries: Iterable[Entry], adopted: Document | None) -> Governed:
+def fold(
+    entries: Iterable[Entry], adopted: Document | None, documents: Mapping[int, tuple[str, Document]] = MappingProxyType({})
+) -> Governed:
     """Return what must be there after these entries.
 
     Args:
         entries: All of the ledger, in order.
         adopted: The document of its first entry, which names the rows from before it; None if it is not there.
+        documents: Number of an entry -> (digest, document) of what it made, as far as they are there: what an entry that puts a version
+            into Production rests on is judged by them too (`incumbent.registry.grounds`).
     """
     rows: list[GovernedRow] = []
     problems: list[str] = []
@@ -83,12 +89,16 @@ def fold(entries: Iterable[Entry], adopted: Document | None) -> Governed:
     except ValueError as error:
         problems.append(f"the document of the ledger's first entry does not say what was there before it: {error}")
     statuses: dict[tuple[str, str], str] = {}
+    grounds = Grounds(documents)
     for row in rows:
         if row.kind == "placement":
             slot, _, version = row.name.rpartition(" ")
             statuses[slot, version] = row.facts["status"]
+            if row.facts["status"] == "Production":
+                grounds.live.setdefault(slot, set()).add(version.rpartition("@")[0])
     for entry in entries:
         draft = entry.draft
+        problems += grounds.read(entry)
         if draft.object.kind == "placement" and draft.act in MOVING:
             slot, _, version = draft.object.object_id.rpartition(" ")
             problems += _judge_move(entry, statuses.get((slot, version), "None"), statuses, slot, version)
@@ -100,7 +110,7 @@ def fold(entries: Iterable[Entry], adopted: Document | None) -> Governed:
             facts = {"digest": draft.object.digest}
             rows.append(GovernedRow("document", draft.object.name, entry.seq, "", facts))
     live = {slot: version for (slot, version), status in statuses.items() if status == "Production"}
-    return Governed(rows, live, problems)
+    return Governed(rows, live, problems + grounds.finish())
 
 
 def compare(expected: Governed, found: Governed) -> list[str]:

@@ -7,16 +7,19 @@ checkpoint, and by `ledger reconcile`. Each row says what is expected; one that 
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document
 from incumbent.base.errors import Conflict, IncumbentError, Refused
+from incumbent.governance.tier import DEFAULT_TIER_POLICY
+from incumbent.registry.grounds import ASKS, UNGOVERNED_TIER, tell_asks
 from incumbent.registry.model import ModelVersion, Placement, Status
 from incumbent.usecases.ledger_attacks import ATTACKS, Attack, Scene, without_triggers
 from incumbent.usecases.ledger_copy import copy_ledger
@@ -111,7 +114,6 @@ def _prepare(ws: Workspace, folder: Path) -> _Ground:
     here = _copy(ws.folder / DATABASE, ws.folder / "keys", folder / "00-before")
     copied = ws.beside(here)
     with ws.store.begin(read_only=True) as tx:
-        size = tx.ledger.size()
         if not _begins_with(copied, tx):  # the ledger is in another database than this folder's file
             copied.store.close()
             shutil.rmtree(here)
@@ -119,6 +121,8 @@ def _prepare(ws: Workspace, folder: Path) -> _Ground:
             copied = ws.beside(here)
             with without_triggers(str(copied.folder / DATABASE)) as db:
                 copy_ledger(tx, db)
+    _ask_nobody(copied)
+    first = _size(copied)
     for number in range(3):
         _act(copied, number)
     cut = _size(copied)
@@ -128,7 +132,7 @@ def _prepare(ws: Workspace, folder: Path) -> _Ground:
     pin = get_checkpoint(copied)
     for number in range(4, 6):
         _act(copied, number)
-    return _Ground(copied, here, backup, full_note(pin), size, cut, pin.size, _size(copied))
+    return _Ground(copied, here, backup, full_note(pin), first, cut, pin.size, _size(copied))
 
 
 def _begins_with(copied: Workspace, tx: Transaction) -> bool:
@@ -155,7 +159,37 @@ def _act(ws: Workspace, number: int) -> None:
         live = tx.registry.find_live(SLOT)
         if live is not None:
             _place(ws, tx, acting, tx.registry.get_version(live.model, live.version), act="supersede", to="Archived", before="Production")
-        _place(ws, tx, acting, version, act="promote", to="Production", before="Staging")
+        _place(ws, tx, acting, version, act="promote", to="Production", before="Staging", refs=_evaluate(ws, tx, acting, version))
+
+
+def _ask_nobody(ws: Workspace) -> None:
+    """Put the scripted model into a tier that asks for no sign-off, in the copy: what goes live by script rests on what it says then."""
+    acting = Acting("attack-script", None, frozenset())
+    tiers: Document = DEFAULT_TIER_POLICY.to_json()
+    tier: Document = {"kind": "tier", "model": MODEL, "tier": UNGOVERNED_TIER}
+    with governed(ws) as tx:
+        record_act(ws, tx, act="set-tiers", kind="tiers", object_id="tiers", acting=acting, body=tiers, subject="tiers")
+        record_act(
+            ws, tx, act="assess-tier", kind="tier", object_id=MODEL, acting=acting, body=tier, subject=MODEL, after=str(UNGOVERNED_TIER)
+        )
+
+
+def _evaluate(ws: Workspace, tx: Transaction, acting: Acting, version: ModelVersion) -> dict[str, str]:
+    """Record evidence on a version, and return what its promotion names."""
+    bundle, policy = str(version.bundle.digest), digest_bytes(b"scripted", "sha256")
+    body: Document = {
+        "kind": "evidence", "model": version.model, "version": version.version, "slot": SLOT, "bundle": bundle, "policy": policy,
+        "expires_at": (ws.clock.now() + timedelta(days=1)).isoformat(),
+    }  # fmt: skip
+    name = f"scripted-{version.version}"
+    entry = record_act(
+        ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, subject=f"{version.model}@{version.version}",
+        refs={"bundle": bundle, "policy": policy}, after="passed",
+    )  # fmt: skip
+    return {
+        "bundle": bundle, "policy": policy, "evidence": str(entry.draft.object.digest), "evidence-entry": str(entry.seq),
+        "tier-name": str(UNGOVERNED_TIER), ASKS: tell_asks(DEFAULT_TIER_POLICY.rule_of(UNGOVERNED_TIER)),
+    }  # fmt: skip
 
 
 def _register(ws: Workspace, tx: Transaction, acting: Acting, bundle: Artifact) -> ModelVersion:
@@ -177,11 +211,14 @@ def _register(ws: Workspace, tx: Transaction, acting: Acting, bundle: Artifact) 
     return version
 
 
-def _place(ws: Workspace, tx: Transaction, acting: Acting, version: ModelVersion, *, act: str, to: Status, before: str = "None") -> None:
+def _place(
+    ws: Workspace, tx: Transaction, acting: Acting, version: ModelVersion, *, act: str, to: Status, before: str = "None",
+    refs: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     name = f"{SLOT} {version.model}@{version.version}"
     entry = record_act(
         ws, tx, act=act, kind="placement", object_id=name, acting=acting, digest=str(version.bundle.digest), before=before, after=to,
-        reason=f"scripted {act}",
+        reason=f"scripted {act}", refs=refs,
     )  # fmt: skip
     tx.registry.place(Placement(SLOT, version.model, version.version, to, entry.at, acting.actor, entry.draft.reason, entry.seq))
 

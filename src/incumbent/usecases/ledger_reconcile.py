@@ -38,7 +38,8 @@ def reconcile(ws: Workspace) -> Reconciliation:
             return Reconciliation(0, 0, ())
         documents, damaged = _read_documents(tx)
         begun = next((record for record in documents if record.kind == "ledger" and record.seq == 0), None)
-        expected = fold(_read_entries(tx), None if begun is None else begun.body)
+        bodies = {record.seq: (record.digest, record.body) for record in documents}
+        expected = fold(_read_entries(tx), None if begun is None else begun.body, bodies)
         found = _read_rows(tx, documents)
     # A document whose bytes are damaged is named once, by what is wrong with its bytes, and not as missing too.
     differences = [one for one in compare(expected, found) if not any(_is_about(one, entry) for _, entry in damaged)]

@@ -19,6 +19,7 @@ from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
+from incumbent.registry.grounds import ASKS, UNGOVERNED_TIER, tell_asks
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import list_models_ever_live
 from incumbent.usecases.authorship import list_authorships
@@ -28,9 +29,6 @@ from incumbent.usecases.live import EVIDENCE, SIGN_OFF
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.workspace import Workspace
-
-UNGOVERNED_TIER = 4
-"""The tier of a model that nobody assessed, while nobody is registered here: a single user's own installation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +103,7 @@ class Readiness:
         """Return what the entry of a promotion names."""
         found = {
             "bundle": str(self.version.bundle.digest), "policy": self.policy.digest, "tier": self.tier.digest, "tier-name": self.tier.words,
+            ASKS: tell_asks(self.tier.rule),
         }  # fmt: skip
         if self.policy.seq is not None:
             found["policy-entry"] = str(self.policy.seq)
