@@ -3,6 +3,10 @@
 Writers begin with BEGIN IMMEDIATE: a transaction that read first and wrote later could find that it can do neither (its
 snapshot is old, so no wait helps). WAL lets readers go on meanwhile. `synchronous` is FULL for governed records: the
 commit is on disk when it returns; NORMAL otherwise: a power cut may take the newest commits, never a part of one.
+
+A file that may not be written is opened for reading, as an auditor does. A database in WAL mode is not only its file: while the WAL holds
+anything, what was committed last stands there alone, and is read through the writer's index beside it. Only where there is no WAL is the
+file all there is (`immutable`: nothing is locked, so what is read is held to the file's time and size when the transaction ends).
 """
 
 import os
@@ -32,6 +36,8 @@ class _Link:
     raw: sqlite3.Connection
     is_full: bool | None = None
     is_query_only: bool = False
+    unlocked_at: tuple[int, int] | None = None
+    """Time and size of a file that is read without any lock."""
 
 
 class SqliteDatabase:
@@ -58,6 +64,7 @@ class SqliteDatabase:
         self._guard = threading.Lock()
         self._memory_turn = threading.Lock()
         self._pid = os.getpid()
+        self._is_read_only = isinstance(self.path, Path) and _is_read_only(self.path)
         link = self._take()
         try:
             self._open(link, algorithm)
@@ -72,6 +79,11 @@ class SqliteDatabase:
         settings = _read_settings(link.raw)
         if settings.get("revision") != HEAD:
             judge_settings(settings, algorithm, str(self.path))
+            if self._is_read_only:
+                raise Unavailable(
+                    f"{self.path} is of an older release, and you may not write it, so it cannot be brought to this one: have its owner "
+                    "run any command on it, or copy the folder to where you may write"
+                )
             self._migrate(link.raw, algorithm)
             settings = _read_settings(link.raw)
         judge_settings(settings, algorithm, str(self.path))
@@ -99,6 +111,8 @@ class SqliteDatabase:
     @contextmanager
     def begin(self, *, durable: bool, read_only: bool) -> Iterator[Session]:
         """Open a transaction; commit when the block ends well, roll back otherwise."""
+        if self._is_read_only and not read_only:
+            raise Unavailable(f"{self.path} or its folder is read-only for you, so nothing can be recorded: check the permissions")
         link = self._take()
         is_sound = False
         cursor = link.raw.cursor()
@@ -113,7 +127,11 @@ class SqliteDatabase:
                 yield session
                 session.must_be_sound()
                 link.raw.execute("COMMIT")
+                self._must_be_unchanged(link)
                 is_sound = True
+            except Corrupt:
+                self._must_be_unchanged(link)
+                raise
             except sqlite3.Error as error:
                 raise self.translate(error) from error
         finally:
@@ -142,18 +160,28 @@ class SqliteDatabase:
                 return self._idle.pop()
         return self._connect()
 
+    def _must_be_unchanged(self, link: _Link) -> None:
+        """Raise Conflict if a file that was read without a lock was written meanwhile."""
+        if link.unlocked_at is not None and isinstance(self.path, Path) and _stamp(self.path) != link.unlocked_at:
+            raise Conflict(f"{self.path} was written while it was read, without a lock since you may not write there; run it again")
+
     def _connect(self) -> _Link:
+        address, unlocked_at = _read_only_address(self.path) if self._is_read_only and isinstance(self.path, Path) else (self.path, None)
         try:
             raw = sqlite3.connect(
-                self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
+                address, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256,
+                uri=self._is_read_only,
+            )  # fmt: skip
             raw.execute("PRAGMA foreign_keys=ON")
             raw.create_function("lower_text", 1, _lower, deterministic=True)
         except sqlite3.Error as error:
             raise self.translate(error) from error
-        return _Link(raw)
+        return _Link(raw, unlocked_at=unlocked_at)
 
     def _put_back(self, link: _Link) -> None:
+        if self._is_read_only:  # the next transaction looks anew whether there is a WAL
+            link.raw.close()
+            return
         with self._guard:
             self._idle.append(link)
         if self.path == _MEMORY:
@@ -237,6 +265,35 @@ def sqlite_path(url: str) -> Path | str:
     if "\0" in name:
         raise InvalidInput(f"{url!r} names no file: it holds a NUL")
     return _MEMORY if name in ("", _MEMORY) else Path(name)
+
+
+def _is_read_only(path: Path) -> bool:
+    """Say whether a file is there that may not be written, or whose folder may not: SQLite has to put its WAL beside it."""
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _read_only_address(path: Path) -> tuple[str, tuple[int, int] | None]:
+    """Return the URI that a file is read at without writing beside it; with its time and size, if it is read without a lock.
+
+    Raises:
+        Unavailable: What was committed last stands in the WAL, and the index that leads through it is not there or cannot be read.
+    """
+    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    if not wal.exists() or not wal.stat().st_size:
+        return f"{address}&immutable=1", _stamp(path)
+    if not (os.access(wal, os.R_OK) and os.access(index, os.R_OK)):
+        raise Unavailable(
+            f"{wal} holds what was committed last, and cannot be read by somebody who may not write there ({index.name} is missing or "
+            f"unreadable); reading {path.name} alone would miss it. Have its owner run any command on it, which folds it in, or copy the "
+            "folder to where you may write"
+        )
+    return address, None
 
 
 def _read_settings(raw: sqlite3.Connection) -> dict[str, str]:
