@@ -62,7 +62,7 @@ class Test:
 
     @property
     def reads_labels(self) -> bool:
-        """Whether it reads the labels of the holdout: that costs a look. Inputs alone are no look."""
+        """Whether it holds answers against the labels of the holdout: that costs a look. Rows alone are no look."""
         return {"holdout", "scoring"} <= set(self.needs)
 
 
@@ -88,7 +88,10 @@ TESTS: Mapping[str, Test] = {
 """Every test by name."""
 
 LABEL_TESTS = frozenset(name for name, test in TESTS.items() if test.reads_labels)
-"""Tests that read the labels of the holdout: each examination with one of them is a look at it."""
+"""Tests that hold answers against the labels of the holdout: each examination with one of them is a look at it.
+
+How the labels alone are distributed is a fact about frozen data and tells of no model; `schema` and `distributions` may say it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from incumbent.base.errors import InvalidInput
 from incumbent.registry.table_schema import read_schema
@@ -130,6 +132,23 @@ def test_a_hostile_file_is_refused_in_words(text, words):
     with pytest.raises(InvalidInput) as refused:
         parse_schema(text)
     assert words in str(refused.value)
+
+
+SPELT = (
+    "columns|x|: |:|{|}|[|]|, |\n|  |- |dtype|Int64|isin|1|-1.5|2024-13-45|0x_|1:60|2001-01-01 00:00:00 +99:99|<<|=|&a |*a|!|!!set|? "
+    "|>|'|\"|\\u12|#|---|...|%TAG|~|\x85"
+)
+words = st.sampled_from([*SPELT.split("|"), "|\n"])
+
+
+@settings(max_examples=400)
+@given(st.lists(words, max_size=14).map("".join) | st.text(max_size=60))
+def test_any_text_is_a_schema_or_invalid_input(text):
+    try:
+        schema = parse_schema(text)
+    except InvalidInput:
+        return
+    assert parse_schema(write_schema(schema, "json")) == parse_schema(write_schema(schema, "yaml")) == schema
 
 
 def test_a_pattern_that_blows_up_elsewhere_is_over_at_once_and_one_that_is_none_is_refused():
