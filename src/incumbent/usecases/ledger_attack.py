@@ -17,7 +17,7 @@ from pathlib import Path
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document
-from incumbent.base.errors import Conflict, IncumbentError, Refused
+from incumbent.base.errors import Conflict, IncumbentError, Refused, Unavailable
 from incumbent.governance.tier import DEFAULT_TIER_POLICY
 from incumbent.registry.grounds import ASKS, UNGOVERNED_TIER, tell_asks
 from incumbent.registry.model import ModelVersion, Placement, Status
@@ -304,5 +304,8 @@ def _copy(database: Path, keys: Path, folder: Path) -> Path:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
+    try:
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise Unavailable(f"{source} cannot be copied to be attacked: {error}; whoever may write the workspace can run it") from error
