@@ -11,6 +11,7 @@ import uvicorn
 from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.server.app import App
 from incumbent.server.messages import Server
+from incumbent.server.patience import PatientProtocol
 
 SHUTDOWN_S = 15
 
@@ -43,7 +44,7 @@ def serve(
         with _listen(server, host, port) as listener:
             config = uvicorn.Config(
                 app, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
-                ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None,
+                ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None, http=PatientProtocol,
             )  # fmt: skip
             running = uvicorn.Server(config)
 

@@ -1,6 +1,7 @@
 """From the options of `incumbent server` to how it is entered. What would let in too many does not start."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from incumbent.server.access import LOOPBACK_NAMES, Door
 from incumbent.server.messages import Server
 from incumbent.usecases.account_ports import IdentityProvider, Passwords
 from incumbent.usecases.accounts import make_first_link
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 
 def make_door(
@@ -74,15 +77,12 @@ def _check_url(text: str) -> str:
 
 
 def _check_name(name: str) -> str:
-    parts = urlsplit(f"//{name}")
-    if (
-        parts.hostname is None
-        or parts.netloc != name
-        or parts.username is not None
-        or ":" in name.strip("[]").partition("]")[0].replace("::", "")
-    ):
-        raise InvalidInput(f"--allowed-host {name[:200]!r}: expected a name or an address, without a port")
-    return parts.hostname
+    try:
+        return str(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        if _NAME.fullmatch(name) is None:
+            raise InvalidInput(f"--allowed-host {name[:200]!r}: expected a name or an address, without a port") from None
+    return name.lower()
 
 
 def describe_entrance(server: Server, address: str) -> list[str]:

@@ -284,6 +284,27 @@ def test_a_body_is_not_read_of_whoever_may_not_send_it(ws, app):
         sent.clear()
 
 
+def test_a_body_that_does_not_arrive_is_given_up(app, monkeypatch):
+    import asyncio
+
+    from incumbent.server import app as application
+
+    monkeypatch.setattr(application, "BODY_TIMEOUT_S", 0.1)
+    sent = []
+
+    async def receive():
+        await asyncio.sleep(30)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/log-in", "raw_path": b"/log-in", "query_string": b"", "client": None,
+             "headers": [(b"host", LOCAL.encode()), (b"content-length", b"100")]}  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
 @pytest.mark.parametrize("hostile", ['x"><script>alert(1)</script>', "a\r\nset-cookie: planted=1", "\u202etxt", "x" * 5000])
 def test_hostile_names_come_back_escaped_and_never_as_headers(ws, app, hostile):
     answer = Client(app).post("/log-in", form={"name": hostile, "password": hostile[:100], "next": hostile})
