@@ -224,8 +224,8 @@ def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, st
         return {}
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
-        model = subject.version.model
-        policy = find_policy(tx, model, find_tier(tx, model).number)
+        model, slot = subject.version.model, subject.slot
+        policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
         most = _find_budget(tx, subject.holdout)
         if most is not None and count_looks(tx, subject.holdout) >= most:
             raise Refused(
