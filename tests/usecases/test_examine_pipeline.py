@@ -6,6 +6,7 @@ import pytest
 
 from bundles import DOUBLE, put_live, write_bundle
 from exams import ask
+from incumbent.base.errors import NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
@@ -75,7 +76,7 @@ def make_version(ws, tmp_path, *, extra="0.0", report="pass", slot=None):
     ("extra", "outcome", "words"),
     [
         ("0.0", "passed", "stage model gives the same bundle, byte for byte"),
-        ("time.time_ns() % 1000003", "failed", "part at stage weights"),
+        ("time.time_ns() % 1000003", "failed", "other answers in 'y'"),
     ],
     ids=["seeded", "by the clock"],
 )
@@ -83,6 +84,33 @@ def test_reproducible_trains_again_and_compares_the_bundle(ws, host, tmp_path, e
     found = ask(ws, host, make_version(ws, tmp_path, extra=extra), "reproducible")
     assert found.outcome == outcome, found
     assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Refused("the rerun of r failed in stage weights: ModuleNotFoundError: No module named 'x'"), "undecided"),
+        (NotFound("source 'table' of run r is no longer in the store"), "undecided"),
+        (Refused("the rerun of r failed in stage weights: ValueError: no"), "failed"),
+    ],
+    ids=["no library here", "no data here", "it fails"],
+)
+def test_a_recipe_that_cannot_be_run_here_is_undecided_and_one_that_fails_has_failed(ws, host, tmp_path, monkeypatch, error, outcome):
+    def cannot(*_, **__):
+        raise error
+
+    subject = make_version(ws, tmp_path)
+    monkeypatch.setattr("incumbent.usecases.examine_training.reproduce", cannot)
+    found = ask(ws, host, subject, "reproducible")
+    assert found.outcome == outcome
+    assert str(error) in found.reason
+
+
+def test_a_training_that_differs_in_its_last_digits_is_within_the_tolerance(ws, host, tmp_path):
+    subject = make_version(ws, tmp_path, extra="time.time() * 1e-12")
+    found = ask(ws, host, subject, "reproducible")
+    assert found.outcome == "passed"
+    assert "gives other bytes, and the same answers" in found.reason
 
 
 def test_reproducible_is_undecided_for_a_script_and_runs_only_where_it_is_named(ws, host, tmp_path):

@@ -34,10 +34,11 @@ def examine_subgroups(exam: Exam) -> Found:
     absent = [name for name in exam.subject.groups if name not in exam.holdout]
     if absent:
         return Found("undecided", f"the holdout does not have {shown(absent)}, whose groups are asked for")
-    facts: dict[str, Json] = {"rows_min": ROWS_MIN, "alpha": ALPHA}
+    alpha = ALPHA / len(exam.subject.groups)  # any one column fails the test, so the level is shared out
+    facts: dict[str, Json] = {"rows_min": ROWS_MIN, "alpha": alpha}
     told: dict[str, list[str]] = {"failed": [], "undecided": [], "passed": []}
     for column in exam.subject.groups:
-        outcome, words, fact = _judge_column(exam, target, objects(exam.holdout[column]))
+        outcome, words, fact = _judge_column(exam, target, objects(exam.holdout[column]), alpha)
         told[outcome].append(f"by {column[:64]!r} {words}")
         facts[column] = fact
     if told["failed"]:
@@ -47,23 +48,23 @@ def examine_subgroups(exam: Exam) -> Found:
     return Found("passed", "; ".join(told["passed"]), facts)
 
 
-def _judge_column(exam: Exam, target: Target, groups: Array) -> Verdict:
+def _judge_column(exam: Exam, target: Target, groups: Array, alpha: float) -> Verdict:
     names = {MISSING if value is None else str(value) for value in groups.tolist()}
     if len(names) > GROUPS_MAX:
         return "undecided", f"there are {len(names):,} values; at most {GROUPS_MAX} are groups", {}
     if len(names) < 2:
         return "undecided", "there is one group only, so nothing to compare", {}
-    return _judge_errors(exam, target, groups) if target.kind == "number" else _judge_rates(exam, target, groups)
+    return _judge_errors(exam, target, groups, alpha) if target.kind == "number" else _judge_rates(exam, target, groups, alpha)
 
 
-def _judge_rates(exam: Exam, target: Target, groups: Array) -> Verdict:
+def _judge_rates(exam: Exam, target: Target, groups: Array, alpha: float) -> Verdict:
     """Compare the share of right decisions: the largest gap between two groups, with bounds that hold over all pairs."""
     right = _find_right(exam, target)
-    rates = group_rates("accuracy", np.ones_like(right), right, groups, confidence=1 - 2 * ALPHA)
+    rates = group_rates("accuracy", np.ones_like(right), right, groups, confidence=1 - 2 * alpha)
     facts: list[Json] = [_describe(rate) for rate in rates]
     small = [rate for rate in rates if rate.n < ROWS_MIN]
     large = [rate for rate in rates if rate.n >= ROWS_MIN]
-    bounds = gap(large, alpha=ALPHA) if len(large) > 1 else None
+    bounds = gap(large, alpha=alpha) if len(large) > 1 else None
     fact: dict[str, Json] = {"groups": facts, "limit": GAP_MAX}
     if bounds is not None:
         fact |= {"gap": bounds.estimate, "low": bounds.low, "high": bounds.high}
@@ -96,7 +97,7 @@ def _describe(rate: GroupRate) -> Json:
     }  # fmt: skip
 
 
-def _judge_errors(exam: Exam, target: Target, groups: Array) -> Verdict:
+def _judge_errors(exam: Exam, target: Target, groups: Array, alpha: float) -> Verdict:
     """Compare each group's mean error with that of all others by Welch's difference of means; the level is shared out over the groups."""
     name, metric = choose_metric(exam, target)
     score = metric.per_row if metric.per_row is not None and not metric.higher_is_better else METRICS["mae"].per_row
@@ -104,7 +105,7 @@ def _judge_errors(exam: Exam, target: Target, groups: Array) -> Verdict:
     errors = score(target.truth, target.answers)
     keys = np.array([MISSING if value is None else str(value) for value in groups.tolist()])
     limit = EXCESS_MAX * float(errors.mean())
-    found = list(_compare_groups(errors, keys))
+    found = list(_compare_groups(errors, keys, alpha))
     facts: list[Json] = [
         {"group": group, "n": n, "error": mean, "excess": excess, "low": low, "high": high} for group, n, mean, excess, low, high in found
     ]
@@ -125,10 +126,10 @@ def _judge_errors(exam: Exam, target: Target, groups: Array) -> Verdict:
     return "passed", f"no group's mean error exceeds that of all others by more than {limit:.4g}", fact
 
 
-def _compare_groups(errors: Array, keys: Array) -> Iterator[tuple[str, int, float, float, float, float]]:
+def _compare_groups(errors: Array, keys: Array, alpha: float) -> Iterator[tuple[str, int, float, float, float, float]]:
     """Yield (group, n, mean error, excess over all others, its bounds), the level of each bound shared out over the groups."""
     names: Sequence[str] = sorted(set(keys.tolist()))
-    z = normal_quantile(1 - ALPHA / len(names))
+    z = normal_quantile(1 - alpha / len(names))
     for name in names:
         mine, others = errors[keys == name], errors[keys != name]
         excess = float(mine.mean() - others.mean())

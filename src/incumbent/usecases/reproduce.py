@@ -6,7 +6,7 @@ config, the seed. Nothing is taken from the cache: the rerun has an empty store 
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +47,7 @@ class StageReproduction:
     Attributes:
         detail: The first difference in words, "" when bit-exact.
         max_difference: Largest absolute difference of two numbers, where numbers were compared.
+        outputs: What the rerun gave, by name; its bytes are in the store until the next collection. No part of the document form.
     """
 
     stage: str
@@ -54,6 +55,7 @@ class StageReproduction:
     verdict: ComparisonVerdict
     detail: str = ""
     max_difference: float | None = None
+    outputs: Mapping[str, Artifact] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ def _compare_stage(ws: Workspace, stage: StageRun, again: StageRun | None, near:
             details.append(f"{name}: {found.detail}")
         if found.max_difference is not None:
             largest = max(largest or 0.0, found.max_difference)
-    return StageReproduction(stage.stage, stage.item, worst(verdicts), "; ".join(details), largest)
+    return StageReproduction(stage.stage, stage.item, worst(verdicts), "; ".join(details), largest, again.outputs)
 
 
 def _compare_output(ws: Workspace, left: Artifact, right: Artifact, near: Nearness) -> Comparison:
