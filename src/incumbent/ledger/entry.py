@@ -29,6 +29,7 @@ REASON_CHARACTERS_MAX = 280
 """A reason up to this length stands in the entry itself; a longer one goes behind a commitment."""
 
 ActorKind = Literal["person", "service"]
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 _FIELDS = {
     "v", "log", "tenant", "seq", "at", "actor", "roles", "act", "object", "refs", "from", "to", "reason", "payloads", "statement",
@@ -188,8 +189,10 @@ def format_time(at: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the time that `format_time` wrote. Raises ValueError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    """Return the time that `format_time` wrote. Raises ValueError for any other spelling."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(f"{text[:80]!r} is no time as entries spell it")
+    return datetime.fromisoformat(text)  # strptime takes ten times as long, and every reader of an entry passes here
 
 
 def _without_repeats(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -5,11 +5,14 @@ import json
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from incumbent.ledger.entry import Actor, Draft, ObjectRef, commit, encode_entry
+from incumbent.ledger.entry import Actor, Draft, ObjectRef, commit, encode_entry, format_time, parse_time
 from incumbent.ledger.note import key_text
 from incumbent.ledger.offline import main, verify_export
 from incumbent.ledger.primitives import Malformed
@@ -195,3 +198,15 @@ def test_entries_that_storage_writes_have_the_form_that_the_verifier_knows():
     made.seal()
     assert failed(made) == set()
     assert lines([]) == b""
+
+
+@given(st.datetimes(timezones=st.just(UTC)).filter(lambda at: at.year >= 1000), st.integers(0, 26), st.sampled_from("0 9-Tzé٢\n"))
+def test_a_time_is_read_in_the_one_spelling_that_entries_have(at, place, character):
+    text = format_time(at)
+    assert parse_time(text) == at
+    other = text[:place] + character + text[place + 1 :]
+    with suppress(ValueError):
+        assert parse_time(other) == datetime.strptime(other, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    for longer in (text + character, character + text, text[:place] + text[place + 1 :]):
+        with pytest.raises(ValueError, match="is no time as entries spell it|out of range|must be in|Invalid isoformat"):
+            parse_time(longer)
