@@ -1,5 +1,7 @@
 """What every metadata store does with accounts, links, tokens, sessions and failed log-ins."""
 
+import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -101,6 +103,22 @@ class AccountsContract:
             assert tx.attempts.find("address:10.0.0.1") is None
             tx.attempts.forget("account:ann")
             assert tx.attempts.find("account:ann") is None
+
+    def test_failures_that_many_count_at_once_are_all_counted(self, store: Store) -> None:
+        def count() -> None:
+            for _ in range(5):
+                with store.begin(durable=False) as tx:
+                    found = tx.attempts.find("account:ann")
+                    time.sleep(0.002)
+                    tx.attempts.put("account:ann", Failures((found.count if found else 0) + 1, NOW))
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with store.begin(read_only=True) as tx:
+            assert tx.attempts.find("account:ann") == Failures(20, NOW)
 
     def test_a_change_of_anybody_is_seen_and_of_other_documents_is_not(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:

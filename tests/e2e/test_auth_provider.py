@@ -286,7 +286,7 @@ def test_an_answer_that_is_none_lets_nobody_in(ws, known, query):
 def test_the_code_is_worth_nothing_without_the_verifier_of_this_browser(ws, known, clock):
     provider = OidcProvider(known, CLIENT)
     uri = f"http://{LOCAL}/log-in/callback"
-    begun = begin_journey(ws, provider=provider, redirect_uri=uri, onward="/")
+    begun = begin_journey(ws, provider=provider, redirect_uri=uri, onward="/", address="")
     code = parse_qs(urlsplit(go(begun.address)).query)["code"][0]
     with pytest.raises(Refused, match="did not take the code"):
         provider.finish(redirect_uri=uri, code=code, nonce="n", verifier="another verifier", now=clock.now())
@@ -312,6 +312,17 @@ def finish_needs_a_document(ws):
     OidcProvider("http://127.0.0.1:1", CLIENT).finish(redirect_uri="", code="c", nonce="n", verifier="v", now=ws.clock.now())
 
 
+def test_journeys_that_are_begun_and_not_finished_make_their_address_wait_and_finished_ones_do_not(ws, known):
+    app = opened(ws, known)
+    for _ in range(31):
+        browser = Client(app, address="10.0.0.1")
+        assert browser.page(back(go(depart(browser)))).status == 200
+    statuses = [Client(app, address="10.0.0.2").get("/log-in/provider").status for _ in range(31)]
+    assert statuses == [303] * 30 + [429]
+    assert Client(app, address="10.0.0.3").get("/log-in/provider").status == 303
+    app.close()
+
+
 @pytest.mark.parametrize("issuer", ["http://company.example", "ftp://x", "company.example", "https://", "https://[", ""])
 def test_an_issuer_that_is_not_https_is_not_set(issuer):
     with pytest.raises(InvalidInput, match="has to be an https address"):
@@ -327,4 +338,6 @@ def test_without_a_provider_its_pages_are_not_there(ws):
 
 def test_finishing_needs_a_state_before_anything_is_asked_of_the_provider(ws):
     with pytest.raises(Refused, match="belongs to no log-in"):
-        finish_journey(ws, provider=OidcProvider("http://127.0.0.1:1", CLIENT), redirect_uri="", state="s", code="c", browser="b")
+        finish_journey(
+            ws, provider=OidcProvider("http://127.0.0.1:1", CLIENT), redirect_uri="", state="s", code="c", browser="b", address=""
+        )

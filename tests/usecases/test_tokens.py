@@ -121,6 +121,18 @@ def test_a_deactivated_persons_token_is_over_also_after_they_are_back(ws):
     assert admit(ws, new_token(as_person(ws, "dev"), name="new").secret).person.person_id == "dev"
 
 
+def test_when_who_answers_for_a_service_is_deactivated_its_tokens_are_over(ws):
+    """They may know them."""
+    secret = new_token(ws, person=SERVICE, name="nightly").secret
+    assert admit(ws, secret).person.person_id == SERVICE
+    change_person(ws, person="dev", is_active=False)
+    with pytest.raises(Refused, match="dev was deactivated"):
+        admit(ws, secret)
+    change_person(ws, person="dev", is_active=True)
+    with pytest.raises(Refused, match="dev was deactivated"):
+        admit(ws, secret)
+
+
 def test_rights_are_those_of_now_and_not_of_when_the_token_was_made(ws):
     secret = new_token(as_person(ws, "dev"), name="laptop").secret
     check_may_ask(admit(ws, secret).person, "register", ("write",))

@@ -177,7 +177,9 @@ class SqlAttempts:
         self._session = session
 
     def find(self, subject: str) -> ports.Failures | None:
-        """Return the failures of an account name or address."""
+        """Return the failures of an account name or address; in a transaction that writes, nobody else counts them until it ends."""
+        if self._session.dialect == "postgresql" and not self._session.is_read_only:  # SQLite's writers take turns anyway
+            self._session.all("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (subject,))
         row = self._session.one("SELECT failures, last_at FROM login_failures WHERE subject = ?", (subject,))
         return None if row is None else ports.Failures(int(row[0]), from_micros(row[1]))
 

@@ -176,7 +176,7 @@ class Attempts(Protocol):
     """Failed log-ins, and how new what is known about people is."""
 
     def find(self, subject: str) -> Failures | None:
-        """Return the failures of an account name or address."""
+        """Return the failures of an account name or address; in a transaction that writes, nobody else counts them until it ends."""
 
     def put(self, subject: str, failures: Failures) -> None:
         """Set them."""

@@ -99,6 +99,11 @@ def admit_session(tx: Transaction, register: Register, secret: str, now: datetim
 
 
 def _check_standing(register: Register, person: Person, since: datetime) -> None:
+    if person.kind == "service":  # who answers for it may know its tokens
+        owner = register.directory.find(person.owner)
+        if owner is None:
+            raise Refused(f"{person.person_id} is a service that nobody answers for")
+        _check_standing(register, owner, since)
     barred_at = register.barred_at.get(person.person_id)
     if not person.is_active or (barred_at is not None and since <= barred_at):
         raise Refused(f"{person.person_id} was deactivated, which ended every token and session of theirs")

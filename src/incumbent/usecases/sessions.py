@@ -22,8 +22,9 @@ from incumbent.usecases.workspace import Workspace
 
 SESSION_HOURS = 24
 JOURNEY_MINUTES = 10
-FREE = {"account": 5, "address": 20}
-"""Failures that cost no waiting, by what they are counted for: behind one address there may be a whole office."""
+FREE = {"account": 5, "address": 20, "journey": 30}
+"""Failures that cost no waiting, by what they are counted for: behind one address there may be a whole office. A journey to a provider
+counts as failed until somebody comes back from it."""
 WAIT_S_MAX = 900
 FORGOTTEN_AFTER = timedelta(days=1)
 WRONG = "that name and password do not belong together"
@@ -133,10 +134,12 @@ def _count_attempt(tx: Transaction, subjects: dict[str, str], now: datetime) -> 
 
 def _forgive(tx: Transaction, subjects: dict[str, str]) -> None:
     """Forget an account's failures; of an address only this attempt, or one good log-in would pay for a thousand guesses at others."""
-    tx.attempts.forget(subjects["account"])
-    address = tx.attempts.find(subjects["address"])
-    if address is not None:
-        tx.attempts.put(subjects["address"], Failures(max(0, address.count - 1), address.last_at))
+    for kind, subject in subjects.items():
+        found = tx.attempts.find(subject)
+        if kind == "account":
+            tx.attempts.forget(subject)
+        elif found is not None:
+            tx.attempts.put(subject, Failures(max(0, found.count - 1), found.last_at))
 
 
 def _find_account(tx: Transaction, name: str) -> tuple[Person | None, Account | None]:
@@ -166,14 +169,24 @@ def log_out(ws: Workspace, *, secret: str) -> None:
             tx.sessions.end(secret_hash=digest)
 
 
-def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: str, onward: str) -> Departure:
+def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: str, onward: str, address: str) -> Departure:
     """Begin a log-in at the company's provider.
 
+    Args:
+        ws: The workspace.
+        provider: The company's.
+        redirect_uri: Where it is to send the browser back to.
+        onward: Where to go on to afterwards.
+        address: Where the request comes from: each journey is a row, and anybody may begin one.
+
     Raises:
+        TooManyAttempts: Too many were begun from this address and not finished.
         Unavailable: The provider does not answer.
     """
+    with ws.store.begin(durable=False) as tx:
+        _count_attempt(tx, _journeys_of(address), ws.clock.now())
     state, nonce, verifier, browser = (new_secret(ws) for _ in range(4))
-    address = provider.begin(redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
+    target = provider.begin(redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
     now = ws.clock.now()
     journey = Journey(
         hash_secret(state) or "", hash_secret(browser) or "", nonce, verifier, onward, now + timedelta(minutes=JOURNEY_MINUTES)
@@ -181,7 +194,11 @@ def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: st
     with ws.store.begin(durable=False) as tx:
         tx.sessions.prune(now, idle_since=now - IDLE)
         tx.sessions.add_journey(journey)
-    return Departure(address, browser)
+    return Departure(target, browser)
+
+
+def _journeys_of(address: str) -> dict[str, str]:
+    return {"journey": f"journey:{address[:64]}"}
 
 
 def finish_journey(
@@ -192,6 +209,7 @@ def finish_journey(
     state: str,
     code: str,
     browser: str,
+    address: str,
     issuer: str | None = None,
     previous: str = "",
 ) -> tuple[LoggedIn, str]:
@@ -219,4 +237,5 @@ def finish_journey(
             raise Refused(f"{subject} is nobody here; an admin makes it a name of yours: `incumbent users change ID --alias '{subject}'`")
         if not person.is_active or person.kind != "person":
             raise Refused(f"{person.person_id} may not log in: not active, or a service")
+        _forgive(tx, _journeys_of(address))
         return _start(ws, tx, person, previous), journey.onward

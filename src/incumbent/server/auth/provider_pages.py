@@ -10,7 +10,7 @@ from incumbent.server.auth.pages import page
 from incumbent.server.errors import HttpProblem, find_status
 from incumbent.server.messages import Request, Response, Server
 from incumbent.usecases.account_ports import IdentityProvider
-from incumbent.usecases.sessions import JOURNEY_MINUTES, SESSION_HOURS, begin_journey, finish_journey
+from incumbent.usecases.sessions import JOURNEY_MINUTES, SESSION_HOURS, TooManyAttempts, begin_journey, finish_journey
 
 CALLBACK = "/log-in/callback"
 
@@ -19,7 +19,12 @@ def begin_at_provider(server: Server, request: Request) -> Response:
     """Send the browser to the provider, with a cookie by which its answer is known to be this browser's."""
     provider = _get_provider(server)
     onward = safe_onward(request.read_query().get("next", ""))
-    begun = begin_journey(server.ws, provider=provider, redirect_uri=_redirect_uri(server, request), onward=onward)
+    try:
+        begun = begin_journey(
+            server.ws, provider=provider, redirect_uri=_redirect_uri(server, request), onward=onward, address=request.address
+        )
+    except TooManyAttempts as error:
+        raise HttpProblem(429, str(error), {"retry-after": str(error.wait_s)}) from error
     cookie = set_cookie(server.door, JOURNEY, begun.browser, max_age_s=JOURNEY_MINUTES * 60)
     return Response(303, b"", headers={"location": begun.address, **cookie})
 
@@ -35,6 +40,7 @@ def finish_at_provider(server: Server, request: Request) -> Response:
             state=fields.get("state", ""),
             code=fields.get("code", ""),
             browser=read_cookie(server.door, request.headers, JOURNEY),
+            address=request.address,
             issuer=fields.get("iss"),
             previous=read_cookie(server.door, request.headers, SESSION),
         )
