@@ -1,6 +1,7 @@
 """`incumbent server`: answer from what is live, over HTTP."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _announce(address: str, server: Server) -> None:
-    sys.stdout.write(f"answering at {address}\n")
-    for line in describe_entrance(server, address):
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    said = "\n".join([f"answering at {address}", *describe_entrance(server, address)])
+    with contextlib.suppress(BrokenPipeError):  # whoever started us has read the address and listens no more
+        sys.stdout.write(said + "\n")  # at once: a reader of the first line may close the pipe before the second
+        sys.stdout.flush()

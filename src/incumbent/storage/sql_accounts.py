@@ -161,7 +161,10 @@ class SqlSessions:
     def take_journey(self, state_hash: str) -> ports.Journey | None:
         """Return one and remove it: a state counts once."""
         row = self._session.one(f"DELETE FROM provider_journeys WHERE state_hash = ? RETURNING {_JOURNEY}", (state_hash,))
-        return None if row is None else ports.Journey(*row[:5], from_micros(row[5]))
+        if row is None:
+            return None
+        state, browser, nonce, verifier, onward, expires_at = row
+        return ports.Journey(state, browser, nonce, verifier, onward, from_micros(expires_at))
 
     def prune(self, now: datetime, *, idle_since: datetime) -> None:
         """Remove sessions, links and journeys that are over."""
