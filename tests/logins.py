@@ -23,7 +23,7 @@ ROLES = {
 }
 """One person a role, and one without any."""
 SERVICE = "bot"
-CHEAP = Argon2Passwords(memory_kib=64, passes=1, lanes=1)
+CHEAP = Argon2Passwords(memory_kib=64, passes=1, lanes=1, waiting_max=100)
 
 
 @dataclass

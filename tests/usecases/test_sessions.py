@@ -96,6 +96,18 @@ def test_a_password_of_1024_bytes_counts_to_its_last_byte_and_a_longer_one_is_re
             enter(ws, "val", too_long)
 
 
+def test_text_that_is_composed_into_fewer_bytes_is_not_cut_off_before_it_is(ws):
+    """Three characters become one of two bytes: 1,500 of them are 1,000 bytes, and the last one counts."""
+    letter = "U\u0308\u0304"
+    set_password(ws, "val", "tea" + letter * 499 + "U\u0308")
+    for wrong in ("tea" + letter * 500, "tea" + letter * 499, "tea" + letter * 400):
+        with pytest.raises(Refused, match=WRONG):
+            enter(ws, "val", wrong)
+    assert enter(ws, "val", "tea" + letter * 499 + "U\u0308").person_id == "val"
+    with pytest.raises(InvalidInput, match="at most 1024 bytes"):
+        enter(ws, "val", letter * 600)
+
+
 def test_two_spellings_of_one_letter_are_one_password(ws):
     set_password(ws, "val", "caf\u00e9 and more tea")
     assert enter(ws, "val", "cafe\u0301 and more tea").person_id == "val"

@@ -11,25 +11,35 @@ from incumbent.base.errors import Corrupt, Unavailable
 
 AT_ONCE = 2
 """How many hashes are made at once: each takes 64 MiB, and log-ins must not take the server's memory or all of its threads."""
+WAITING_MAX = 2
+"""How many more may wait for their turn: the rest of the server's threads have other things to do than log-ins."""
 PATIENCE_S = 2.0
+
+_BUSY = "too many people are logging in at this moment; try again in a few seconds"
 
 
 class Argon2Passwords:
     """Hashes of passwords. What it is given is the whole password: nothing is cut off, and a NUL is a byte like others."""
 
-    def __init__(self, *, memory_kib: int = 65_536, passes: int = 3, lanes: int = 4) -> None:
+    def __init__(self, *, memory_kib: int = 65_536, passes: int = 3, lanes: int = 4, waiting_max: int = WAITING_MAX) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(AT_ONCE + waiting_max)
         self._nobodys = self._hasher.hash(b"the password of nobody, for taking as long when there is no account")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=PATIENCE_S):
-            raise Unavailable("too many people are logging in at this moment; try again in a few seconds")
+        if not self._places.acquire(blocking=False):
+            raise Unavailable(_BUSY)
         try:
-            yield
+            if not self._turns.acquire(timeout=PATIENCE_S):
+                raise Unavailable(_BUSY)
+            try:
+                yield
+            finally:
+                self._turns.release()
         finally:
-            self._turns.release()
+            self._places.release()
 
     def hash(self, password: bytes) -> str:
         """Return the hash, with its parameters and salt. Raises Unavailable when too many are being made."""

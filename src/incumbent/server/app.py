@@ -90,7 +90,7 @@ class App:
         caller = admitted or self._guard.admit(route.right, request, where)
         check_form(caller, request)
         response = route.answer(self._guard.act_as(caller), replace(request, caller=caller))
-        return seal(response, caller, is_single_user=self._guard.is_single_user())
+        return seal(response, caller, is_single_user=self._guard.is_single_user(), is_secure=self.server.door.is_secure)
 
 
 def _judged(work: Callable[..., _T], *given: object) -> _T:

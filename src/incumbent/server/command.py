@@ -9,7 +9,7 @@ from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import find_root, read_settings
-from incumbent.server.auth.doors import describe_entrance, make_door
+from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
 from incumbent.server.messages import Server
 from incumbent.server.serve import serve
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         announce=_announce,
         stop_after_s=arguments.stop_after,
-        proxy=arguments.behind_proxy,
+        proxy=check_proxy(arguments.behind_proxy),
     )
     return 0
 

@@ -58,10 +58,11 @@ def password_bytes(password: str) -> bytes:
         InvalidInput: They are more than 1,024: nothing is ever cut off. Or half a character is among them.
     """
     try:
-        data = unicodedata.normalize("NFC", password[: BYTES_MAX + 1]).encode("utf-8")
+        # No text of more than four characters a byte is composed into so few; what is longer need not be composed to be refused.
+        data = unicodedata.normalize("NFC", password).encode("utf-8") if len(password) <= 4 * BYTES_MAX else b""
     except UnicodeEncodeError:
         raise InvalidInput("a password is text, and this holds half a character") from None
-    if len(data) > BYTES_MAX:
+    if len(password) > 4 * BYTES_MAX or len(data) > BYTES_MAX:
         raise InvalidInput(f"a password has at most {BYTES_MAX} bytes")
     return data
 

@@ -48,9 +48,25 @@ def make_door(
             )
     if url:
         names.add(str(urlsplit(url).hostname))
-    if not is_loopback(host):
+    is_known_elsewhere = bool(names - LOOPBACK_NAMES)
+    if is_single_user and is_known_elsewhere:
+        raise InvalidInput("--single-user is for this machine alone, and a public URL or allowed host is how others come: leave one out")
+    if not is_loopback(host) or is_known_elsewhere:  # behind a proxy on this machine, everybody comes from loopback
         return Door("never", passwords, url, frozenset(names), provider)
     return Door("always" if is_single_user else "while nobody is registered", passwords, url, frozenset(names), provider)
+
+
+def check_proxy(address: str) -> str:
+    """Return the address, or network, of a proxy whose word is taken. Raises InvalidInput when it is none, or everybody's."""
+    if not address:
+        return ""
+    try:
+        network = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        raise InvalidInput(f"--behind-proxy {address[:200]!r}: expected the address of a proxy, or a network as 10.0.0.0/24") from None
+    if network.prefixlen == 0:
+        raise InvalidInput("--behind-proxy has everybody in it: then whoever guesses passwords has a fresh address for every guess")
+    return address
 
 
 def is_loopback(host: str) -> bool:

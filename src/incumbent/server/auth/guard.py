@@ -28,7 +28,9 @@ from incumbent.usecases.rights import PUBLIC, RIGHTS, check_may_ask
 
 _IN_ADDRESS = re.compile(r"inc_[A-Za-z0-9_-]{43}|(?:^|&)(?:access_token|token|api_key)=", re.ASCII)
 CHALLENGE = 'Basic realm="incumbent", charset="UTF-8", Bearer realm="incumbent"'
-ANONYMOUS = "anonymous"
+NOBODYS_NAME = ""
+"""The actor of a route that is open to all: no person can be called so, and the ledger takes no entry of theirs."""
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 FORM_FIELD = "csrf"
 FORM_HEADER = "x-incumbent-form"
 
@@ -71,6 +73,7 @@ class Guard:
             with ws.store.begin(read_only=True) as tx:
                 self._register = register = read_register(tx, self._register)
                 if door.single_user == "always" or (door.single_user != "never" and register.is_empty):
+                    _check_direct(request)
                     return Caller(ws.actor, is_single_user=True)
                 if authorization is not None:
                     admission = admit_token(tx, register, _read_token(authorization), now)
@@ -105,7 +108,7 @@ class Guard:
 
     def _as(self, caller: Caller) -> Server:
         ws = self._server.ws
-        return replace(self._server, ws=replace(ws, actor=caller.name or ANONYMOUS, keys=LedgerKeyAlone(ws.keys)))
+        return replace(self._server, ws=replace(ws, actor=caller.name or NOBODYS_NAME, keys=LedgerKeyAlone(ws.keys)))
 
     def is_single_user(self) -> bool:
         """Return whether whoever reaches the port was taken for the one who started the server, when last somebody asked."""
@@ -116,6 +119,14 @@ class Guard:
             with self._server.ws.store.begin(read_only=True) as tx:
                 self._register = read_register(tx)
         return self._register.is_empty
+
+
+def _check_direct(request: Request) -> None:
+    """Refuse what came through a proxy in single-user mode: a proxy on this machine would let the world in as its owner."""
+    if any(name in request.headers for name in _FORWARDED):
+        raise HttpProblem(
+            403, "this came through a proxy, and single-user mode is for this machine alone; start the server with --public-url https://…"
+        )
 
 
 def _check_act(caller: Caller, right: str) -> None:

@@ -18,9 +18,11 @@ _BODY = re.compile(rb"<body[^>]*>")
 _FORM = re.compile(rb"<form\b[^>]*\bmethod=\"?post\b[^>]*>", re.IGNORECASE)
 
 
-def seal(response: Response, caller: Caller, *, is_single_user: bool) -> Response:
+def seal(response: Response, caller: Caller, *, is_single_user: bool, is_secure: bool) -> Response:
     """Return the response with what every answer carries."""
     access = {ACCESS_HEADER: "single-user"} if is_single_user else {}
+    if is_secure:
+        access["strict-transport-security"] = "max-age=31536000"
     if not response.media_type.startswith("text/html"):
         return replace(response, headers={**response.headers, **access}) if access else response
     headers = {"content-security-policy": POLICY, **response.headers, **access}

@@ -229,6 +229,30 @@ def test_where_it_is_asked_for_it_holds_also_with_people(ws, whoami):
     app.close()
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip", "X-Forwarded-Host"])
+def test_a_proxy_on_this_machine_does_not_make_the_world_its_owner(tmp_path, header):
+    """nginx sends a Host of loopback if nobody tells it otherwise, so Host alone does not show that others come."""
+    ws = open_empty(tmp_path)
+    app = open_app(ws)
+    answer = Client(app).get("/api/v1/slots", headers={header: "203.0.113.9"})
+    assert answer.status == 403
+    assert "single-user mode is for this machine alone" in answer.text
+    app.close()
+    ws.store.close()
+
+
+def test_a_route_that_is_open_to_all_acts_as_nobody_that_can_be_registered(ws, app, whoami):
+    add_person(ws, person="anonymous", name="A", roles=["admin"])
+    assert Client(app).get("/who/public").text == '{"actor":"","caller":""}'
+
+
+def test_behind_https_a_browser_is_told_to_stay_there(ws, app):
+    assert Client(app).get("/healthz").get("strict-transport-security") is None
+    secure = open_app(ws, single_user="never", public_url="https://inc.example", hosts=frozenset({"inc.example"}))
+    assert Client(secure, host="inc.example").get("/healthz").get("strict-transport-security") == "max-age=31536000"
+    secure.close()
+
+
 # hosts and headers
 
 
