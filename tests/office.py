@@ -39,12 +39,14 @@ looks_max = 20
 required = ["serves"]
 """
 PEOPLE = {
-    "ann": ("Ann Lee", ["admin", "developer", "approver"]),
+    "ada": ("Ada Roth", ["admin"]),
+    "ann": ("Ann Lee", ["developer", "approver"]),
     "rita": ("Rita Moss", ["validator"]),
     "vera": ("Vera Ito", ["validator"]),
     "omar": ("Omar Diaz", ["approver"]),
     "petra": ("Petra Lund", ["approver"]),
     "olga": ("Olga Berg", ["operator"]),
+    "otto": ("Otto Falk", ["developer"]),
     "ben": ("Ben Roe", ["auditor"]),
 }
 
@@ -55,11 +57,10 @@ def as_actor(ws: Workspace, actor: str) -> Workspace:
 
 
 def open_office(ws: Workspace) -> dict[str, Workspace]:
-    """Make everybody known, with keys, and return each one's workspace; ann, an admin and developer, is the first."""
+    """Make everybody known, with keys, and return each one's workspace; ada, the admin, is the first, and has no part in any model."""
     for name, (printed, roles) in PEOPLE.items():
-        admin = as_actor(ws, "ann")
-        add_person(admin, person=name, name=printed, roles=roles, aliases=[f"{name}@example.com"])
-        new_key(admin, person=name)
+        add_person(as_actor(ws, "ada"), person=name, name=printed, roles=roles, aliases=[f"{name}@example.com"])
+        new_key(as_actor(ws, "ada"), person=name)
     return {name: as_actor(ws, name) for name in PEOPLE}
 
 

@@ -25,6 +25,10 @@ class RegistryContract:
             assert tx.registry.get_version("m", 1) == first
             assert tx.registry.list_versions("m") == [second, first]
             assert tx.registry.list_versions()[0] == second
+            elsewhere = add(tx, make_version(model="n", run_id="run-bbbbbbbb"))
+            assert tx.registry.list_versions(run_ids=["run-bbbbbbbb", "run-none", "run-bbbbbbbb"]) == [elsewhere]
+            assert tx.registry.list_versions("m", run_ids=["run-aaaaaaaa"]) == [second, first]
+            assert tx.registry.list_versions(run_ids=[]) == []
             for model, version in (("m", 3), ("none", 1), ("m", 2**62)):
                 with pytest.raises(NotFound, match="no version"):
                     tx.registry.get_version(model, version)

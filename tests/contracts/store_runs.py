@@ -97,6 +97,19 @@ class RunsContract:
             tx.runs.record_artifacts([replace(rows[1], artifact=artifact("plot two"))])
             assert tx.runs.list_artifacts("run-aaaaaaaa")[1].artifact == artifact("plot two")
 
+    def test_whoever_gave_a_digest_is_found_oldest_first_whether_a_stage_gave_it_or_the_run(self, store: Store) -> None:
+        stage = StageRun("b", None, "ran", digest("k"), {"x": artifact("raw")}, {"y": artifact("model")}, None, 1.0, 1.0, 1, "new")
+        with store.begin() as tx:
+            for name in ("run-zzzzzz", "run-aaaaaa", "run-mmmmmm"):
+                tx.runs.create(make_run(name))
+            tx.runs.record_artifacts([RunArtifact("run-aaaaaa", "output", "m", artifact("model"))])
+            tx.runs.record_artifacts([RunArtifact("run-aaaaaa", "input", "m", artifact("raw"))])
+            tx.runs.record_stage("run-zzzzzz", stage)
+            tx.runs.record_stage("run-zzzzzz", replace(stage, stage="c"))
+            wanted = [artifact("model").digest, artifact("raw").digest, artifact("model").digest]
+            assert tx.index.find_givers(wanted) == {artifact("model").digest: ["run-zzzzzz", "run-aaaaaa"]}
+            assert tx.index.find_givers([]) == {}
+
     def test_the_latest_finished_run_of_a_pipeline_is_the_newest_by_its_start(self, store: Store) -> None:
         with store.begin() as tx:
             assert tx.index.find_latest("flights") is None

@@ -89,6 +89,7 @@ class Book:
         self.rules, self.unassessed = DEFAULT, UNASSESSED
         self.slots, self.evidence, self.sign_offs, self.findings = {}, {}, [], {}
         self.looks, self.last_at, self.before, self.now = 0, None, None, None
+        self.approved = set()  # versions that went live on the word of somebody else
         self.rested_on = {}  # entry of a promotion -> entries of the sign-offs that it names
 
     # What the entries say, one by one.
@@ -153,6 +154,10 @@ class Book:
                 if self.before and self.before[0] == slot_name and self.before[1] in slot.stack:
                     slot.stack.remove(self.before[1])  # what was rolled back from leads nowhere any more
                 slot.stack = slot.stack[: slot.stack.index(version) + 1] if version in slot.stack else [*slot.stack, version]
+            named = {int(seq) for ref, seq in entry["refs"].items() if ref.startswith("sign-off-")}
+            words = [given for given in self.sign_offs if given["seq"] in named]
+            if any(given["meaning"] in ACT_ROLE and not given["is_self"] for given in words):
+                self.approved.add(version)
             slot.live = version
             model = version.split("@")[0]
             slot.models = [*(name for name in slot.models if name != model), model]
@@ -237,12 +242,13 @@ class Book:
         return evidence and evidence["digest"], policy and policy[0], self.tier_of(version, slot), rules
 
     def authors(self, version, slot):
-        """Return who had a part in a version since its last ancestor that was in Production anywhere."""
+        """Return who had a part in a version since its last ancestor that somebody else approved, and who first gave the rows."""
         model, number = version.split("@")
         names = {self.policy_of(version, slot)[2]} if self.policy_of(version, slot) else set()
+        names.add("dev")  # who gave the training rows and the holdout that every run names
         for ancestor in range(int(number), 0, -1):
             name = f"{model}@{ancestor}"
-            if ancestor < int(number) and any(name in slot.promoted for slot in self.slots.values()):
+            if ancestor < int(number) and name in self.approved:
                 break
             body = self.versions[name]
             names |= {body["registered_by"], *(author["who"] for author in body["authors"])}

@@ -121,7 +121,7 @@ def test_an_author_cannot_approve_their_own_work_under_any_account(ws, office, h
 
 
 def test_a_service_counts_as_its_owner(ws, office, host, bundles):
-    add_person(office["ann"], person="nightly", name="Nightly", roles=["service", "developer"], kind="service", owner="omar")
+    add_person(office["ada"], person="nightly", name="Nightly", roles=["service", "developer"], kind="service", owner="omar")
     prepare(office, bundles)
     register_factor(as_actor(ws, "nightly"), bundles, 2.0)
     evaluate(office["rita"], host, **WHO, version=2)
@@ -228,7 +228,7 @@ def test_a_rejection_stands_and_a_withdrawn_role_or_key_takes_the_sign_off_with_
         promote(office["olga"], **WHO, version=1, reason="x")
     sign_off(office["petra"], **WHO, version=1, capacity="approver")
     assert check_promotion(ws, **WHO, version=1).problems == ()
-    change_person(office["ann"], person="vera", roles=["auditor"])
+    change_person(office["ada"], person="vera", roles=["auditor"])
     with pytest.raises(Refused, match="vera does not hold the role validator now"):
         promote(office["olga"], **WHO, version=1, reason="x")
 
@@ -237,11 +237,11 @@ def test_a_revoked_key_signs_no_more(ws, office, host, bundles):
     prepare(office, bundles)
     evaluate(office["rita"], host, **WHO, version=1)
     key = sign_off(office["vera"], **WHO, version=1, capacity="validator").sign_off.key_id
-    revoke_key(office["ann"], key=key, reason="laptop lost")
+    revoke_key(office["ada"], key=key, reason="laptop lost")
     with pytest.raises(Refused, match="vera has no key that is good"):
         sign_off(office["vera"], **WHO, version=1, capacity="validator")
     with pytest.raises(Refused, match="is revoked already"):
-        revoke_key(office["ann"], key=key, reason="again")
+        revoke_key(office["ada"], key=key, reason="again")
 
 
 def test_a_key_that_is_elsewhere_cannot_sign_here(ws, office, host, bundles, tmp_path):

@@ -97,7 +97,7 @@ def test_a_ledger_on_postgresql_is_attacked_in_a_copy_that_tells_the_same(shared
     office = open_office(shared)
     prepare(office, tmp_path / "bundles")
     erased = note(shared, "long", reason="asked to " * 100).draft.payloads["reason"]
-    erase_text(office["ann"], commitment=erased, reason="asked to")
+    erase_text(office["ada"], commitment=erased, reason="asked to")
     note(shared, "kept", reason="because " * 100)
     rotate_key(shared)
     with shared.store.begin() as tx:

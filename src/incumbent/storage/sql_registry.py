@@ -56,10 +56,14 @@ class SqlRegistry:
             raise NotFound(f"no version {version} of model {model[:80]!r}; `incumbent models ls` lists what is registered")
         return _version(row)
 
-    def list_versions(self, model: str | None = None) -> Sequence[ModelVersion]:
-        """Return versions, newest first."""
-        condition, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
-        rows = self._session.all(f"SELECT {_VERSION} FROM model_versions{condition}", values)
+    def list_versions(self, model: str | None = None, *, run_ids: Sequence[str] | None = None) -> Sequence[ModelVersion]:
+        """Return versions (of a model, of some runs), newest first."""
+        condition, values = ("TRUE", ()) if model is None else ("model = ?", (model,))
+        sql = f"SELECT {_VERSION} FROM model_versions WHERE {condition}"
+        if run_ids is None:
+            rows = self._session.all(sql, values)
+        else:
+            rows = list(self._session.among(f"{sql} AND run_id IN (*)", list(dict.fromkeys(run_ids)), values))
         found = sorted(map(_version, rows), key=lambda version: (version.model, version.version))
         return sorted(found, key=lambda version: version.created_at if model is None else version.version, reverse=True)
 

@@ -8,7 +8,7 @@ What a comparison means (also where SQL, left alone, would differ between databa
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from incumbent.base.digest import Digest
@@ -82,6 +82,18 @@ class SqlRunIndex:
             (digest, direction),
         )
         return [(row[0], build_stage_run(row[1:])) for row in rows]
+
+    def find_givers(self, digests: Sequence[Digest]) -> Mapping[Digest, Sequence[str]]:
+        """Return the runs that gave these digests, by themselves or in a stage, by id and oldest first."""
+        found: dict[Digest, dict[int, str]] = {}
+        for table in ("run_artifacts", "stage_artifacts"):
+            sql = (
+                f"SELECT digest, runs.run_no, runs.run_id FROM {table} JOIN runs ON runs.run_no = {table}.run_no "
+                "WHERE direction = ? AND digest IN (*)"
+            )
+            for digest, run_no, run_id in self._session.among(sql, list(dict.fromkeys(digests)), ("output",)):
+                found.setdefault(Digest(digest), {})[run_no] = run_id
+        return {digest: [runs[run_no] for run_no in sorted(runs)] for digest, runs in found.items()}
 
     def list_experiments(self) -> Sequence[tuple[str, int]]:
         """Return (name, number of runs) of each experiment, by name."""

@@ -1,7 +1,10 @@
 """Whose work a version is: who wrote its commits, ran its runs, changed its data or its thresholds, and registered it.
 
 A version's manifest names those who had a part in it since the version before it. For a sign-off the names are gathered back to
-the last version that was approved: what stood before that was challenged then.
+the last version that somebody else approved: what stood before that was challenged then.
+
+Bytes carry their makers along. Whoever made the same bundle, in whatever model or run, is an author of it here; and so is whoever
+first gave the data that its run used or gave, on the whole way back.
 """
 
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import NotFound, Unavailable
 from incumbent.governance.independence import Authorship
+from incumbent.governance.sign_off import sign_off_from_json
 from incumbent.registry.model import ModelVersion
 from incumbent.tracking.run import Run
 from incumbent.usecases.ports import Transaction
@@ -50,7 +54,7 @@ def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Seq
             continue
         if ancestor.version < version.version and _was_approved(tx, ancestor):
             break
-        found += _own_authorships(tx, ancestor)
+        found += _list_whole(tx, ancestor)
     return list(dict.fromkeys(found))
 
 
@@ -63,8 +67,48 @@ def _list_schema_authors(tx: Transaction, model: str) -> list[Authorship]:
 
 def list_all_authorships(tx: Transaction, model: str) -> list[Authorship]:
     """Return everybody who had a part in any version of a model."""
-    found = [work for version in tx.registry.list_versions(model) for work in _own_authorships(tx, version)]
+    found = [work for version in tx.registry.list_versions(model) for work in _list_whole(tx, version)]
     return list(dict.fromkeys(found))
+
+
+def _list_whole(tx: Transaction, version: ModelVersion) -> list[Authorship]:
+    """Return who had a part in a version: by its own manifest, through the bytes of its bundle, and through its data."""
+    run = tx.runs.get(version.run_id)
+    givers = tx.index.find_givers([version.bundle.digest]).get(version.bundle.digest, ())
+    found = []
+    for other in [version, *tx.registry.list_versions(run_ids=givers)]:
+        if other.bundle.digest == version.bundle.digest:
+            found += _own_authorships(tx, other)
+    if givers:
+        found += [Authorship(_actor_of(maker), "run", maker.run_id) for maker in _list_makers(tx, tx.runs.get(givers[0]))]
+    return found + [Authorship(_actor_of(giver), "data", giver.run_id) for giver in _list_data_givers(tx, run)]
+
+
+def _list_data_givers(tx: Transaction, run: Run) -> list[Run]:
+    """Return the other runs that first gave what a run took or gave, and, run by run, what those took.
+
+    Who gives the same bytes again later, as a reproduction does, made nothing new.
+    """
+    found: dict[str, Run] = {run.run_id: run}
+    waiting = [run]
+    while waiting:
+        current = waiting.pop()
+        digests = _list_digests(tx, current, is_whole=current is run)
+        first = {runs[0] for runs in tx.index.find_givers(digests).values()}
+        for run_id in sorted(first - found.keys()):
+            found[run_id] = tx.runs.get(run_id)
+            waiting.append(found[run_id])
+    return [found[run_id] for run_id in sorted(found.keys() - {run.run_id})]
+
+
+def _list_digests(tx: Transaction, run: Run, *, is_whole: bool) -> list[Digest]:
+    """Return the digests that a run took, and with `is_whole` those that it gave."""
+    rows = [row for row in tx.runs.list_artifacts(run.run_id) if is_whole or row.direction == "input"]
+    digests = [row.artifact.digest for row in rows]
+    for stage_run in tx.runs.list_stages(run.run_id):
+        digests += [artifact.digest for artifact in stage_run.inputs.values()]
+        digests += [artifact.digest for artifact in stage_run.outputs.values()] if is_whole else []
+    return list(dict.fromkeys(digests))
 
 
 def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]:
@@ -81,8 +125,16 @@ def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]
 
 
 def _was_approved(tx: Transaction, version: ModelVersion) -> bool:
-    """Say whether a version was promoted anywhere: whatever its tier asked for was given then."""
-    return any(placement.status == "Production" for placement in tx.registry.list_placements(name=(version.model, version.version)))
+    """Say whether a version went live anywhere on the word of somebody who had no part in it.
+
+    One that went live without any sign-off (as while nobody was known here), or on its author's own, was challenged by nobody.
+    """
+    placements = tx.registry.list_placements(name=(version.model, version.version))
+    entries = [tx.ledger.get(placed.seq) for placed in placements if placed.status == "Production" and placed.seq is not None]
+    refs = [int(seq) for entry in entries for name, seq in entry.draft.refs.items() if name.startswith("sign-off-")]
+    records = [tx.records.find("sign-off", tx.ledger.get(seq).draft.object.object_id) for seq in sorted(set(refs))]
+    given = [sign_off_from_json(record.body) for record in records if record is not None]
+    return any(sign_off.meaning in ("validated", "approved") and not sign_off.is_self for sign_off in given)
 
 
 def _find_manifest(tx: Transaction, version: ModelVersion) -> Document:

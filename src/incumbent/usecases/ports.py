@@ -148,6 +148,9 @@ class RunIndex(Protocol):
     def find_takers(self, digest: Digest) -> Sequence[tuple[str, StageRun]]:
         """Return (run id, stage run) of every stage run that took this digest as an input."""
 
+    def find_givers(self, digests: Sequence[Digest]) -> Mapping[Digest, Sequence[str]]:
+        """Return digest -> ids of the runs that gave it, by themselves or in a stage, oldest first; without those that none gave."""
+
     def list_experiments(self) -> Sequence[tuple[str, int]]:
         """Return (name, number of runs) of each experiment."""
 
@@ -183,8 +186,8 @@ class Registry(Protocol):
     def get_version(self, model: str, version: int) -> ModelVersion:
         """Return a version. Raises NotFound."""
 
-    def list_versions(self, model: str | None = None) -> Sequence[ModelVersion]:
-        """Return versions, newest first."""
+    def list_versions(self, model: str | None = None, *, run_ids: Sequence[str] | None = None) -> Sequence[ModelVersion]:
+        """Return versions (of a model, of some runs), newest first."""
 
     def place(self, placement: Placement) -> None:
         """Append to a slot's history. Raises Conflict if another version is in Production there: it has to be archived first."""
