@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import api_predict, api_slots, health, inference_v2, pages_home
+from incumbent.server import api_predict, api_slots, health, inference_v2
 from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
+from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response, Server
+from incumbent.server.pages import home, runs, static_files
 from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
 Answerer = Callable[[Server, Request], Response]
@@ -37,9 +39,11 @@ class Route:
 
 
 ROUTES = (
-    Route("GET", "/", pages_home.show_home, READ),
-    Route("POST", "/", pages_home.try_prediction, PREDICT),
-    Route("GET", "/home.css", pages_home.get_style, PUBLIC),
+    Route("GET", "/", home.show_home, READ),
+    Route("POST", "/", home.try_prediction, PREDICT),
+    Route("GET", "/home.css", static_files.get_style, PUBLIC),
+    Route("GET", "/pages.js", static_files.get_script, PUBLIC),
+    Route("GET", "/runs", runs.show_runs, READ),
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/api/v1/slots", api_slots.list_slots, READ),
@@ -57,6 +61,7 @@ ROUTES = (
     Route("POST", "/v2/models/{slot}/versions/{version}/infer", inference_v2.infer, PREDICT),
     Route("GET", "/log-in", log_in_pages.show_log_in, PUBLIC),
     Route("POST", "/log-in", log_in_pages.do_log_in, PUBLIC),
+    Route("GET", log_in_style.PATH, log_in_style.get_style, PUBLIC),
     Route("GET", "/log-in/provider", provider_pages.begin_at_provider, PUBLIC),
     Route("GET", "/log-in/callback", provider_pages.finish_at_provider, PUBLIC),
     Route("POST", "/log-out", log_in_pages.do_log_out, SESSION),

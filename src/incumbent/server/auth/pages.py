@@ -137,6 +137,6 @@ def page(title: str, content: str, status: int = 200) -> Response:
     html = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Incumbent: {escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/home.css"></head>'
-        f"<body><header><h1>{escape(title)}</h1></header><main><section>{content}</section></main></body></html>"
+        f'<body><header><h1>{escape(title)}</h1></header><main class="log-in"><section>{content}</section></main></body></html>'
     )
     return Response(status, html.encode("utf-8"), "text/html; charset=utf-8")

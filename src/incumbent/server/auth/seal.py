@@ -8,12 +8,14 @@ from dataclasses import replace
 from html import escape
 
 from incumbent.server.access import NOBODY, Caller
+from incumbent.server.auth import style
 from incumbent.server.auth.guard import FORM_FIELD
 from incumbent.server.messages import Response
 from incumbent.usecases.bearer import form_secret
 
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 ACCESS_HEADER = "x-incumbent-access"
+_LINK = f'<link rel="stylesheet" href="{style.PATH}">'.encode()
 _BODY = re.compile(rb"<body[^>]*>")
 _FORM = re.compile(rb"<form\b[^>]*\bmethod=\"?post\b[^>]*>", re.IGNORECASE)
 
@@ -34,7 +36,7 @@ def _dress(html: bytes, caller: Caller, *, is_single_user: bool) -> bytes:
         field = f'<input type="hidden" name="{FORM_FIELD}" value="{form_secret(caller.session)}">'.encode()
         html = _FORM.sub(lambda form: form[0] + field, html)
     banner = _banner(caller, is_single_user=is_single_user).encode()
-    return _BODY.sub(lambda body: body[0] + banner, html, count=1)
+    return _BODY.sub(lambda body: body[0] + banner, html.replace(b"</head>", _LINK + b"</head>", 1), count=1)
 
 
 def _banner(caller: Caller, *, is_single_user: bool) -> str:
