@@ -52,8 +52,12 @@ ACTS: Mapping[str, Act] = MappingProxyType(
         for act in (
             _act("add-person", "admin", "makes a person or service known, with roles"),
             _act("change-person", "admin", "changes the roles, group, other names or standing of a person or service"),
-            _act("add-key", "admin", "binds a public key to a person"),
+            _act("request-key", "*", "asks that a key which its holder made be bound to them, with a signature of that key"),
+            _act("add-key", "admin", "binds the key that a person asked for to that person"),
             _act("revoke-key", "admin", "ends a key's use for new signatures"),
+            _act("disown-key", "admin", "says since when a revoked key may have been in other hands, so that no signature of it counts"),
+            _act("add-witness", "admin", "registers the key of a witness, and who answers for it"),
+            _act("revoke-witness", "admin", "takes a witness's key out of the count"),
             _act("set-policy", "developer validator approver", "sets the rules of a gate from now on"),
             _act("set-schema", "developer validator approver", "registers what the rows of a model have to be, from now on"),
             _act("set-tiers", "approver", "sets what each risk tier asks for from now on"),

@@ -21,8 +21,13 @@ from incumbent.governance.fields import check_line, check_time, format_time, rea
 PersonKind = Literal["person", "service"]
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._+/=-]{0,127}", re.ASCII)
-_PERSON_FIELDS = ("person_id", "kind", "roles", "group", "aliases", "owner", "is_active", "added_at", "name_commitment")
-_KEY_FIELDS = ("key_id", "person_id", "public", "added_at", "revoked_at")
+_PERSON_FIELDS = ("person_id", "kind", "roles", "group", "aliases", "owner", "is_active", "added_at", "name_commitment", "vouched_by")
+_KEY_FIELDS = ("key_id", "person_id", "public", "added_at", "revoked_at", "bound_by", "compromised_at")
+SIGNING: frozenset[Role] = frozenset({"validator", "approver"})
+"""The roles whose sign-offs fill places of a quorum."""
+_LATER_PERSON_FIELDS: Document = {"vouched_by": ""}
+_LATER_KEY_FIELDS: Document = {"bound_by": "", "compromised_since": None}
+"""Fields that documents of before do not have, and what their lack means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Person:
         owner: Of a service: the id of the person who answers for it. Of a person: "".
         is_active: Whether they may still act. What they did before keeps counting as theirs.
         name_commitment: Salted commitment to the printed name, "" if none was given.
+        vouched_by: Who made them known, or last gave them a role that signs; "" in records of before: then whoever wrote those.
 
     Raises:
         InvalidInput: The id is malformed, a role is unknown, a service has no owner, a person has one, an alias is blank.
@@ -50,12 +56,15 @@ class Person:
     is_active: bool
     added_at: datetime
     name_commitment: str = ""
+    vouched_by: str = ""
 
     def __post_init__(self) -> None:
         check_person_id(self.person_id)
         check_roles(self.roles)
         check_line(self.group, "group", is_needed=False)
         check_line(self.name_commitment, "name_commitment", is_needed=False)
+        check_line(self.vouched_by, "vouched_by", is_needed=False)
+        check_line(self.vouched_by, "who vouches", is_needed=False)
         check_time(self.added_at)
         if self.kind not in ("person", "service"):
             raise InvalidInput(f"{self.person_id} is a person or a service, not {self.kind!r}")
@@ -79,6 +88,7 @@ class Person:
             "is_active": self.is_active,
             "added_at": format_time(self.added_at),
             "name_commitment": self.name_commitment,
+            "vouched_by": self.vouched_by,
         }
 
 
@@ -88,7 +98,7 @@ def person_from_json(document: Json) -> Person:
     Raises:
         InvalidInput: It is no such document.
     """
-    fields = read_fields(document, "a person", _PERSON_FIELDS)
+    fields = read_fields(_with(_LATER_PERSON_FIELDS, document), "a person", (*_PERSON_FIELDS, *_LATER_PERSON_FIELDS))
     return Person(
         person_id=fields.text("person_id"),
         kind=cast(PersonKind, fields.text("kind")),  # checked by Person
@@ -99,7 +109,12 @@ def person_from_json(document: Json) -> Person:
         is_active=fields.flag("is_active"),
         added_at=fields.time("added_at"),
         name_commitment=fields.text("name_commitment"),
+        vouched_by=fields.text("vouched_by"),
     )
+
+
+def _with(later: Document, document: Json) -> Json:
+    return {**later, **document} if isinstance(document, dict) else document
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +124,13 @@ class Key:
     Attributes:
         public: Base64 of the 32 raw bytes of an Ed25519 public key.
         revoked_at: From when on signatures with it are refused; None while it is good.
+        bound_by: Who bound it to the person; "" in records of before: then whoever wrote those.
+        compromised_since: Of a revoked key: from when on it may have been in other hands, so that what it signed does not count
+            either; None if what it signed stands.
 
     Raises:
-        InvalidInput: The ids are malformed, the key is not 32 bytes in plain base64, or it was revoked before it was added.
+        InvalidInput: The ids are malformed, the key is not 32 bytes in plain base64, it was revoked before it was added, or it is
+            called compromised and is not revoked, or only since later.
     """
 
     key_id: str
@@ -119,6 +138,8 @@ class Key:
     public: str
     added_at: datetime
     revoked_at: datetime | None = None
+    bound_by: str = ""
+    compromised_since: datetime | None = None
 
     def __post_init__(self) -> None:
         check_person_id(self.person_id)
@@ -133,10 +154,15 @@ class Key:
         if self.revoked_at is not None and check_time(self.revoked_at) < check_time(self.added_at):
             raise InvalidInput(f"key {self.key_id} cannot be revoked before it was added, {format_time(self.added_at)}")
         check_time(self.added_at)
+        check_line(self.bound_by, "who bound a key", is_needed=False)
+        since = self.compromised_since
+        if since is not None and (self.revoked_at is None or check_time(since) > check_time(self.revoked_at)):
+            raise InvalidInput(f"key {self.key_id} is compromised since a time up to its revocation, not since {format_time(since)}")
 
     def is_good_at(self, at: datetime) -> bool:
         """Return whether a signature made at that time counts."""
-        return self.added_at <= at and (self.revoked_at is None or at < self.revoked_at)
+        ends = [end for end in (self.revoked_at, self.compromised_since) if end is not None]
+        return self.added_at <= at and all(at < end for end in ends)
 
     def to_json(self) -> Document:
         """Return the document form."""
@@ -146,6 +172,8 @@ class Key:
             "public": self.public,
             "added_at": format_time(self.added_at),
             "revoked_at": None if self.revoked_at is None else format_time(self.revoked_at),
+            "bound_by": self.bound_by,
+            "compromised_since": None if self.compromised_since is None else format_time(self.compromised_since),
         }
 
 
@@ -155,9 +183,10 @@ def key_from_json(document: Json) -> Key:
     Raises:
         InvalidInput: It is no such document.
     """
-    fields = read_fields(document, "a key", _KEY_FIELDS)
+    fields = read_fields(_with(_LATER_KEY_FIELDS, document), "a key", (*_KEY_FIELDS, *_LATER_KEY_FIELDS))
     times = fields.time("added_at"), fields.find_time("revoked_at")
-    return Key(fields.text("key_id"), fields.text("person_id"), fields.text("public"), *times)
+    names = fields.text("key_id"), fields.text("person_id"), fields.text("public")
+    return Key(*names, *times, fields.text("bound_by"), fields.find_time("compromised_since"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +306,11 @@ def check_person_id(text: str, what: str = "a person's id") -> str:
     if _ID.fullmatch(text) is None:
         raise InvalidInput(f"{text[:80]!r} is not {what}: lower-case letters, digits, '.', '_' and '-', at most 64")
     return text
+
+
+def _filled(document: Json, later: Document) -> Json:
+    """Return a document with the fields that earlier releases did not write."""
+    return {**later, **document} if isinstance(document, dict) else document
 
 
 def _fold(name: str) -> str:

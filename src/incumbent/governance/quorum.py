@@ -6,9 +6,11 @@ A sign-off counts only if all of this holds; the first that does not is what the
 2. Its four digests are today's. Otherwise it is void, with each digest that changed.
 3. It has not expired, by its own date or by the tier's `valid_days`.
 4. Its person is known, active, no service, and still holds the role (the table of acts).
-5. Its person had no hand in the version, as far as accounts and services lead to them. Where the tier allows self-approval it
-   counts all the same, and the quorum says so.
-6. Its person has not rejected the same digests since.
+5. Its signature was verified anew with the key that is bound to its person, and nothing is known against that key.
+6. Its person had no hand in the version, as far as accounts and services lead to them; nor had whoever bound the key or gave the
+   person the role, who could have invented both. Where the tier allows self-approval it counts all the same, and the quorum says so.
+7. Its person is no admin: admins hand out the identities of all others. Again, self-approval lifts this.
+8. Its person has not rejected the same digests since.
 
 Each person fills one place (in tiers 3 and 4: one as validator and one as approver at most), each reporting group too where
 the tier asks for distinct groups. A rejection of today's digests, by anybody, stands until that person validates or approves
@@ -54,6 +56,27 @@ class Barred:
 
     sign_off: SignOff
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """Somebody on whose word a signer's identity rests: the name, and what they did, "bound the key … of omar"."""
+
+    who: str
+    did: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands behind a sign-off besides its person.
+
+    Attributes:
+        vouchers: On whose word the identity of its person rests.
+        fault: Why its signature does not count, in words; "" if it was verified and does.
+    """
+
+    vouchers: tuple[Voucher, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +145,21 @@ class _Case:
     directory: Directory
     authorships: Sequence[Authorship]
     authors: Collection[str]
+    standing: Mapping[str, Standing]
     now: datetime
 
     def person_of(self, sign_off: SignOff) -> str:
         return self.directory.accountable(sign_off.person_id)
 
     def is_self(self, sign_off: SignOff) -> bool:
-        return sign_off.is_self or self.person_of(sign_off) in self.authors
+        return sign_off.is_self or self.person_of(sign_off) in self.authors or self.find_voucher(sign_off) is not None
+
+    def find_voucher(self, sign_off: SignOff) -> Voucher | None:
+        """Return the first author on whose word the signer's identity rests, or None."""
+        return find_author(self.standing_of(sign_off).vouchers, self.authors, self.directory)
+
+    def standing_of(self, sign_off: SignOff) -> Standing:
+        return self.standing.get(sign_off.sign_off_id, Standing())
 
     def changes(self, sign_off: SignOff) -> tuple[Change, ...]:
         pairs = ((name, sign_off.names[name], self.names[name]) for name in NAMES)
@@ -145,7 +176,10 @@ class _Case:
         return f"it is dated {format_time(sign_off.at)}, after now" if sign_off.at > self.now else ""
 
     def bar(self, sign_off: SignOff) -> str:
-        """Return why its person bars it from counting, or ""."""
+        """Return why what its person is or did bars it from counting, or ""."""
+        return self._bar_person(sign_off) or ("" if self.rule.self_approval else self._bar_dependence(sign_off))
+
+    def _bar_person(self, sign_off: SignOff) -> str:
         act, person = get_act(sign_off.act), self.directory.find(sign_off.person_id)
         if person is None:
             return f"nobody is known by the name {sign_off.person_id!r}"
@@ -157,14 +191,44 @@ class _Case:
             return f"{person.person_id} does not hold the role {sign_off.role} now"
         if self.rule.distinct_groups and not person.group.strip() and sign_off.meaning != "accepted-risk":
             return f"{person.person_id} has no known reporting group; tier {self.rule.tier} asks for distinct groups"
-        if self.rule.self_approval or not self.is_self(sign_off):
-            return ""
-        work = find_own_work(sign_off.person_id, self.authorships, self.directory)
+        return ""
+
+    def _bar_dependence(self, sign_off: SignOff) -> str:
         model, version, _ = self.subject
-        told = (
-            "it was given as a self-approval" if work is None else tell_work(person.person_id, work, f"{model}@{version}", self.directory)
-        )
+        work, voucher = find_own_work(sign_off.person_id, self.authorships, self.directory), self.find_voucher(sign_off)
+        person = self.directory.find(sign_off.person_id)
+        if work is not None:
+            told = tell_work(sign_off.person_id, work, f"{model}@{version}", self.directory)
+        elif voucher is not None:
+            told = tell_voucher(voucher, f"{model}@{version}")
+        elif sign_off.is_self:
+            told = "it was given as a self-approval"
+        elif person is not None and "admin" in person.roles:
+            told = tell_admin(person.person_id)
+        else:
+            return ""
         return f"{told}; tier {self.rule.tier} allows no self-approval"
+
+
+def find_author(vouchers: Iterable[Voucher], authors: Collection[str], directory: Directory) -> Voucher | None:
+    """Return the first voucher who answers for work in a lineage, or None.
+
+    Args:
+        vouchers: On whose word an identity rests.
+        authors: Ids of the accountable persons of the lineage.
+        directory: Everybody known.
+    """
+    return next((voucher for voucher in vouchers if directory.accountable(voucher.who) in authors), None)
+
+
+def tell_voucher(voucher: Voucher, subject: str) -> str:
+    """Return in words why an identity does not count for a version: whoever vouched could be its only witness."""
+    return f"{voucher.who} {voucher.did}, and had a hand in {subject}"
+
+
+def tell_admin(person_id: str) -> str:
+    """Return in words why an admin fills no place."""
+    return f"{person_id} is an admin, who hands out the identities of those who sign, and fills no place beside them"
 
 
 def judge_quorum(
@@ -179,6 +243,7 @@ def judge_quorum(
     version: int,
     slot: str,
     cosigned: int = 0,
+    standing: Mapping[str, Standing] | None = None,
 ) -> Quorum:
     """Return what the sign-offs of a version amount to; the rules stand at the head of this file.
 
@@ -192,7 +257,8 @@ def judge_quorum(
         model: The model.
         version: Its version.
         slot: Where the version is to go live.
-        cosigned: How many witnesses have cosigned the ledger's newest checkpoint.
+        cosigned: How many witnesses have cosigned a checkpoint that covers what is signed for.
+        standing: Sign-off id -> what stands behind it; one that lacks is taken as verified, on nobody's word.
 
     Raises:
         InvalidInput: The digests are not exactly those four, the people do not fit together, the time has no zone, or one
@@ -201,14 +267,15 @@ def judge_quorum(
     check_names(digests)
     directory, works = index_people(people), tuple(authorships)
     authors = {directory.accountable(work.who) for work in works}
-    case = _Case((model, version, slot), digests, rule, directory, works, authors, check_time(now))
+    case = _Case((model, version, slot), digests, rule, directory, works, authors, standing or {}, check_time(now))
     void, expired, barred, valid, current = [], [], [], [], []
     for sign_off in _sorted_once(sign_offs):
         misplaced = case.misplaced(sign_off)
-        if sign_off.subject == case.subject and not case.changes(sign_off):
+        fault = "" if sign_off.meaning == "rejected" else case.standing_of(sign_off).fault
+        if sign_off.subject == case.subject and not case.changes(sign_off) and not fault:  # one at fault takes no rejection back
             current.append(sign_off)
-        if misplaced:
-            barred.append(Barred(sign_off, misplaced))
+        if misplaced or fault:
+            barred.append(Barred(sign_off, misplaced or fault))
         elif changes := case.changes(sign_off):
             void.append(Void(sign_off, changes))
         elif sign_off.meaning == "rejected":

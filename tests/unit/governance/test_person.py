@@ -146,3 +146,13 @@ def test_a_public_key_is_the_one_base64_of_32_bytes(public):
         Key("k", "ann", public, AT)
     with pytest.raises(InvalidInput):
         key_from_json({"key_id": "k", "person_id": "ann", "public": public, "added_at": "2026-11-25T14:00:00.000000Z", "revoked_at": None})
+
+
+def test_a_key_is_good_until_it_was_revoked_or_may_have_been_in_other_hands():
+    day = timedelta(days=1)
+    plain, stolen = Key("k", "ann", PUBLIC, AT, AT + 3 * day), Key("k", "ann", PUBLIC, AT, AT + 3 * day, "ada", AT + day)
+    assert [plain.is_good_at(AT + number * day) for number in range(4)] == [True, True, True, False]
+    assert [stolen.is_good_at(AT + number * day) for number in range(4)] == [True, False, False, False]
+    for wrong in ((None, AT), (AT + day, AT + 2 * day), (AT + day, AT.replace(tzinfo=None))):
+        with pytest.raises(InvalidInput):
+            Key("k", "ann", PUBLIC, AT, wrong[0], "ada", wrong[1])

@@ -7,7 +7,7 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.independence import Authorship
 from incumbent.governance.person import Person
-from incumbent.governance.quorum import judge_quorum
+from incumbent.governance.quorum import Standing, Voucher, judge_quorum
 from incumbent.governance.sign_off import SignOff
 from incumbent.governance.tier import DEFAULT_TIER_POLICY
 
@@ -247,3 +247,36 @@ def test_the_document_of_a_quorum_names_sign_offs_by_id_and_tells_why_each_does_
     assert document["missing"] == ["1 approver"]
     assert document["void"] == [{"sign_off_id": "s-2", "changes": [{"name": "tier", "from": OTHER, "to": DIGESTS["tier"]}]}]
     assert [barred["sign_off_id"] for barred in document["barred"]] == ["s-1"]
+
+
+BOUND = Voucher("dev@x.example", "bound the key k of app")
+PROVEN = {VAL.sign_off_id: Standing((Voucher("op", "made val known"),)), APP.sign_off_id: Standing((BOUND,))}
+
+
+def test_whoever_stands_on_an_authors_word_is_barred_and_where_self_approval_is_allowed_it_is_flagged():
+    quorum = judge(VAL, APP, standing=PROVEN)
+    assert reason(quorum) == "dev@x.example bound the key k of app, and had a hand in flights-late@2; tier 2 allows no self-approval"
+    assert quorum.missing == ("1 approver",)
+    allowed = judge(VAL, APP, standing=PROVEN, rule=replace(TIER[2], self_approval=True))
+    assert (allowed.is_met, allowed.self_approved) == (True, ("app",))
+    assert judge(VAL, APP, standing=PROVEN, authorships=()).is_met, "the word of somebody without a hand in it is good"
+    owned = {APP.sign_off_id: Standing((Voucher("bot", "bound the key k of app"),))}
+    assert judge(VAL, APP, standing=owned, authorships=(Authorship("amy", "run", "r-1"),)).missing == ("1 approver",), "through a service"
+
+
+def test_a_signature_that_does_not_hold_fills_no_place_and_takes_no_rejection_back():
+    faulty = {APP.sign_off_id: Standing((), "it is not signed with the key that is bound to app")}
+    quorum = judge(VAL, APP, standing=faulty, rule=replace(TIER[2], self_approval=True))
+    assert (reason(quorum), quorum.missing) == ("it is not signed with the key that is bound to app", ("1 approver",))
+    rejected = sign("app", "approver", meaning="rejected", days_ago=2)
+    assert not judge(VAL, rejected, APP).rejections
+    assert judge(VAL, rejected, APP, standing=faulty).rejections == (rejected,)
+    assert judge(VAL, AMY, rejected, standing={rejected.sign_off_id: Standing((), "forged")}).rejections == (rejected,), "on the safe side"
+
+
+def test_an_admin_fills_no_place_unless_the_tier_allows_self_approval():
+    people = [replace(found, roles=found.roles | {"admin"}) if found.person_id == "app" else found for found in PEOPLE]
+    quorum = judge(VAL, APP, people=people)
+    assert reason(quorum).startswith("app is an admin, who hands out the identities of those who sign")
+    assert quorum.missing == ("1 approver",)
+    assert judge(VAL, APP, people=people, rule=replace(TIER[2], self_approval=True)).is_met
