@@ -21,8 +21,8 @@ from incumbent.governance.fields import check_line, check_time, format_time, rea
 PersonKind = Literal["person", "service"]
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._+/=-]{0,127}", re.ASCII)
-_PERSON_FIELDS = ("person_id", "kind", "roles", "group", "aliases", "owner", "is_active", "added_at", "name_commitment", "vouched_by")
-_KEY_FIELDS = ("key_id", "person_id", "public", "added_at", "revoked_at", "bound_by", "compromised_at")
+_PERSON_FIELDS = ("person_id", "kind", "roles", "group", "aliases", "owner", "is_active", "added_at", "name_commitment")
+_KEY_FIELDS = ("key_id", "person_id", "public", "added_at", "revoked_at")
 SIGNING: frozenset[Role] = frozenset({"validator", "approver"})
 """The roles whose sign-offs fill places of a quorum."""
 _LATER_PERSON_FIELDS: Document = {"vouched_by": ""}
@@ -63,7 +63,6 @@ class Person:
         check_roles(self.roles)
         check_line(self.group, "group", is_needed=False)
         check_line(self.name_commitment, "name_commitment", is_needed=False)
-        check_line(self.vouched_by, "vouched_by", is_needed=False)
         check_line(self.vouched_by, "who vouches", is_needed=False)
         check_time(self.added_at)
         if self.kind not in ("person", "service"):
@@ -306,11 +305,6 @@ def check_person_id(text: str, what: str = "a person's id") -> str:
     if _ID.fullmatch(text) is None:
         raise InvalidInput(f"{text[:80]!r} is not {what}: lower-case letters, digits, '.', '_' and '-', at most 64")
     return text
-
-
-def _filled(document: Json, later: Document) -> Json:
-    """Return a document with the fields that earlier releases did not write."""
-    return {**later, **document} if isinstance(document, dict) else document
 
 
 def _fold(name: str) -> str:
