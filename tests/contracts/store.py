@@ -11,6 +11,7 @@ from contracts.store_ledger import LedgerContract
 from contracts.store_metrics import MetricsContract
 from contracts.store_registry import RegistryContract
 from contracts.store_runs import RunsContract
+from contracts.store_tracked import TrackedContract
 from contracts.store_values import NOW, artifact, digest, digest_of, make_action, make_run
 from incumbent.base.digest import Digest
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound
@@ -25,7 +26,7 @@ from ledgers import MemoryKeys
 HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "ünï 🛫", "a" * 10_000, "\n\t", "null", "NaN"]
 
 
-class StoreContract(RunsContract, MetricsContract, RegistryContract, LedgerContract, AccountsContract):
+class StoreContract(RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract):
     """Every rule of the port `Store`."""
 
     @pytest.fixture

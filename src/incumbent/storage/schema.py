@@ -67,13 +67,20 @@ claims = Table(
     Index("ix_claims_owner", "owner"), sqlite_with_rowid=False,
 )  # fmt: skip
 
-experiments = Table("experiments", metadata, Column("experiment_no", Number, primary_key=True), _text("name"), UniqueConstraint("name"))
+experiments = Table(
+    "experiments", metadata, Column("experiment_no", Number, primary_key=True), _text("name"), _integer("created_at", null=True),
+    _integer("updated_at", null=True), _integer("deleted_at", null=True), UniqueConstraint("name"),
+)  # fmt: skip
+experiment_tags = Table(
+    "experiment_tags", metadata, Column("experiment_no", Number, ForeignKey("experiments.experiment_no"), primary_key=True),
+    Column("name", Text, primary_key=True), _text("value"), sqlite_with_rowid=False,
+)  # fmt: skip
 runs = Table(
     "runs", metadata, Column("run_no", Number, primary_key=True), _text("run_id"),
     Column("experiment_no", Number, ForeignKey("experiments.experiment_no"), nullable=False),
     _text("name"), _text("pipeline"), _text("parent_id", null=True), _text("state"), _integer("started_at"),
     _integer("ended_at", null=True), _integer("seed", null=True), _text("commit_hash"), _integer("is_dirty"), _text("dirty_tree"),
-    _text("facts"), _text("manifest", null=True),
+    _text("facts"), _text("manifest", null=True), _integer("deleted_at", null=True),
     UniqueConstraint("run_id"), CheckConstraint("state IN ('running', 'finished', 'failed', 'killed')", name="state"),
     Index("ix_runs_pipeline_state_started_at", "pipeline", "state", "started_at"), Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_experiment_no", "experiment_no"), Index("ix_runs_parent_id", "parent_id"),
@@ -107,6 +114,32 @@ run_notes = Table(
     Index("ix_run_notes_run_no", "run_no"),
 )  # fmt: skip
 
+run_datasets = Table(
+    "run_datasets", metadata, Column("run_no", Number, ForeignKey("runs.run_no"), primary_key=True), Column("name", Text, primary_key=True),
+    Column("digest", Text, primary_key=True), _text("source_type"), _text("source"), _text("schema"), _text("profile"), _text("context"),
+    _text("tags"), Index("ix_run_datasets_name_digest", "name", "digest"), sqlite_with_rowid=False,
+)  # fmt: skip
+"""`context` is one of the tags, for finding."""
+logged_models = Table(
+    "logged_models", metadata, Column("model_id", Text, primary_key=True),
+    Column("experiment_no", Number, ForeignKey("experiments.experiment_no"), nullable=False), _text("name"), _text("run_id"), _text("kind"),
+    _text("status"), _integer("created_at"), _integer("updated_at"), _integer("deleted_at", null=True), _text("params"), _text("tags"),
+    Index("ix_logged_models_experiment_no", "experiment_no"), Index("ix_logged_models_run_id", "run_id"),
+)  # fmt: skip
+logged_model_metrics = Table(
+    "logged_model_metrics", metadata, Column("model_id", Text, ForeignKey("logged_models.model_id"), primary_key=True),
+    *[Column(name, Text, primary_key=True) for name in ("run_id", "name", "dataset_name", "dataset_digest")],
+    *[Column(name, BigInteger, primary_key=True) for name in ("step", "at")], _real("value", null=True), sqlite_with_rowid=False,
+)  # fmt: skip
+logged_model_files = Table(
+    "logged_model_files", metadata, Column("model_id", Text, ForeignKey("logged_models.model_id"), primary_key=True),
+    Column("path", Text, primary_key=True), _text("digest"), _integer("size"), sqlite_with_rowid=False,
+)  # fmt: skip
+run_models = Table(
+    "run_models", metadata, Column("run_no", Number, ForeignKey("runs.run_no"), primary_key=True),
+    Column("direction", Text, primary_key=True), Column("model_id", Text, primary_key=True), _integer("step"), sqlite_with_rowid=False,
+)  # fmt: skip
+
 metric_writers = Table(
     "metric_writers", metadata, Column("writer_no", Number, primary_key=True), _run_no(), _text("writer"),
     UniqueConstraint("run_no", "writer"),
@@ -131,6 +164,11 @@ model_versions = Table(
     _integer("created_at"), _text("actor"), _text("facts"), _integer("ledger_seq", null=True),
     Index("ix_model_versions_run_id", "run_id"),
 )  # fmt: skip
+model_words = Table(
+    "model_words", metadata, Column("model", Text, primary_key=True), Column("version", BigInteger, primary_key=True),
+    Column("kind", Text, primary_key=True), Column("name", Text, primary_key=True), _text("value"), sqlite_with_rowid=False,
+)  # fmt: skip
+"""Descriptions and tags of models (version 0) and versions: words for people; nothing governed rests on them."""
 placements = Table(
     "placements", metadata, Column("placement_no", Number, primary_key=True), _text("slot"), _text("model"), _integer("version"),
     _text("status"), _integer("since_at"), _text("actor"), _text("reason"), _integer("is_current"),

@@ -4,6 +4,7 @@ A point is known by (writer, sequence): sending a batch again adds nothing. The 
 kept in the same transaction, so that a search by a metric is a search of an index.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,15 @@ COPY_POINTS_MIN = 200
 """From this many points on, PostgreSQL takes them by COPY into a temporary table (measured in docs/adr/0005-storage.md)."""
 
 _INSERT = "INSERT INTO metric_points (writer_no, seq, series_no, step, at, value) "
+_KEEP = (
+    "UPDATE metric_series SET last_step = ?, last_at = ?, last_writer = ?, last_seq = ?, last_value = ? WHERE series_no = ? "
+    "AND (last_at IS NULL OR "
+)
+_IS_LATER_OR_LARGER = (
+    "(last_step, last_at) < (?, ?) OR ((last_step, last_at) = (?, ?) AND last_value IS NOT NULL AND (? IS NULL OR last_value < ?)))"
+)
+_IN_ORDER = "writer_no, CASE WHEN seq < 0 THEN at ELSE 0 END, CASE WHEN seq < 0 THEN step ELSE 0 END, seq"
+"""As logged: by the writer's count, and where there is none (below zero: `append_named`) by time and step."""
 _PointRow = tuple[int, int, int, int, int, float | None]
 
 
@@ -30,17 +40,28 @@ class SqlMetrics:
         """Store points numbered first, first + 1, … by `writer`; those stored before are left alone."""
         if first < 0:
             raise InvalidInput(f"points are numbered from 0, not from {first}")
-        run_no = open_run(self._session, run_id)
+        rows = self._append(open_run(self._session, run_id), points, writer, range(first, first + len(points)))
+        self._session.many(_KEEP + "(last_step, last_at, last_writer, last_seq) < (?, ?, ?, ?))", _latest_by_writer(rows))
+
+    def append_named(self, run_no: int, points: Sequence[MetricPoint], *, writer: str, numbers: Sequence[int]) -> None:
+        """Store points whose numbers (below zero) stand for what they say; those stored before are left alone.
+
+        Of points at the same step and time the largest is the last: which came first, such numbers do not tell.
+        """
+        rows = self._append(run_no, points, writer, numbers)
+        self._session.many(_KEEP + _IS_LATER_OR_LARGER, _latest_by_value(rows))
+
+    def _append(self, run_no: int, points: Sequence[MetricPoint], writer: str, numbers: Sequence[int]) -> list[_PointRow]:
         if not points:
-            return
+            return []
         writer_no = self._writer(run_no, writer)
         series = self._series(run_no, {point.name for point in points})
-        rows: list[_PointRow] = [
+        rows = [
             (writer_no, seq, series[point.name], point.step, to_micros(point.at), to_real(point.value))
-            for seq, point in enumerate(points, first)
+            for seq, point in zip(numbers, points, strict=True)
         ]
         self._insert(rows)
-        self._keep_latest(rows)
+        return rows
 
     def _writer(self, run_no: int, writer: str) -> int:
         find = "SELECT writer_no FROM metric_writers WHERE run_no = ? AND writer = ?"
@@ -76,18 +97,6 @@ class SqlMetrics:
         else:
             self._session.call(lambda cursor: _copy(cursor, rows))
 
-    def _keep_latest(self, rows: list[_PointRow]) -> None:
-        last: dict[int, tuple[int, int, int, int, float | None]] = {}
-        for writer_no, seq, series_no, step, at, value in rows:
-            present = last.get(series_no)
-            if present is None or (step, at, writer_no, seq) >= present[:4]:
-                last[series_no] = (step, at, writer_no, seq, value)
-        self._session.many(
-            "UPDATE metric_series SET last_step = ?, last_at = ?, last_writer = ?, last_seq = ?, last_value = ? WHERE series_no = ? "
-            "AND (last_at IS NULL OR (last_step, last_at, last_writer, last_seq) < (?, ?, ?, ?))",
-            [(*kept, series_no, *kept[:4]) for series_no, kept in sorted(last.items())],  # sorted: two writers never lock crosswise
-        )
-
     def history(self, run_id: str, name: str) -> Sequence[MetricPoint]:
         """Return all points of one metric, each writer's in the order in which it logged them."""
         row = self._session.one(
@@ -97,7 +106,7 @@ class SqlMetrics:
         )
         if row is None:
             return []
-        points = self._session.all("SELECT value, step, at FROM metric_points WHERE series_no = ? ORDER BY writer_no, seq", row)
+        points = self._session.all("SELECT value, step, at FROM metric_points WHERE series_no = ? ORDER BY " + _IN_ORDER, row)
         return [MetricPoint(name, from_real(value), step, from_micros(at)) for value, step, at in points]
 
     def latest(self, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
@@ -111,6 +120,28 @@ class SqlMetrics:
         for run_id, name, value, step, at in rows:
             found[run_id][name] = MetricPoint(name, from_real(value), step, from_micros(at))
         return {run_id: dict(sorted(points.items())) for run_id, points in found.items()}
+
+
+def _latest_by_writer(rows: Sequence[_PointRow]) -> list[tuple[object, ...]]:
+    last: dict[int, tuple[int, int, int, int, float | None]] = {}
+    for writer_no, seq, series_no, step, at, value in rows:
+        present = last.get(series_no)
+        if present is None or (step, at, writer_no, seq) >= present[:4]:
+            last[series_no] = (step, at, writer_no, seq, value)
+    return [(*kept, series_no, *kept[:4]) for series_no, kept in sorted(last.items())]  # sorted: two writers never lock crosswise
+
+
+def _latest_by_value(rows: Sequence[_PointRow]) -> list[tuple[object, ...]]:
+    """NaN counts as larger than every number, as where metrics are sorted."""
+    last: dict[int, tuple[tuple[int, int, float], _PointRow]] = {}
+    for row in rows:
+        rank = (row[3], row[4], math.inf if row[5] is None else row[5])
+        if row[2] not in last or rank >= last[row[2]][0]:
+            last[row[2]] = rank, row
+    return [
+        (step, at, writer_no, seq, value, series_no, step, at, step, at, value, value)
+        for series_no, (_, (writer_no, seq, _, step, at, value)) in sorted(last.items())
+    ]
 
 
 def _copy(cursor: Any, rows: Sequence[_PointRow]) -> None:

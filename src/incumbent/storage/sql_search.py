@@ -38,15 +38,20 @@ class SqlRunIndex:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def search(self, query: Query, *, limit: int, offset: int = 0) -> Sequence[Run]:
-        """Return the runs that the query matches, in its order (newest first if it has none, and among equals)."""
+    def search(self, query: Query, *, limit: int, offset: int = 0, is_deleted: bool | None = None) -> Sequence[Run]:
+        """Return the runs that the query matches, in its order (newest first if it has none, and among equals).
+
+        `is_deleted` None: also those that were put out of sight.
+        """
         if limit < 0 or offset < 0:
             raise InvalidInput(f"limit {limit} and offset {offset} count from 0")
         joins, keys, values = self._order(query.order)
-        where = ""
+        tests = [] if is_deleted is None else [f"runs.deleted_at IS {'NOT ' if is_deleted else ''}NULL"]
         if query.condition is not None:
             condition, more = self._condition(query.condition)
-            where, values = f" WHERE {condition}", values + more
+            tests.append(condition)
+            values = values + more
+        where = f" WHERE {' AND '.join(tests)}" if tests else ""
         order = ", ".join([*keys, "runs.started_at DESC", "runs.run_no DESC"])
         numbers = self._session.all(
             f"SELECT runs.run_no {_FROM}{joins}{where} ORDER BY {order} LIMIT ? OFFSET ?",
@@ -140,6 +145,8 @@ class SqlRunIndex:
                 text, values = self._textual(column, wanted.operator, [_as_text(value) for value in _values(wanted)])
             return f"({column} IS NOT NULL AND {text})", values
         table, text, values = self._held(wanted)
+        if wanted.entity == "datasets":
+            return f"runs.run_no IN (SELECT run_no FROM {table} WHERE {text})", values
         return f"runs.run_no IN (SELECT run_no FROM {table} WHERE {table}.name = ? AND {text})", [wanted.name, *values]
 
     def _held(self, wanted: Comparison) -> tuple[str, str, list[object]]:
@@ -151,6 +158,8 @@ class SqlRunIndex:
             return "metric_series", f"metric_series.last_at IS NOT NULL AND {text}", values
         if wanted.entity == "params" and are_numbers and wanted.operator not in ("like", "ilike"):
             return "params", *_numeric("params.number", wanted.operator, [_number(value) for value in given], is_odd_unequal=True)
+        if wanted.entity == "datasets":
+            return "run_datasets", *self._textual(f"run_datasets.{wanted.name}", wanted.operator, [_as_text(value) for value in given])
         column = "params.text" if wanted.entity == "params" else "tags.value"
         return wanted.entity, *self._textual(column, wanted.operator, [_as_text(value) for value in given])
 

@@ -9,15 +9,18 @@ from incumbent.storage.session import Database, Session
 from incumbent.storage.sql_accounts import SqlAccounts, SqlAttempts, SqlSessions, SqlTokens
 from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlLedgerRows, SqlPayloads
+from incumbent.storage.sql_logged_models import SqlLoggedModels, SqlModelWords, SqlRunLinks
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_records import SqlRecords
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
+from incumbent.storage.sql_tracked import SqlExperiments, SqlOpenRuns
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
+from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenRuns, RunLinks
 
 
 class _NoKeys:
@@ -49,6 +52,11 @@ class SqlTransaction:
         self.runs: Runs = SqlRuns(session)
         self.index: RunIndex = SqlRunIndex(session)
         self.metrics: Metrics = SqlMetrics(session)
+        self.experiments: Experiments = SqlExperiments(session)
+        self.open_runs: OpenRuns = SqlOpenRuns(session)
+        self.run_links: RunLinks = SqlRunLinks(session)
+        self.logged_models: LoggedModels = SqlLoggedModels(session)
+        self.model_words: ModelWords = SqlModelWords(session)
         self.registry: Registry = SqlRegistry(session)
         self.predictions: Predictions = SqlPredictions(session)
         self.log = SqlLedger(session, keys)

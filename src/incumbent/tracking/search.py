@@ -22,7 +22,8 @@ from typing import Literal, NoReturn, cast
 
 from incumbent.base.errors import InvalidInput
 
-Entity = Literal["metrics", "params", "tags", "attributes"]
+Entity = Literal["metrics", "params", "tags", "attributes", "datasets"]
+"""`datasets` only in MLflow's filters: name, digest or context of a dataset that the run read."""
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "like", "ilike", "in", "not in"]
 Value = str | int | float | bool
 

@@ -230,7 +230,7 @@ def search_runs(ws: Workspace, *, query: str | Query = "", limit: int = SEARCH_L
         raise InvalidInput(f"limit {limit}, offset {offset}: a search returns at least one run, from 0 on")
     parsed = parse_query(query) if isinstance(query, str) else query
     with ws.store.begin(read_only=True) as tx:
-        return tx.index.search(parsed, limit=limit, offset=offset)
+        return tx.index.search(parsed, limit=limit, offset=offset, is_deleted=False)
 
 
 def get_last_points(ws: Workspace, *, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:

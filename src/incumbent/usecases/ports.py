@@ -21,6 +21,7 @@ from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
+from incumbent.usecases.tracked_ports import Tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class Runs(Protocol):
 class RunIndex(Protocol):
     """Looking for runs."""
 
-    def search(self, query: Query, *, limit: int, offset: int = 0) -> Sequence[Run]:
-        """Return the runs that the query matches, in its order (newest first if it has none)."""
+    def search(self, query: Query, *, limit: int, offset: int = 0, is_deleted: bool | None = None) -> Sequence[Run]:
+        """Return the runs that the query matches, in its order (newest first if it has none); None: deleted ones too."""
 
     def find_latest(self, pipeline: str) -> Run | None:
         """Return the newest finished run of a pipeline."""
@@ -212,7 +213,7 @@ class Predictions(Protocol):
         """Return one. Raises NotFound."""
 
 
-class Transaction(Protocol):
+class Transaction(Tracked, Protocol):
     """All tables, inside one transaction: committed together when the block ends well, or not at all."""
 
     actions: Actions

@@ -64,6 +64,8 @@ def find_reach(ws: Workspace, tx: Transaction, *, spent: AbstractSet[str] = froz
         walk.mention([record.body])
     for body in tx.ledger.read():
         walk.mention([body.decode("utf-8")])
+    for file in tx.logged_models.list_files():
+        walk.reach.blobs.setdefault(file.digest, f"logged model {file.model_id}, {file.path!r}")
     runs = list(list_runs(tx))
     used = {stage.key for run in runs if run.run_id not in spent for stage in tx.runs.list_stages(run.run_id)}
     standing = []
