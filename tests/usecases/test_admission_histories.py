@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from incumbent.base.errors import Refused
 from incumbent.usecases.accounts import change_password, end_sessions
 from incumbent.usecases.admission import admit_session, admit_token, note_use, read_register
+from incumbent.usecases.guessing import TooManyAttempts
 from incumbent.usecases.people import change_person
-from incumbent.usecases.sessions import TooManyAttempts, log_in, log_out
+from incumbent.usecases.sessions import log_in, log_out
 from incumbent.usecases.tokens import new_token, revoke_token
 from logins import CHEAP, PASSWORD, SERVICE, MovedClock, as_person, open_people, set_password
 

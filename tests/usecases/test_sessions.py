@@ -9,8 +9,9 @@ from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.execution.passwords import Argon2Passwords
 from incumbent.usecases.accounts import change_password, end_sessions, get_link, list_accounts, make_first_link, make_link, use_link
 from incumbent.usecases.admission import admit_session, note_use, read_register
+from incumbent.usecases.guessing import TooManyAttempts
 from incumbent.usecases.people import change_person, list_person_records
-from incumbent.usecases.sessions import WRONG, TooManyAttempts, log_in, log_out
+from incumbent.usecases.sessions import WRONG, log_in, log_out
 from logins import CHEAP, PASSWORD, SERVICE, MovedClock, as_person, open_empty, open_people, set_password
 
 
@@ -344,6 +345,20 @@ def test_changing_a_password_takes_the_present_one(ws):
         change_password(as_person(ws, "dev"), passwords=CHEAP, old="wrong", new="another horse 10")
     change_password(as_person(ws, "dev"), passwords=CHEAP, old=PASSWORD, new="another horse 10")
     assert enter(ws, password="another horse 10").person_id == "dev"
+
+
+def test_who_came_by_a_session_does_not_guess_the_password_with_it(ws, clock):
+    counted = Counted()
+    for _ in range(5):
+        with pytest.raises(Refused, match="the present password is another"):
+            change_password(as_person(ws, "dev"), passwords=counted, old="wrong", new="another horse 10")
+    with pytest.raises(TooManyAttempts):
+        change_password(as_person(ws, "dev"), passwords=counted, old=PASSWORD, new="another horse 10")
+    assert counted.verified == 5
+    clock.move(seconds=1)
+    change_password(as_person(ws, "dev"), passwords=counted, old=PASSWORD, new="another horse 10")
+    with pytest.raises(InvalidInput, match="at most 1024 bytes"):
+        change_password(as_person(ws, "dev"), passwords=counted, old="x" * 1025, new="another horse 11")
 
 
 def test_a_hash_of_weaker_parameters_is_made_anew_at_the_next_log_in(ws):

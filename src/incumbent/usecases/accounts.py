@@ -13,6 +13,7 @@ from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.governance.person import Person
 from incumbent.usecases.account_ports import Account, Link, Passwords
 from incumbent.usecases.bearer import hash_secret, new_secret
+from incumbent.usecases.guessing import count_attempt, forgive, subjects_of
 from incumbent.usecases.people import add_person, get_person
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import find_acting, list_people
@@ -175,16 +176,21 @@ def change_password(ws: Workspace, *, passwords: Passwords, old: str, new: str) 
 
     Raises:
         InvalidInput: The new password may not be.
+        TooManyAttempts: The old one was guessed too often: who has come by a session does not come by the password.
         Refused: The old one is wrong.
     """
-    with ws.store.begin(read_only=True) as tx:
+    given = password_bytes(old)
+    with ws.store.begin(durable=False) as tx:
         acting = find_acting(ws, tx)
         account = tx.accounts.find(acting.actor)
-    data = check_new_password(new, acting.actor)
-    if not passwords.verify(account.password_hash if account else None, password_bytes(old)):
+        data = check_new_password(new, acting.actor)
+        subjects = subjects_of(account=acting.actor)
+        count_attempt(tx, subjects, ws.clock.now())
+    if not passwords.verify(account.password_hash if account else None, given):
         raise Refused("the present password is another; nothing was changed")
     hashed = passwords.hash(data)
     with ws.store.begin() as tx:
+        forgive(tx, subjects)
         _set(ws, tx, acting.actor, hashed)
 
 

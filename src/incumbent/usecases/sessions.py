@@ -1,45 +1,26 @@
 """The verbs on log-ins: by password, by a company's provider, and out again.
 
-Against guessing, each failed log-in of an account name or of an address makes the next wait longer, whether or not there is such an
-account. An attempt is counted before the password is looked at, so that many at once are no way around it. What a wrong name is
-answered, and how long that takes, is what a wrong password is answered.
+What a wrong name is answered, and how long that takes, is what a wrong password is answered; `guessing` makes both wait.
 """
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.governance.person import Person, find_person
-from incumbent.usecases.account_ports import Account, Failures, IdentityProvider, Journey, Passwords, Session
+from incumbent.usecases.account_ports import Account, IdentityProvider, Journey, Passwords, Session
 from incumbent.usecases.accounts import password_bytes
 from incumbent.usecases.admission import IDLE
 from incumbent.usecases.bearer import hash_secret, new_secret
+from incumbent.usecases.guessing import count_attempt, forgive, subjects_of
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.workspace import Workspace
 
 SESSION_HOURS = 24
 JOURNEY_MINUTES = 10
-FREE = {"account": 5, "address": 20, "journey": 30}
-"""Failures that cost no waiting, by what they are counted for: behind one address there may be a whole office. A journey to a provider
-counts as failed until somebody comes back from it."""
-WAIT_S_MAX = 900
-FORGOTTEN_AFTER = timedelta(days=1)
 WRONG = "that name and password do not belong together"
-
-
-class TooManyAttempts(Refused):
-    """Too many failed log-ins.
-
-    Attributes:
-        wait_s: Seconds until the next may be made.
-    """
-
-    def __init__(self, wait_s: int) -> None:
-        super().__init__(f"too many failed log-ins; the next may be made in {wait_s} s")
-        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +49,6 @@ class Departure:
     browser: str
 
 
-def wait_after(kind: str, failures: Failures | None, now: datetime) -> int:
-    """Return the seconds to wait before the next attempt: none for the first few, then 1, 2, 4, … up to 900, counted from the last.
-
-    >>> from datetime import UTC
-    >>> noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
-    >>> [wait_after("account", Failures(count, noon), noon) for count in (4, 5, 6, 9, 40)]
-    [0, 1, 2, 16, 900]
-    """
-    if failures is None or failures.count < FREE[kind] or now - failures.last_at >= FORGOTTEN_AFTER:
-        return 0
-    delay = min(2 ** min(failures.count - FREE[kind], 20), WAIT_S_MAX)
-    left = failures.last_at + timedelta(seconds=delay) - now
-    return max(0, -(-left // timedelta(seconds=1)))
-
-
 def log_in(ws: Workspace, *, passwords: Passwords, name: str, password: str, address: str, previous: str = "") -> LoggedIn:
     """Begin a session with a name and password. The session is always a new one; `previous`, if it was one, is over.
 
@@ -101,10 +67,9 @@ def log_in(ws: Workspace, *, passwords: Passwords, name: str, password: str, add
         Unavailable: Too many are logging in at once.
     """
     data = password_bytes(password)
-    subjects = {"account": f"account:{hashlib.sha256(name.strip().casefold().encode('utf-8', 'replace')).hexdigest()}",
-                "address": f"address:{address[:64]}"}  # fmt: skip
+    subjects = subjects_of(account=name, address=address)
     with ws.store.begin(durable=False) as tx:
-        _count_attempt(tx, subjects, ws.clock.now())
+        count_attempt(tx, subjects, ws.clock.now())
         person, account = _find_account(tx, name)
     is_right = passwords.verify(account.password_hash if account else None, data)
     if person is None or account is None or not is_right:
@@ -114,32 +79,10 @@ def log_in(ws: Workspace, *, passwords: Passwords, name: str, password: str, add
         again, now_account = _find_account(tx, name)
         if again is None or now_account != account:  # deactivated, or the password changed, while we looked at it
             raise Refused(WRONG)
-        _forgive(tx, subjects)
+        forgive(tx, subjects)
         if rehashed is not None:
             tx.accounts.put(Account(person.person_id, rehashed, account.changed_at))
         return _start(ws, tx, person, previous)
-
-
-def _count_attempt(tx: Transaction, subjects: dict[str, str], now: datetime) -> None:
-    """Count an attempt as failed before it is looked at. Raises TooManyAttempts, and then counts nothing."""
-    found = {kind: tx.attempts.find(subject) for kind, subject in subjects.items()}
-    wait_s = max(wait_after(kind, failures, now) for kind, failures in found.items())
-    if wait_s:
-        raise TooManyAttempts(wait_s)
-    tx.attempts.prune(now - FORGOTTEN_AFTER)
-    for kind, failures in found.items():
-        is_old = failures is None or now - failures.last_at >= FORGOTTEN_AFTER
-        tx.attempts.put(subjects[kind], Failures(1 if failures is None or is_old else failures.count + 1, now))
-
-
-def _forgive(tx: Transaction, subjects: dict[str, str]) -> None:
-    """Forget an account's failures; of an address only this attempt, or one good log-in would pay for a thousand guesses at others."""
-    for kind, subject in subjects.items():
-        found = tx.attempts.find(subject)
-        if kind == "account":
-            tx.attempts.forget(subject)
-        elif found is not None:
-            tx.attempts.put(subject, Failures(max(0, found.count - 1), found.last_at))
 
 
 def _find_account(tx: Transaction, name: str) -> tuple[Person | None, Account | None]:
@@ -184,7 +127,7 @@ def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: st
         Unavailable: The provider does not answer.
     """
     with ws.store.begin(durable=False) as tx:
-        _count_attempt(tx, _journeys_of(address), ws.clock.now())
+        count_attempt(tx, subjects_of(journey=address), ws.clock.now())
     state, nonce, verifier, browser = (new_secret(ws) for _ in range(4))
     target = provider.begin(redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
     now = ws.clock.now()
@@ -195,10 +138,6 @@ def begin_journey(ws: Workspace, *, provider: IdentityProvider, redirect_uri: st
         tx.sessions.prune(now, idle_since=now - IDLE)
         tx.sessions.add_journey(journey)
     return Departure(target, browser)
-
-
-def _journeys_of(address: str) -> dict[str, str]:
-    return {"journey": f"journey:{address[:64]}"}
 
 
 def finish_journey(
@@ -237,5 +176,5 @@ def finish_journey(
             raise Refused(f"{subject} is nobody here; an admin makes it a name of yours: `incumbent users change ID --alias '{subject}'`")
         if not person.is_active or person.kind != "person":
             raise Refused(f"{person.person_id} may not log in: not active, or a service")
-        _forgive(tx, _journeys_of(address))
+        forgive(tx, subjects_of(journey=address))
         return _start(ws, tx, person, previous), journey.onward

@@ -8,7 +8,8 @@ from incumbent.server.auth.onward import safe_onward
 from incumbent.server.errors import find_status
 from incumbent.server.messages import Request, Response, Server
 from incumbent.usecases.accounts import change_password, get_link, use_link
-from incumbent.usecases.sessions import SESSION_HOURS, TooManyAttempts, log_in, log_out
+from incumbent.usecases.guessing import TooManyAttempts
+from incumbent.usecases.sessions import SESSION_HOURS, log_in, log_out
 
 _HIDDEN_FIELD = '<label>{label} <input name="{name}" type="password" autocomplete="{autocomplete}" required maxlength="1024"></label>'
 
@@ -32,8 +33,7 @@ def do_log_in(server: Server, request: Request) -> Response:
             previous=read_cookie(server.door, request.headers, SESSION),
         )
     except TooManyAttempts as error:
-        shown = _log_in_page(server, onward, str(error), 429)
-        return Response(shown.status, shown.body, shown.media_type, {"retry-after": str(error.wait_s)})
+        return _wait(_log_in_page(server, onward, str(error), 429), error)
     except IncumbentError as error:
         return _log_in_page(server, onward, str(error), 401 if find_status(error) == 422 else find_status(error))
     return Response(
@@ -87,6 +87,8 @@ def do_password(server: Server, request: Request) -> Response:
         return _password_page(request.caller.name, "the two are not the same", 400)
     try:
         change_password(server.ws, passwords=server.door.passwords, old=fields.get("old", ""), new=fields.get("password", ""))
+    except TooManyAttempts as error:
+        return _wait(_password_page(request.caller.name, str(error), 429), error)
     except IncumbentError as error:
         return _password_page(request.caller.name, str(error), find_status(error))
     return Response(303, b"", headers={"location": "/log-in", **set_cookie(server.door, SESSION, "", max_age_s=0)})
@@ -126,6 +128,10 @@ def _password_page(name: str, problem: str = "", status: int = 200) -> Response:
     )
     form = f'<form method="post" action="/password">{fields}<button>Change it</button></form>'
     return page(f"The password of {name}", _alert(problem) + form, status)
+
+
+def _wait(shown: Response, error: TooManyAttempts) -> Response:
+    return Response(shown.status, shown.body, shown.media_type, {"retry-after": str(error.wait_s)})
 
 
 def _alert(problem: str) -> str:

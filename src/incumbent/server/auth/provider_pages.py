@@ -10,7 +10,8 @@ from incumbent.server.auth.pages import page
 from incumbent.server.errors import HttpProblem, find_status
 from incumbent.server.messages import Request, Response, Server
 from incumbent.usecases.account_ports import IdentityProvider
-from incumbent.usecases.sessions import JOURNEY_MINUTES, SESSION_HOURS, TooManyAttempts, begin_journey, finish_journey
+from incumbent.usecases.guessing import TooManyAttempts
+from incumbent.usecases.sessions import JOURNEY_MINUTES, SESSION_HOURS, begin_journey, finish_journey
 
 CALLBACK = "/log-in/callback"
 

@@ -16,7 +16,8 @@ from incumbent.usecases.bearer import form_secret
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 ACCESS_HEADER = "x-incumbent-access"
 _LINK = f'<link rel="stylesheet" href="{style.PATH}">'.encode()
-_BODY = re.compile(rb"<body[^>]*>")
+_BODY = re.compile(rb'<body[^>]*>(?:\s*<a class="skip"[^>]*>[^<]*</a>)?')
+"""Where the banner goes: first, but for the link that skips to the content, which a keyboard should reach before anything else."""
 _FORM = re.compile(rb"<form\b[^>]*\bmethod=\"?post\b[^>]*>", re.IGNORECASE)
 
 

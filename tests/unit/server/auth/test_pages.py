@@ -231,6 +231,38 @@ def test_one_changes_ones_own_password(app):
     assert browser.log_in("dev", "another horse 10").status == 303
 
 
+def test_guessing_ones_own_password_waits_too(app):
+    browser = Client(app)
+    browser.log_in("dev")
+    fields = {
+        "csrf": form_secret_in(browser.page("/password")),
+        "old": "wrong",
+        "password": "another horse 10",
+        "again": "another horse 10",
+    }
+    statuses = [browser.post("/password", form=fields).status for _ in range(6)]
+    assert statuses == [422] * 5 + [429]
+
+
+def test_secrets_are_compared_in_a_time_that_says_nothing(app, monkeypatch):
+    """What comes with a form is compared by `hmac.compare_digest`; of tokens and sessions only digests are looked up."""
+    import hmac
+
+    from incumbent.server.auth import guard
+
+    seen = []
+
+    def compare(left, right):
+        seen.append((left, right))
+        return hmac.compare_digest(left, right)
+
+    browser = Client(app)
+    browser.log_in("dev")
+    monkeypatch.setattr(guard, "hmac", type("Spy", (), {"compare_digest": staticmethod(compare)}))
+    assert browser.post("/log-out", form={"csrf": "0" * 64}).status == 403
+    assert seen == [(b"0" * 64, form_secret(browser.headers["cookie"].partition("=")[2]).encode())]
+
+
 def test_a_page_of_another_site_cannot_log_anybody_in(app):
     for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
         assert Client(app, headers).log_in("dev").status == 403
