@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import api_predict, api_slots, health, inference_v2, pages_home
+from incumbent.server import api_predict, api_slots, health, inference_v2
 from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
 from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response, Server
+from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
 Answerer = Callable[[Server, Request], Response]
@@ -38,9 +39,21 @@ class Route:
 
 
 ROUTES = (
-    Route("GET", "/", pages_home.show_home, READ),
-    Route("POST", "/", pages_home.try_prediction, PREDICT),
-    Route("GET", "/home.css", pages_home.get_style, PUBLIC),
+    Route("GET", "/", home.show_home, READ),
+    Route("POST", "/", home.try_prediction, PREDICT),
+    Route("GET", "/home.css", static_files.get_style, PUBLIC),
+    Route("GET", "/pages.js", static_files.get_script, PUBLIC),
+    Route("GET", "/runs", runs.show_runs, READ),
+    Route("GET", "/runs/compare", compare.show_comparison, READ),
+    Route("GET", "/runs/{run}", run.show_run, READ),
+    Route("GET", "/pipelines", pipelines.show_pipelines, READ),
+    Route("GET", "/pipelines/{pipeline}", pipelines.show_pipeline, READ),
+    Route("GET", "/models", models.show_models, READ),
+    Route("GET", "/models/{model}", models.show_model, READ),
+    Route("GET", "/models/{model}/{number}", models.show_version, READ),
+    Route("GET", "/slots/{slot}", slots.show_slot, READ),
+    Route("GET", "/ledger", ledger.show_ledger, READ),
+    Route("GET", "/ledger/{seq}", ledger.show_entry, READ),
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/api/v1/slots", api_slots.list_slots, READ),
