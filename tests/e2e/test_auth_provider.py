@@ -308,6 +308,39 @@ def test_a_provider_that_is_away_is_unavailable_and_says_so(ws):
         finish_needs_a_document(ws)
 
 
+def test_a_provider_that_hangs_holds_three_threads_at_most_and_is_then_left_alone_for_a_while(ws):
+    import threading
+
+    from incumbent.execution.oidc_provider import AT_ONCE
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        silent.settimeout(10)
+        app = opened(ws, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        statuses = []
+        threads = [threading.Thread(target=lambda: statuses.append(Client(app).get("/log-in/provider").status)) for _ in range(AT_ONCE)]
+        threads[0].start()
+        waiting, _ = silent.accept()  # the first is waiting for its answer now
+        for thread in threads[1:]:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while app.server.door.provider._places._value and time.monotonic() < deadline:
+            time.sleep(0.01)
+        began = time.monotonic()
+        assert Client(app).get("/log-in/provider").status == 503
+        assert Client(app).get("/healthz").status == 200
+        assert time.monotonic() - began < 1
+        waiting.close()
+    for thread in threads:
+        thread.join()
+    assert statuses == [503] * AT_ONCE
+    began = time.monotonic()
+    assert Client(app).get("/log-in/provider").status == 503
+    assert time.monotonic() - began < 1
+    app.close()
+
+
 def finish_needs_a_document(ws):
     OidcProvider("http://127.0.0.1:1", CLIENT).finish(redirect_uri="", code="c", nonce="n", verifier="v", now=ws.clock.now())
 

@@ -12,6 +12,8 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +35,9 @@ LEEWAY_S = 60
 DOCUMENT_BYTES_MAX = 1 << 20
 DOCUMENT_KEPT_S = 3600.0
 KEYS_ANEW_EVERY_S = 60.0
+AT_ONCE = 3
+"""How many threads of the server may wait for the provider: it may be slow, and others ask for other things."""
+REST_AFTER_FAILURE_S = 5.0
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -46,6 +51,8 @@ class OidcProvider:
         self._client_id = client_id
         self._client_secret = client_secret
         self._turn = threading.Lock()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._failed_at = float("-inf")
         self._document: dict[str, Any] = {}
         self._document_at = float("-inf")
         self._keys: KeySet | None = None
@@ -53,7 +60,7 @@ class OidcProvider:
 
     def begin(self, *, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Return the address to send the browser to. Raises Unavailable."""
-        with self._open(redirect_uri) as client:
+        with self._place(), self._open(redirect_uri) as client:
             address: str = client.create_authorization_url(
                 self._read_document()["authorization_endpoint"], state=state, code_verifier=verifier, nonce=nonce
             )[0]
@@ -66,6 +73,26 @@ class OidcProvider:
 
     def finish(self, *, redirect_uri: str, code: str, nonce: str, verifier: str, now: datetime) -> str:
         """Exchange a code and return who it is, as "issuer subject". Raises Refused (what it says does not hold), Unavailable."""
+        with self._place():
+            token = self._fetch_token(redirect_uri, code, verifier)
+            id_token = token.get("id_token")
+            if not isinstance(id_token, str):
+                raise Refused(f"the provider {self.issuer} sent no ID token: its client has to ask for the scope openid")
+            return f"{self.issuer} {self._check(id_token, str(token.get('access_token', '')), nonce, now)}"
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if time.monotonic() - self._failed_at < REST_AFTER_FAILURE_S or not self._places.acquire(blocking=False):
+            raise Unavailable(f"the provider {self.issuer} is slow or away; try again in a few seconds")
+        try:
+            yield
+        except Unavailable:
+            self._failed_at = time.monotonic()
+            raise
+        finally:
+            self._places.release()
+
+    def _fetch_token(self, redirect_uri: str, code: str, verifier: str) -> dict[str, Any]:
         document = self._read_document()
         try:
             with self._open(redirect_uri) as client:
@@ -77,10 +104,7 @@ class OidcProvider:
             raise Unavailable(f"the provider {self.issuer} does not answer: {type(error).__name__}; try again") from error
         except (AuthlibBaseError, ValueError, TypeError) as error:
             raise Refused(f"the provider {self.issuer} did not take the code: {str(error)[:200]}; begin again") from error
-        id_token = token.get("id_token")
-        if not isinstance(id_token, str):
-            raise Refused(f"the provider {self.issuer} sent no ID token: its client has to ask for the scope openid")
-        return f"{self.issuer} {self._check(id_token, str(token.get('access_token', '')), nonce, now)}"
+        return token
 
     def _check(self, id_token: str, access_token: str, nonce: str, now: datetime) -> str:
         options = {"iss": {"essential": True, "value": self.issuer}, "aud": {"essential": True, "value": self._client_id},
