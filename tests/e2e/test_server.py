@@ -33,6 +33,10 @@ FAULTY = """
 """
 
 
+OWN_SCRIPT = '<script src="/pages.js" defer></script>'
+"""The one that every page has; none is inline, and the policy would refuse it."""
+
+
 class Served:
     """A running server and the workspace behind it."""
 
@@ -241,7 +245,7 @@ def test_the_page_shows_what_is_live_and_answers_its_form(served):
     assert status == 200
     assert "<td>8.0</td>" in text
     assert re.search(r"prediction <b>prediction-[0-9a-z]{20}</b>", text)
-    assert not re.search(r"<script|style=|http://(?!www\.w3)|https://", text)
+    assert not re.search(r"<script|style=|http://(?!www\.w3)|https://", text.replace(OWN_SCRIPT, ""))
     assert served.ask("GET", "/home.css")[1]["content-type"] == "text/css; charset=utf-8"
 
 
@@ -259,7 +263,7 @@ def test_the_page_shows_what_is_live_and_answers_its_form(served):
 def test_what_a_form_sends_is_shown_as_text_and_never_as_html(served, fields, status):
     found, _, page = served.ask("POST", "/", urlencode(fields).encode(), {"content-type": "application/x-www-form-urlencoded"})
     assert found == status
-    assert b"<script" not in page
+    assert "<script" not in page.decode().replace(OWN_SCRIPT, "")
     assert b"<b>negative" not in page
 
 
