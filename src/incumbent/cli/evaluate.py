@@ -4,7 +4,7 @@ import argparse
 
 from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.command import print_json
-from incumbent.cli.here import open_here, show_time
+from incumbent.cli.here import add_allow_pickle, open_here, show_time
 from incumbent.gates.verdict import Outcome
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.evaluate import evaluate
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("version", metavar="MODEL@VERSION", help="the candidate")
     parser.add_argument("--slot", required=True, help="the slot that it is a candidate for")
+    add_allow_pickle(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
 
 
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     model, version = parse_version_name(arguments.version)
     ws = open_here()
-    host = open_model_host(ws)
+    host = open_model_host(ws, allow_pickle=arguments.allow_pickle)
     try:
         found = evaluate(ws, host, model=model, version=version, slot=arguments.slot)
     finally:

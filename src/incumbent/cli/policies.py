@@ -21,7 +21,7 @@ result. Setting another one voids the evidence and the sign-offs that stand on i
 examples:
   incumbent policies set flights-late gates/flights-late.toml
   incumbent policies set tier-2 gates/tier-2.toml
-  incumbent policies show flights-late
+  incumbent policies show flights-late --slot flights-late/nyc
   incumbent policies ls
 """
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ls = verbs.add_parser("ls", help="list what is set")
     show = verbs.add_parser("show", help="the policy in force for a model")
     show.add_argument("model", metavar="MODEL")
+    show.add_argument("--slot", default=None, help="the policy in force in this slot, where another model may have been live")
     change = verbs.add_parser("set", help="set one, from a TOML file")
     change.add_argument("target", metavar="MODEL|tier-N")
     change.add_argument("file", type=Path, metavar="FILE.toml")
@@ -57,12 +58,13 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
-    found = get_policy(ws, model=arguments.model)
+    found = get_policy(ws, model=arguments.model, slot=arguments.slot)
     if arguments.json:
         print_json({"target": found.target, "entry": found.seq, "digest": found.digest, "policy": found.policy.to_json()})
         return 0
     where = f"entry {found.seq}" if found.seq is not None else "built in: nobody set one"
-    print(f"{arguments.model} is judged by the policy of {found.target} ({where})\n  digest  {found.digest}")
+    place = f" in {arguments.slot}" if arguments.slot else ""
+    print(f"{arguments.model} is judged{place} by the policy of {found.words} ({where})\n  digest  {found.digest}")
     print(textwrap.indent(json.dumps(found.policy.to_json(), indent=2, ensure_ascii=False), "  "))
     return 0
 

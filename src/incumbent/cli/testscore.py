@@ -4,6 +4,7 @@ import argparse
 
 from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.command import print_json
+from incumbent.cli.here import add_allow_pickle
 from incumbent.cli.table import print_table
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.gates.policy import Scoring
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     running.add_argument("--label", default=None, help="column with the truth; needs --output")
     running.add_argument("--output", default=None, help="column of the answers that is scored; needs --label")
     running.add_argument("--group", action="append", default=[], dest="groups", help="column of the holdout with groups to compare")
+    add_allow_pickle(running)
     attesting = verbs.add_parser("attest", help="sign that one of the 28 tests was done by hand (validators): half a point")
     attesting.add_argument("version", metavar="MODEL@VERSION")
     attesting.add_argument("item", choices=[*POINTS], metavar="ITEM", help="one of the 28, such as data-6")
@@ -64,7 +66,7 @@ def _run(ws: Workspace, arguments: argparse.Namespace) -> int:
     if (arguments.label is None) != (arguments.output is None):
         arguments.parser.error("--label and --output belong together")
     model, version = parse_version_name(arguments.version)
-    host = open_model_host(ws)
+    host = open_model_host(ws, allow_pickle=arguments.allow_pickle)
     try:
         made = examine(
             ws,

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from incumbent.base.documents import Json
-from incumbent.base.errors import NotFound
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.cli.command import print_json
 from incumbent.cli.table import print_table
 from incumbent.cli.verbs import run_verb, set_verbs
@@ -125,8 +125,10 @@ def _set(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a policy's file. Raises NotFound."""
+    """Return the text of a policy's file. Raises NotFound when it cannot be read, InvalidInput when it is no text."""
     try:
         return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"{path} cannot be read as text: {error}") from error
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is no text in UTF-8: {error}") from error

@@ -171,6 +171,10 @@ def parse_tier_policy(text: str) -> TierPolicy:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"the tier policy is not TOML: {error}") from error
+    if not document:
+        raise InvalidInput(
+            "the tier policy is empty: it says what each of the tiers 1 to 4 asks for; `incumbent tiers print` prints one to edit"
+        )
     found = read_fields(cast(Json, document), "a tier policy", ("unassessed", "tier"))
     tiers = read_fields(found.document("tier"), "[tier]", [str(tier) for tier in TIERS])
     rules = (_rule(read_fields(tiers.values[str(tier)], f"[tier.{tier}]", _RULE_FIELDS), tier) for tier in TIERS)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from incumbent.base.errors import Corrupt, NotFound
 from incumbent.registry.model import ModelVersion, Placement, Status
 from incumbent.registry.slot import find_status, has_been_live
 from incumbent.registry.transitions import State, check_transition
@@ -69,8 +70,11 @@ def move(
 
 
 def verify_bundle(ws: Workspace, version: ModelVersion) -> None:
-    """Read every byte of a version's bundle and hold it to its digests. Raises Corrupt, NotFound."""
+    """Read every byte of a version's bundle and hold it to its digests. Raises Corrupt, also where bytes are gone."""
     scratch = ws.folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=scratch) as folder:
-        ws.codecs.decode(version.bundle, Path, ws.blobs, Path(folder))
+        try:
+            ws.codecs.decode(version.bundle, Path, ws.blobs, Path(folder))
+        except NotFound as error:  # damaged bytes are put aside when they are first read
+            raise Corrupt(f"the bundle of {version.model}@{version.version} is not all there: {error}") from error

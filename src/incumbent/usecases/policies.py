@@ -10,6 +10,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, parse_policy, policy_from_json
 from incumbent.registry.names import check_model_name
 from incumbent.usecases.examine import TESTS
+from incumbent.usecases.holdouts import get_holdout
 from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
@@ -45,6 +46,7 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
 
     Raises:
         InvalidInput: The text is no policy: an unknown metric or key, no rule at all, δ ≤ 0, a limit the wrong way round.
+        NotFound: There is no holdout of the name that it gives.
         Refused: The actor may not.
     """
     if _TIER.fullmatch(target) is None:
@@ -55,6 +57,8 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
         raise InvalidInput(f"[tests] requires {', '.join(unknown)}, which is no test; there are: {', '.join(TESTS)}")
     with attempting(ws, act="set-policy", kind="policy", object_id=target), governed(ws) as tx:
         acting = check_acting(ws, tx, "set-policy")
+        if policy.holdout is not None:
+            get_holdout(tx, policy.holdout.name)
         body: Document = {"kind": "policy", "target": target, "policy": policy.to_json(), "text": text}
         entry = record_act(
             ws, tx, act="set-policy", kind="policy", object_id=target, acting=acting, body=body, subject=target, reason=reason
@@ -63,10 +67,10 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
     return SetPolicy(target, policy, entry.draft.object.digest, entry.seq, entry.at, acting.actor)
 
 
-def get_policy(ws: Workspace, *, model: str) -> PolicyInForce:
-    """Return the policy that a model's versions are judged by: its own, its tier's, or the built-in one."""
+def get_policy(ws: Workspace, *, model: str, slot: str | None = None) -> PolicyInForce:
+    """Return the policy that a model's versions are judged by, in a slot if one is named: what was live there has a say."""
     with ws.store.begin(read_only=True) as tx:
-        return find_policy(tx, model, find_tier(tx, model).number)
+        return find_policy(tx, model, find_tier(tx, model, slot).number, slot)
 
 
 def list_policies(ws: Workspace) -> Sequence[SetPolicy]:

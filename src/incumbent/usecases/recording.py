@@ -15,7 +15,7 @@ from datetime import datetime
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
-from incumbent.base.errors import Refused
+from incumbent.base.errors import Corrupt, IncumbentError, Refused
 from incumbent.governance.acts import ROLES
 from incumbent.governance.person import Person, check_may, find_person, person_from_json
 from incumbent.ledger.entry import REASON_CHARACTERS_MAX, Actor, Draft, Entry, ObjectRef
@@ -153,11 +153,17 @@ def record_act(
 
 @contextmanager
 def attempting(ws: Workspace, *, act: str, kind: str, object_id: str) -> Iterator[None]:
-    """Record what is refused inside the block as an attempt, and let the refusal go on its way."""
+    """Record what is refused inside the block, or fails on bytes that are not what was registered, as an attempt, and let it go on its way.
+
+    Where the attempt cannot be recorded, the caller is told both.
+    """
     try:
         yield
-    except Refused as error:
-        _record_refusal(ws, act, kind, object_id, str(error))
+    except (Refused, Corrupt) as error:
+        try:
+            _record_refusal(ws, act, kind, object_id, str(error))
+        except IncumbentError as second:
+            raise type(error)(f"{error} (this attempt could not be recorded: {second})") from error
         raise
 
 

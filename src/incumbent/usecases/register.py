@@ -54,12 +54,21 @@ def register(
     check_model_name(model)
     if slot is not None:
         check_slot_name(slot)
-    with ws.store.begin(read_only=True) as tx:
-        source = tx.runs.get(run)
-        found, key = find_output(tx, source, artifact)
+    with attempting(ws, act="register", kind="model", object_id=model):
+        with ws.store.begin(read_only=True) as tx:
+            check_acting(ws, tx, "register")
+            source = tx.runs.get(run)
+            found, key = find_output(tx, source, artifact)
+        return _register(ws, model, source, (artifact, found, key), slot=slot, serving=serving or {})
+
+
+def _register(
+    ws: Workspace, model: str, source: Run, output: tuple[str, Artifact, Digest | None], *, slot: str | None, serving: Mapping[str, Json]
+) -> ModelVersion:
+    artifact, found, key = output
     files, card, scan = _read_files(ws, artifact, found)
     facts: Document = {} if card is None else {"bundle": card.to_json()}
-    with attempting(ws, act="register", kind="model", object_id=model), governed(ws) as tx:
+    with governed(ws) as tx:
         acting = check_acting(ws, tx, "register")
         authors, since = describe_authors(ws, tx, model, source)
         number = tx.registry.take_number(model)
@@ -68,7 +77,7 @@ def register(
             "version": number,
             "authors": authors,
             "authors_since": since,
-            "serving": dict(serving or {}),
+            "serving": dict(serving),
             "pickles": scan,
         }
         [digest] = tx.documents.put([manifest])

@@ -7,6 +7,8 @@ from incumbent.registry.table_schema import TableSchema, read_schema
 from incumbent.usecases.ports import Transaction
 
 SCHEMA = "schema"
+SCHEMA_TESTS = frozenset({"schema", "privacy-columns", "expected-values"})
+"""Tests of a version that hold rows to the registered schema."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,5 +86,5 @@ def check_allowed(card: BundleCard, *, allow_pickle: bool) -> None:
         raise Refused(
             "this bundle is opened by unpickling, which can run code that came with it; pickles are not allowed here. "
             "Pack the model in a safe format, or allow pickles if you know who made it: open_bundle(folder, allow_pickle=True), "
-            "`incumbent server --allow-pickle`"
+            "`incumbent server --allow-pickle` (`evaluate` and `testscore run` have it too)"
         )
