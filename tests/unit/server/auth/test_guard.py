@@ -164,7 +164,7 @@ def test_an_act_that_is_signed_is_not_done_by_a_token_however_wide(ws, app, whoa
 
 
 def test_a_persons_key_that_lies_on_the_server_signs_for_nobody_who_asks_over_http(ws):
-    new_key(ws, person="val")
+    ws.keys.make("val")
     asked = replace(as_person(ws, "val"), keys=LedgerKeyAlone(ws.keys))
     assert ws.keys.find("val") is not None
     for use in (
@@ -180,7 +180,8 @@ def test_a_persons_key_that_lies_on_the_server_signs_for_nobody_who_asks_over_ht
 
 def test_a_signed_act_over_http_is_refused_where_the_persons_key_lies_on_the_server(ws, monkeypatch):
     """The same act by the same person succeeds at a terminal of that machine: what the server lacks is the signature, not the key."""
-    new_key(ws, person="val")
+    change_person(ws, person="ann", roles=["admin", "validator"])
+    new_key(ws, person="ann")
     assess_tier(as_person(ws, "app"), model="m", exposure="low", purpose="low", inherent="low", reason="for a test")
     opened = open_finding(as_person(ws, "aud"), subject="m", title="it drifts").finding.finding_id
 
@@ -190,10 +191,10 @@ def test_a_signed_act_over_http_is_refused_where_the_persons_key_lies_on_the_ser
 
     monkeypatch.setattr(routes, "ROUTES", (*routes.ROUTES, Route("POST", "/close", answer, "govern")))
     app = open_app(ws)
-    refused = Client(app, {"authorization": f"Bearer {token_of(ws, 'val', scope=['admin']).secret}"}).post("/close")
+    refused = Client(app, {"authorization": f"Bearer {token_of(ws, 'ann', scope=['admin']).secret}"}).post("/close")
     assert refused.status == 422
     assert "signed with a person's own key, which never comes to a server" in refused.text
-    assert close_finding(as_person(ws, "val"), finding=opened, resolution="mended").finding.state == "closed"
+    assert close_finding(ws, finding=opened, resolution="mended").finding.state == "closed"
     app.close()
 
 
