@@ -16,6 +16,7 @@ from incumbent.usecases.ledger_witness import witness_export, witness_ledger
 from incumbent.usecases.workspace import Workspace
 
 CORRUPT = 4
+HOW_TO_COUNT = "An admin registers a witness's key with `incumbent witnesses add VKEY --owner ID`"
 Run = Callable[[Workspace, argparse.Namespace], int]
 
 
@@ -45,12 +46,14 @@ def _witness(ws: Workspace, arguments: argparse.Namespace) -> int:
     else:
         seen = witness_export(ws, path=arguments.export, memory=arguments.memory, name=arguments.name)
     if arguments.json:
-        print_json({"size": seen.size, "before": seen.before, "note": seen.note, "vkey": seen.vkey})
+        print_json({"size": seen.size, "before": seen.before, "note": seen.note, "vkey": seen.vkey, "bar": seen.bar})
         return 0
     if seen.before is None:
         print(f"cosigned {seen.size} entries, seen for the first time: what came before is taken on trust")
     else:
         print(f"cosigned {seen.size} entries: they continue the {seen.before} that were cosigned before")
+    if seen.bar:
+        print(f"the cosignature is kept, but counts for no sign-off: {printable(seen.bar)}. {HOW_TO_COUNT}")
     print(f"the witness's key, for `ledger verify --witness`: {seen.vkey}\n\n{seen.note}", end="")
     return 0
 

@@ -11,7 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,9 +21,10 @@ from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from incumbent.ledger.entry import parse_entry
 from incumbent.ledger.note import cosignature_line, cosigned_bytes, key_hash
 from incumbent.ledger.offline import verify_export
-from incumbent.ledger.primitives import Malformed, Note, parse_note, verify_cosignature
+from incumbent.ledger.primitives import Malformed, Note, parse_note, parse_vkey, verify_cosignature
 from incumbent.usecases.ledger_export import write_archive
 from incumbent.usecases.recording import check_acting
+from incumbent.usecases.witnesses import tell_standing
 from incumbent.usecases.workspace import Workspace
 
 WITNESS = "witness"
@@ -38,13 +39,15 @@ class Witnessed:
     Attributes:
         before: How many entries were remembered; None the first time, which takes the ledger's key and past on trust.
         note: The signed note with the witness's cosignature.
-        vkey: The witness's verifier key, for `ledger verify --witness`.
+        vkey: The witness's verifier key, for `ledger verify --witness` and `witnesses add`.
+        bar: Why the cosignature, which is kept, counts for no quorum here; "" if it counts, or if an export was cosigned.
     """
 
     size: int
     before: int | None
     note: str
     vkey: str
+    bar: str = ""
 
 
 def witness_ledger(ws: Workspace, *, memory: Path, name: str = WITNESS) -> Witnessed:
@@ -68,7 +71,7 @@ def witness_ledger(ws: Workspace, *, memory: Path, name: str = WITNESS) -> Witne
     line = seen.note.splitlines(keepends=True)[-1]
     with ws.store.begin() as tx:
         tx.checkpoints.cosign(seen.size, line)
-    return seen
+        return replace(seen, bar=tell_standing(tx, *parse_vkey(seen.vkey)))
 
 
 def witness_export(ws: Workspace, *, path: Path, memory: Path, name: str = WITNESS) -> Witnessed:

@@ -28,6 +28,7 @@ from incumbent.usecases.evidence import Evidence, find_evidence
 from incumbent.usecases.live import EVIDENCE, SIGN_OFF
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
+from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
 
 
@@ -199,7 +200,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
             model=version.model,
             version=version.version,
             slot=slot,
-            cosigned=_count_cosignatures(tx, evidence.seq) if tier.rule.witnesses else 0,
+            cosigned=count_cosignatures(tx, evidence.seq, authorships) if tier.rule.witnesses else 0,
         )
         problems += tell_quorum(quorum, version)
         if tier.rule.validators or tier.rule.approvers:
@@ -273,12 +274,6 @@ def tell_rejections(given: Sequence[tuple[int, SignOff]], version: ModelVersion)
         for person, last in newest.items()
         if last.meaning == "rejected"
     ]
-
-
-def _count_cosignatures(tx: Transaction, seq: int) -> int:
-    """Return by how many witnesses a checkpoint that covers an entry was cosigned; each by name, once."""
-    covering = [known for known in tx.checkpoints.list_all() if known.size > seq]
-    return max((len({line.split(" ")[1] for line in known.cosignatures}) for known in covering), default=0)
 
 
 def list_sign_offs(tx: Transaction, version: ModelVersion, slot: str) -> list[tuple[int, SignOff]]:
