@@ -175,6 +175,10 @@ class _Case:
             return f"it is about {model}@{version} in slot {slot}"
         return f"it is dated {format_time(sign_off.at)}, after now" if sign_off.at > self.now else ""
 
+    def fault(self, sign_off: SignOff) -> str:
+        """Return why its signature does not count, or "". One at fault takes no rejection back; a rejection stands even so."""
+        return "" if sign_off.meaning == "rejected" else self.standing_of(sign_off).fault
+
     def bar(self, sign_off: SignOff) -> str:
         """Return why what its person is or did bars it from counting, or ""."""
         return self._bar_person(sign_off) or ("" if self.rule.self_approval else self._bar_dependence(sign_off))
@@ -270,12 +274,10 @@ def judge_quorum(
     case = _Case((model, version, slot), digests, rule, directory, works, authors, standing or {}, check_time(now))
     void, expired, barred, valid, current = [], [], [], [], []
     for sign_off in _sorted_once(sign_offs):
-        misplaced = case.misplaced(sign_off)
-        fault = "" if sign_off.meaning == "rejected" else case.standing_of(sign_off).fault
-        if sign_off.subject == case.subject and not case.changes(sign_off) and not fault:  # one at fault takes no rejection back
+        if sign_off.subject == case.subject and not case.changes(sign_off) and not case.fault(sign_off):
             current.append(sign_off)
-        if misplaced or fault:
-            barred.append(Barred(sign_off, misplaced or fault))
+        if reason := case.misplaced(sign_off) or case.fault(sign_off):
+            barred.append(Barred(sign_off, reason))
         elif changes := case.changes(sign_off):
             void.append(Void(sign_off, changes))
         elif sign_off.meaning == "rejected":
