@@ -1,6 +1,7 @@
 """Making a page: the templates' environment, the policy that browsers hold each page to, and errors as pages."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache, wraps
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
@@ -22,6 +23,10 @@ ROOMS = (("/", "What is live"), ("/runs", "Runs"), ("/pipelines", "Pipelines"), 
 """What stands in the navigation of every page."""
 
 
+def _show_time(at: datetime) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), words.show_time(at))
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -34,7 +39,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "time": words.show_time, "bytes": words.show_bytes, "number": words.show_number, "digest": words.short_digest, "cut": words.cut,
+        "time": _show_time, "bytes": words.show_bytes, "number": words.show_number, "digest": words.short_digest, "cut": words.cut,
         "value": words.show_value, "seconds": words.show_seconds,
         "exact": escape,  # as it is, for what a form sends back
     }  # fmt: skip
