@@ -19,6 +19,7 @@ from incumbent.server.auth.origin import check_origin, read_headers
 from incumbent.server.auth.seal import seal
 from incumbent.server.errors import HttpProblem, find_status, problem_body
 from incumbent.server.messages import Request, Response, Server
+from incumbent.server.mlflow import wire
 from incumbent.server.routes import Route, find_route
 
 Scope = MutableMapping[str, Any]
@@ -61,6 +62,7 @@ class App:
     def close(self) -> None:
         """Stop the models and the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self.server.writer.close()
         self.server.host.close()
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -76,12 +78,14 @@ class App:
             caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None
             body = await asyncio.wait_for(_read_body(headers, receive), BODY_TIMEOUT_S)
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
-        except HttpProblem as problem:
+        except (HttpProblem, IncumbentError) as problem:
+            if wire.is_mlflow(raw_path):
+                return wire.tell(problem)
+            if isinstance(problem, IncumbentError):
+                return _tell(raw_path, find_status(problem), str(problem), {})
             return _tell(raw_path, problem.status, str(problem), problem.headers)
         except TimeoutError:
             return _tell(raw_path, 408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s", {"connection": "close"})
-        except IncumbentError as error:
-            return _tell(raw_path, find_status(error), str(error), {})
 
     async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, _judged, work, *given)

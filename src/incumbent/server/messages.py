@@ -10,6 +10,7 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
+from incumbent.server.group import GroupWriter
 from incumbent.usecases.ports import ModelHost
 from incumbent.usecases.workspace import Workspace
 
@@ -23,6 +24,7 @@ class Server:
     ws: Workspace
     host: ModelHost
     door: Door
+    writer: GroupWriter = field(default_factory=GroupWriter)
 
 
 @dataclass(frozen=True, slots=True)

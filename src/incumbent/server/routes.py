@@ -1,4 +1,7 @@
-"""The routes, as one table: method, path, who answers, which right it takes. `{name}` is one segment, percent-decoded after splitting."""
+"""The routes, as one table: method, path, who answers, which right it takes.
+
+`{name}` is one segment, percent-decoded after splitting.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,11 +9,13 @@ from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
 from incumbent.server import api_predict, api_slots, health, inference_v2
+from incumbent.server.access import mlflow_right
 from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
 from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response, Server
+from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
@@ -79,6 +84,7 @@ ROUTES = (
     Route("POST", "/set-up/{secret}", log_in_pages.do_set_up, PUBLIC),
     Route("GET", "/password", log_in_pages.show_password, SESSION),
     Route("POST", "/password", log_in_pages.do_password, SESSION),
+    *(Route(method, path, answer, mlflow_right(method, path)) for method, path, answer in MLFLOW_PATHS),
 )
 
 

@@ -1,0 +1,1 @@
+"""MLflow's REST API over our runs, artifacts and registry."""
