@@ -8,6 +8,7 @@ What is NaN or infinite breaks the curve, and a mark on the axis says where.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 WIDTH, HEIGHT = 560, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 10, 34
@@ -73,8 +74,8 @@ def draw_chart(series: Sequence[Series], *, is_log: bool = False) -> Chart:
         path, gaps = _trace([((x - x_low) / (x_high - x_low), y) for x, y in points], y_low, y_high)
         hidden = sum(y is None for _, y in points)
         curves.append(Curve(one.name, path, gaps, len(points), hidden))
-    x_ticks = tuple(Tick(_px(x, x_low, x_high), _label(x)) for x in list_ticks(x_low, x_high) if x_low <= x <= x_high)
-    levels = _list_powers(y_low, y_high) if is_log else [(y, _label(y)) for y in list_ticks(y_low, y_high)]
+    x_ticks = tuple(Tick(_px(x, x_low, x_high), label) for x, label in _label_all(list_ticks(x_low, x_high)) if x_low <= x <= x_high)
+    levels = _list_powers(y_low, y_high) if is_log else _label_all(list_ticks(y_low, y_high))
     y_ticks = tuple(Tick(_py(y, y_low, y_high), label) for y, label in levels if y_low <= y <= y_high)
     return Chart(tuple(curves), x_ticks, y_ticks, is_log)
 
@@ -111,17 +112,15 @@ def _trace(points: Sequence[tuple[float, float | None]], low: float, high: float
     gaps: dict[float, None] = {}
     is_open = False
     for column, values, has_gap in _columns(points):
-        at = round(LEFT + column, 1)
-        kept = thin(values)
-        for y in kept:
+        at = float(LEFT + column)
+        for y in thin(values):
             parts.append(f"{'L' if is_open else 'M'}{at:g} {_py(y, low, high):g}")
             is_open = True
         if has_gap:
             gaps[at] = None
             is_open = False
-        elif len(kept) == 1 and parts[-1].startswith("M"):
-            parts.append("h0.01")  # so that a lone point is a dot
-    return "".join(parts), tuple(gaps)
+    dots = [f"{part}h0.01" if part[0] == "M" and after[0] == "M" else part for part, after in pairwise([*parts, "M"])]
+    return "".join(dots), tuple(gaps)  # a line of no length would not be seen
 
 
 def _columns(points: Sequence[tuple[float, float | None]]) -> Iterator[tuple[int, list[float], bool]]:
@@ -171,7 +170,8 @@ def list_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     if last - first > 4 * wanted or abs(last) > 2**52:
         return []
-    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+    ticks = [float(f"{number * step:.15g}") for number in range(first, last + 1)]
+    return ticks if len(set(ticks)) == len(ticks) else []
 
 
 def _list_powers(low: float, high: float) -> list[tuple[float, str]]:
@@ -184,6 +184,14 @@ def _list_powers(low: float, high: float) -> list[tuple[float, str]]:
             found.append((exponent + math.log10(times), _label(times * 10.0**exponent)))
     inside = [one for one in found if low <= one[0] <= high]
     return inside or [(low, _label(10.0**low)), (high, _label(10.0**high))]
+
+
+def _label_all(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Return ticks with labels of which no two are alike."""
+    labels = [_label(tick) for tick in ticks]
+    if len(set(labels)) < len(labels):
+        labels = [f"{tick:.15g}" for tick in ticks]
+    return list(zip(ticks, labels, strict=True))
 
 
 def _label(value: float) -> str:
