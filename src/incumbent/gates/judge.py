@@ -4,6 +4,8 @@ The rules are judged in the policy's order, each at the level that is left after
 are measured anew at each look, so theirs is not reduced. Beyond the holdout's budget there is no verdict but "take a fresh one".
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from incumbent.base.errors import InvalidInput
@@ -17,7 +19,7 @@ from incumbent.gates.verdict import RuleResult, Verdict, combine
 __all__ = ["HoldoutSample", "judge"]
 
 
-def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.random.Generator) -> Verdict:
+def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.random.Generator, budget: int | None = None) -> Verdict:
     """Return the verdict on a challenger.
 
     Args:
@@ -25,6 +27,7 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
         sample: What was measured.
         look: Which look at this holdout it is, counted from 1 over all challengers.
         rng: Chance for the bootstrap; keep its seed, and the verdict can be computed again.
+        budget: How many looks the holdout has where that is fewer than the policy says: `looks_max` was raised after a look.
 
     Raises:
         InvalidInput: The policy has no rule on a holdout (its tests are judged elsewhere), the look is below 1, or the sample lacks
@@ -35,8 +38,11 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
         raise InvalidInput("this policy has no rule on a holdout; its required tests are judged by their own evidence")
     if look < 1:
         raise InvalidInput(f"look {look}: looks at a holdout count from 1")
+    asked = holdout.looks_max
+    if budget is not None and budget < asked:
+        holdout = replace(holdout, looks_max=budget)
     if look > holdout.looks_max:
-        return combine([_exhausted(holdout, look)])
+        return combine([_exhausted(holdout, look, asked)])
     scored = score(policy, sample) if policy.needs else None
     results = []
     if policy.primary is not None and scored is not None:
@@ -51,7 +57,9 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
     return combine(results)
 
 
-def _exhausted(holdout: HoldoutRule, look: int) -> RuleResult:
+def _exhausted(holdout: HoldoutRule, look: int, asked: int) -> RuleResult:
     spent = f"look {look} of at most {holdout.looks_max}: the budget of holdout {holdout.name!r} is used up"
+    if asked > holdout.looks_max:
+        spent += f" (looks_max = {asked} came after a look, and raising it then has no effect)"
     reason = f"{spent}; register a fresh holdout and name it in the policy"
     return RuleResult(f"holdout {holdout.name}", "failed", reason, facts={"look": look, "looks_max": holdout.looks_max})

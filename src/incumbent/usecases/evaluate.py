@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
-from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
+from incumbent.gates.examined import TestResult
 from incumbent.gates.judge import HoldoutSample, judge
 from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy
 from incumbent.gates.verdict import RuleResult, Verdict, combine
@@ -27,15 +28,18 @@ from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_slot_name
 from incumbent.registry.signature import Scalar
 from incumbent.registry.slot import find_status
-from incumbent.usecases.answering import Answers, ask
+from incumbent.usecases.answering import Answers, ask, read_card
 from incumbent.usecases.evidence import Evidence, get_evidence, read_evidence
-from incumbent.usecases.examine import find_subject, run_tests
-from incumbent.usecases.holdouts import Holdout, count_overlap, get_holdout, record_look
+from incumbent.usecases.examine import find_subject, record_test_results, run_tests
+from incumbent.usecases.examine_subject import Subject
+from incumbent.usecases.holdout_rows import Overlap, count_overlap
+from incumbent.usecases.holdouts import Holdout, find_budget, get_holdout, record_look
 from incumbent.usecases.moving import verify_bundle
 from incumbent.usecases.ports import ModelHost, Transaction
 from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier, get_slot_candidate
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.register import find_output
+from incumbent.usecases.schema_in_force import find_schema
 from incumbent.usecases.workspace import Workspace
 
 VALID_DAYS = 90
@@ -46,13 +50,15 @@ Rows = Mapping[str, Sequence[Scalar]]
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is judged: found before anything is measured."""
+    """What is judged: found before anything is measured. `budget`: how many looks the holdout has, whatever the policy says now."""
 
     version: ModelVersion
     champion: ModelVersion | None
     slot: str
     in_force: PolicyInForce
     holdout: Holdout | None
+    budget: int | None = None
+    overlap: Overlap | None = None
 
     @property
     def name(self) -> str:
@@ -63,8 +69,24 @@ class _Case:
         return f"{self.champion.model}@{self.champion.version}" if self.champion else None
 
     @property
+    def looks_max(self) -> int:
+        """How many looks the holdout has: the policy's, or fewer where fewer were allowed when it was looked at; 0 without one."""
+        asked = self.policy.holdout.looks_max if self.policy.holdout else 0
+        return asked if self.budget is None else min(asked, self.budget)
+
+    @property
     def policy(self) -> GatePolicy:
         return self.in_force.policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was found. `subject` and `tests` are what the policy's tests were run on and said; None and empty without any."""
+
+    verdict: Verdict
+    predictions: str
+    subject: Subject | None
+    tests: tuple[TestResult, ...]
 
 
 def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: str) -> Evidence:
@@ -91,10 +113,11 @@ def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: 
         verify_bundle(ws, case.version)
         rows = ws.tables.read_columns(case.holdout.artifact) if case.holdout else None
         if case.holdout is not None and rows is not None:
-            _refuse_overlap(ws, case, case.holdout, rows)
-        look_id, look = _look(ws, case) if case.holdout else ("", 0)
-        results, predictions = _measure(ws, host, case, rows, look)
-        return _record(ws, case, combine(results), look_id=look_id, look=look, predictions=predictions)
+            _check_needs(case, case.holdout, rows)
+            case = replace(case, overlap=_refuse_overlap(ws, case, case.holdout, rows))
+        look_id, look, case = _look(ws, case) if case.holdout else ("", 0, case)
+        measured = _measure(ws, host, case, rows, look)
+        return _record(ws, case, measured, look_id=look_id, look=look)
 
 
 def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
@@ -113,7 +136,29 @@ def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
     )
 
 
-def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) -> None:
+def _check_needs(case: _Case, holdout: Holdout, rows: Rows) -> None:
+    """Hold policy and versions to what the holdout and the answers have, before a look is spent on finding out."""
+    policy, scoring = case.policy, case.policy.scoring
+    for name in ([scoring.label] if scoring else []) + [rule.by for rule in policy.guardrails if rule.by is not None]:
+        _column(rows, name, f"holdout {holdout.name}")
+    scored = [scoring.output] if scoring else []
+    flags = [rule.output for rule in policy.guardrails if rule.output is not None]
+    for version in (case.version, case.champion):
+        if version is None or not (policy.primary or policy.guardrails):
+            continue
+        signature = read_card(version).signature
+        for column in signature.inputs:
+            if column.name not in rows:
+                raise InvalidInput(
+                    f"{version.model}@{version.version} is asked with {column.name!r}, and holdout {holdout.name} has no such column; it "
+                    f"has {', '.join(rows)}"
+                )
+        answered = {column.name: () for column in signature.outputs}
+        for name in scored + (flags if version is case.version else []):
+            _column(answered, name, f"the answer of {version.model}@{version.version}")
+
+
+def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) -> Overlap:
     """Hold the holdout's rows to the version's training rows: what was trained on measures memory, not skill."""
     assert case.policy.holdout is not None
     wanted = case.policy.holdout.training
@@ -125,28 +170,41 @@ def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) ->
                 f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown: {error}. The policy names its "
                 "training rows as `training` in [holdout]; have the pipeline give them as an output"
             ) from error
-    overlap, shared = count_overlap(rows, ws.tables.read_columns(artifact))
-    if overlap:
+    inputs = [column.name for column in read_card(case.version).signature.inputs]
+    label = case.policy.scoring.label if case.policy.scoring else None
+    try:
+        overlap = count_overlap(rows, ws.tables.read_columns(artifact), inputs=inputs, label=label)
+    except InvalidInput as error:
+        raise Refused(f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown ({wanted}): {error}") from error
+    if overlap.rows:
         raise Refused(
-            f"{overlap:,} of {holdout.rows:,} rows of holdout {holdout.name} stand in the training data of {case.name} ({wanted}), "
-            f"over the columns {', '.join(shared)}: they would measure memory. Freeze a holdout without them"
+            f"{overlap.rows:,} of {holdout.rows:,} rows of holdout {holdout.name} stand in the training data of {case.name} ({wanted}), "
+            f"over the columns {', '.join(overlap.columns)}, numbers rounded to float32: they would measure memory. Freeze a holdout "
+            "without them"
         )
+    return overlap
 
 
-def _look(ws: Workspace, case: _Case) -> tuple[str, int]:
+def _look(ws: Workspace, case: _Case) -> tuple[str, int, _Case]:
+    """Count the look; return its id, its number, and the case with the budget that the holdout has."""
     assert case.holdout is not None
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
-        return record_look(ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest)
+        look, number = record_look(
+            ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest
+        )
+        return look, number, replace(case, budget=find_budget(tx, case.holdout))
 
 
-def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, look: int) -> tuple[list[RuleResult], str]:
+def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, look: int) -> _Measured:
     results: list[RuleResult] = []
     predictions = ""
+    subject: Subject | None = None
+    tests: list[TestResult] = []
     holdout = case.policy.holdout
     if rows is not None and holdout is not None and (case.policy.primary or case.policy.guardrails):
         sample = HoldoutSample()
-        if look <= holdout.looks_max:  # beyond the budget there is nothing to be learned, so nothing is asked
+        if look <= case.looks_max:  # beyond the budget there is nothing to be learned, so nothing is asked
             is_timed = any(rule.metric in LATENCIES for rule in case.policy.guardrails)
             challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
             champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
@@ -154,13 +212,16 @@ def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, loo
             sample = _weigh(host, case, _make_sample(case.policy, rows, challenger, champion, _find_ladder(ws, case)))
         named: list[Json] = [case.name, case.champion_name, case.in_force.digest, predictions]
         seed = digest_bytes(document_bytes({"case": named}), "sha256")
-        results += judge(case.policy, sample, look=look, rng=np.random.default_rng(int(seed.partition(":")[2], 16))).results
+        rng = np.random.default_rng(int(seed.partition(":")[2], 16))
+        results += judge(case.policy, sample, look=look, rng=rng, budget=case.budget).results
     if case.in_force.seq is None and case.champion is not None:
         results.append(_no_meaning_of_better(case))
     if case.policy.tests is not None:
         subject = find_subject(ws, case.version, slot=case.slot, policy=case.policy)
-        results += [result.to_rule_result() for result in run_tests(ws, host, subject, case.policy.tests.required)]
-    return results, predictions
+        may_look = holdout is None or look <= case.looks_max
+        tests = run_tests(ws, host, subject, case.policy.tests.required, may_look=may_look)
+        results += [result.to_rule_result() for result in tests]
+    return _Measured(combine(results), predictions, subject, tuple(tests))
 
 
 def _weigh(host: ModelHost, case: _Case, sample: HoldoutSample) -> HoldoutSample:
@@ -234,15 +295,35 @@ def _column(columns: Rows, name: str, where: str) -> NDArray[Any]:
     return values
 
 
-def _record(ws: Workspace, case: _Case, verdict: Verdict, *, look_id: str, look: int, predictions: str) -> Evidence:
+def _describe_overlap(overlap: Overlap | None) -> Json:
+    """Say over which columns it was shown that no row of the holdout was trained on, and which inputs could not be compared."""
+    if overlap is None:
+        return None
+    compared: list[Json] = [*overlap.columns]
+    missing: list[Json] = [*overlap.missing]
+    return {"rows": overlap.rows, "compared": compared, "inputs_not_compared": missing, "inputs_repeat": overlap.is_repeating}
+
+
+def _check_schema(tx: Transaction, case: _Case, subject: Subject | None) -> None:
+    """Evidence counts from its entry on, so what its tests held rows to must still be in force there."""
+    now = find_schema(tx, case.version.model)
+    if subject is not None and now != subject.schema:
+        raise Conflict(f"the schema of {case.version.model} was registered anew while {case.name} was being judged: evaluate again")
+
+
+def _record(ws: Workspace, case: _Case, measured: _Measured, *, look_id: str, look: int) -> Evidence:
     days = case.policy.tests.valid_days if case.policy.tests else VALID_DAYS
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
+        _check_schema(tx, case, measured.subject)
         now = ws.clock.now()
         name = ws.ids.new("evidence")
         holdout: Json = None
         if case.holdout is not None:
-            holdout = {"name": case.holdout.name, "data": str(case.holdout.artifact.digest), "look": look, "look_id": look_id}
+            holdout = {
+                "name": case.holdout.name, "data": str(case.holdout.artifact.digest), "look": look, "look_id": look_id,
+                "looks_max": case.looks_max, "overlap": _describe_overlap(case.overlap),
+            }  # fmt: skip
         body: Document = {
             "kind": "evidence",
             "evidence": name,
@@ -254,8 +335,8 @@ def _record(ws: Workspace, case: _Case, verdict: Verdict, *, look_id: str, look:
             "policy": case.in_force.digest,
             "policy_entry": case.in_force.seq,
             "holdout": holdout,
-            "verdict": verdict.to_json(),
-            "predictions": predictions,
+            "verdict": measured.verdict.to_json(),
+            "predictions": measured.predictions,
             "at": now.isoformat(),
             "expires_at": (now + timedelta(days=days)).isoformat(),
             "actor": acting.actor,
@@ -267,6 +348,8 @@ def _record(ws: Workspace, case: _Case, verdict: Verdict, *, look_id: str, look:
             refs |= {"data": str(case.holdout.artifact.digest), "look": look_id}
         record_act(
             ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, subject=case.name, refs=refs,
-            after=verdict.outcome, at=now,
+            after=measured.verdict.outcome, at=now,
         )  # fmt: skip
+        if measured.subject is not None:  # what the gate's tests found counts for the ML Test Score too
+            record_test_results(ws, tx, acting=acting, subject=measured.subject, results=measured.tests, at=now, refs={"evidence": name})
     return get_evidence(ws, name)

@@ -12,7 +12,7 @@ from typing import Literal
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.gates.examined import Layer, TestResult, result_of_test_from_json
-from incumbent.gates.policy import Scoring, policy_from_json
+from incumbent.gates.policy import Scoring
 from incumbent.usecases.examine_benefit import examine_benefit
 from incumbent.usecases.examine_data import examine_leakage, examine_privacy, examine_schema
 from incumbent.usecases.examine_distributions import examine_distributions
@@ -30,7 +30,7 @@ from incumbent.usecases.examine_serving import (
 from incumbent.usecases.examine_subject import Exam, Found, Subject, find_subject
 from incumbent.usecases.examine_training import examine_reproducible
 from incumbent.usecases.governed_ports import Record
-from incumbent.usecases.holdouts import Holdout, count_looks, record_look
+from incumbent.usecases.holdouts import count_looks, find_budget, record_look
 from incumbent.usecases.ports import ModelHost, Transaction
 from incumbent.usecases.readiness import find_policy, find_tier
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
@@ -226,7 +226,7 @@ def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, st
         acting = check_acting(ws, tx, "evaluate")
         model, slot = subject.version.model, subject.slot
         policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
-        most = _find_budget(tx, subject.holdout)
+        most = find_budget(tx, subject.holdout)
         if most is not None and count_looks(tx, subject.holdout) >= most:
             raise Refused(
                 f"{', '.join(readers)} read the labels of holdout {subject.holdout.name}, which was looked at {most} times and may not be "
@@ -236,14 +236,6 @@ def _look(ws: Workspace, subject: Subject, names: Sequence[str]) -> dict[str, st
             ws, tx, acting=acting, holdout=subject.holdout, version=subject.name, slot=subject.slot or "", policy=policy.digest
         )
     return {"data": str(subject.holdout.artifact.digest), "look": look}
-
-
-def _find_budget(tx: Transaction, holdout: Holdout) -> int | None:
-    """Return the least `looks_max` that a policy in force sets for a holdout, or that held at an earlier look; None if none did."""
-    policies = [policy_from_json(record.body.get("policy")) for record in tx.records.list_all("policy")]
-    found: list[Json] = [policy.holdout.looks_max for policy in policies if policy.holdout and policy.holdout.name == holdout.name]
-    found += [record.body.get("looks_max") for record in tx.records.list_all("look", subject=str(holdout.artifact.digest))]
-    return min((most for most in found if isinstance(most, int) and not isinstance(most, bool)), default=None)
 
 
 def run_tests(ws: Workspace, host: ModelHost, subject: Subject, names: Sequence[str], *, may_look: bool = True) -> list[TestResult]:

@@ -1,20 +1,23 @@
 """The verbs on holdouts: frozen evaluation data by digest, and how often each was looked at.
 
 A holdout is a budget. Every evaluation on it is a look, and a look is in the ledger before its result is known; so is each look
-by other models, since what is reused is the data. Rows of a holdout that stand in training data measure memory, not skill:
-`count_overlap` compares row by row over the columns that both have.
+by other models, since what is reused is the data: a copy with other rows' order, column names or some rows less has the same
+budget. That is found when a holdout is frozen, by comparing its rows with those of every other (holdout_rows.py), and stands in
+its document as `shares`. Holdouts that were both frozen before this was done share a budget only where their bytes are the same,
+until one that shares rows with both is frozen.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.base.artifact import Artifact, artifact_from_json
-from incumbent.base.documents import Document, document_bytes
+from incumbent.base.digest import Digest
+from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound
 from incumbent.registry.names import check_model_name
-from incumbent.registry.signature import Scalar
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.holdout_rows import SHARED_MIN, Rows, digest_table, share_of_rows
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
 from incumbent.usecases.register import find_output
@@ -28,7 +31,10 @@ class Holdout:
     Attributes:
         artifact: The table, by digest.
         rows: How many rows it has.
-        looks: How often it was looked at, by whatever model.
+        looks: How often it was looked at, by whatever model; looks at data that share its rows count too.
+        shares: The holdouts, frozen before it, whose rows it shares.
+        unread: Those whose rows could no longer be read when it was frozen, so nothing is known about them.
+        cells_digest: Digest of its rows, free of their order and of the columns' names; None if it was frozen before that was kept.
     """
 
     name: str
@@ -39,6 +45,9 @@ class Holdout:
     registered_at: datetime
     actor: str
     looks: int
+    shares: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    cells_digest: str | None = None
 
 
 def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Holdout:
@@ -53,17 +62,20 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
     Raises:
         InvalidInput: The name is not legal, or the output is no table, or has no rows.
         NotFound: No such run or output.
-        Conflict: The name stands for other data.
+        Conflict: The name stands for other data; or another holdout was frozen meanwhile, and this one was not compared with it.
         Refused: The run is not sealed, or the actor may not.
     """
     check_model_name(name)
     with ws.store.begin(read_only=True) as tx:
         source = tx.runs.get(run)
         found, _ = find_output(tx, source, artifact)
+        others = [_read(tx, record.body) for record in tx.records.list_all("holdout")]
     columns = ws.tables.read_columns(found)
     rows = len(next(iter(columns.values()), []))
     if rows == 0:
         raise InvalidInput(f"{artifact!r} of run {source.run_id} has no rows; nothing could be measured on it")
+    shares, unread = _compare(ws, columns, others, found.digest)
+    named, cells = digest_table(columns)
     with attempting(ws, act="register-holdout", kind="holdout", object_id=name), governed(ws) as tx:
         acting = check_acting(ws, tx, "register-holdout")
         known = tx.records.find("holdout", name)
@@ -72,12 +84,18 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
             if taken.artifact.digest == found.digest:
                 return taken
             raise Conflict(f"holdout {name!r} is {taken.artifact.digest} already, and is frozen; give the new data another name")
+        if {record.record_id for record in tx.records.list_all("holdout")} != {other.name for other in others}:
+            raise Conflict(f"another holdout was frozen while {name!r} was compared with those there were; try again")
         body: Document = {
             "kind": "holdout",
             "name": name,
             "artifact": found.to_json(),
             "rows": rows,
             "columns": [*columns],
+            "rows_digest": named,
+            "cells_digest": cells,
+            "shares": shares,
+            "unread": unread,
             "run": source.run_id,
             "registered_at": ws.clock.now().isoformat(),
             "actor": acting.actor,
@@ -107,7 +125,7 @@ def record_look(
 ) -> tuple[str, int]:
     """Record that a holdout is about to be looked at; return the look's id and its number.
 
-    Looks are counted per data digest: the same bytes under two names have one budget.
+    Looks are counted over all data that share rows: the same rows under two names have one budget.
     """
     name = ws.ids.new("look")
     number = count_looks(tx, holdout) + 1
@@ -127,33 +145,86 @@ def record_look(
 
 
 def count_looks(tx: Transaction, holdout: Holdout) -> int:
-    """Return how often a holdout's data were looked at."""
-    return len(tx.records.list_all("look", subject=str(holdout.artifact.digest)))
+    """Return how often a holdout's data were looked at, under whatever name, and all data that share its rows."""
+    return sum(len(tx.records.list_all("look", subject=data)) for data in _find_family(tx, str(holdout.artifact.digest)))
 
 
-def count_overlap(holdout: Mapping[str, Sequence[Scalar]], training: Mapping[str, Sequence[Scalar]]) -> tuple[int, tuple[str, ...]]:
-    """Return how many rows of a holdout stand in training data too, and over which columns they were compared.
+def find_budget(tx: Transaction, holdout: Holdout) -> int | None:
+    """Return how many looks a holdout may have: the least `looks_max` that any policy naming its data set, now or at a look.
 
-    Raises:
-        InvalidInput: They share no column, so nothing can be said.
+    Whoever raises it after a look would choose the budget by what was seen; so it stays what it was, and lowering it counts. The
+    answer is a fold of policies and looks as they stand in the ledger. None: no policy ever named these data.
     """
-    shared = tuple(sorted(holdout.keys() & training.keys()))
-    if not shared:
-        raise InvalidInput(
-            f"the holdout has columns {', '.join(holdout)} and the training data {', '.join(training)}: with none in common, an overlap "
-            "cannot be ruled out"
-        )
-    known = {_row_digest(row) for row in zip(*(training[name] for name in shared), strict=True)}
-    return sum(_row_digest(row) in known for row in zip(*(holdout[name] for name in shared), strict=True)), shared
+    data = _find_family(tx, str(holdout.artifact.digest))
+    names = {name for name, digest, _ in _list_holdouts(tx) if digest in data}
+    looks = [look.seq for digest in data for look in tx.records.list_all("look", subject=digest)]
+    newest: dict[str, Record] = {}
+    counted: list[Record] = []
+    for record in sorted(tx.records.list_history("policy"), key=lambda record: record.seq):
+        before = newest.get(record.record_id)
+        if before is not None and any(before.seq < look < record.seq for look in looks):
+            counted.append(before)
+        newest[record.record_id] = record
+    most = [_find_looks_max(record.body, names) for record in (*counted, *newest.values())]
+    return min((number for number in most if number is not None), default=None)
 
 
-def _row_digest(row: Sequence[Scalar]) -> bytes:
-    return hashlib.blake2b(repr([(type(cell).__name__, cell) for cell in map(_plain_number, row)]).encode(), digest_size=16).digest()
+def _find_looks_max(body: Document, names: Collection[str]) -> int | None:
+    match body:
+        case {"policy": {"holdout": {"name": str(name), "looks_max": int(most)}}} if name in names:
+            return most
+    return None
 
 
-def _plain_number(cell: Scalar) -> Scalar:
-    """Return a float that is a whole number as that: a column of integers with a null comes back as floats from some libraries."""
-    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+def _list_holdouts(tx: Transaction) -> list[tuple[str, str, set[str]]]:
+    """Return every holdout's name, the digest of its data, and those of data that share its rows."""
+    found = []
+    for record in tx.records.list_all("holdout"):
+        body = record.body
+        shares = body.get("shares", [])  # documents from before holdouts were compared have none
+        match body:
+            case {"artifact": {"digest": str(data)}} if isinstance(shares, list):
+                found.append((record.record_id, data, {str(share["data"]) for share in shares if isinstance(share, dict)}))
+            case _:
+                raise Corrupt(f"holdout {record.record_id} (entry {record.seq}) has a form that this release does not read")
+    return found
+
+
+def _find_family(tx: Transaction, data: str) -> list[str]:
+    """Return the digests of all data that have one budget: sharing goes both ways, and on from one to the next."""
+    near: dict[str, set[str]] = {}
+    for _, one, shares in _list_holdouts(tx):
+        for other in shares:
+            near.setdefault(one, set()).add(other)
+            near.setdefault(other, set()).add(one)
+    family, ahead = {data}, [data]
+    while ahead:
+        fresh = near.get(ahead.pop(), set()) - family
+        family |= fresh
+        ahead += fresh
+    return sorted(family)
+
+
+def _compare(ws: Workspace, rows: Rows, known: Sequence[Holdout], data: Digest) -> tuple[list[Json], list[Json]]:
+    """Return which known holdouts share rows with a table, and the names of those whose own table can no longer be read."""
+    cells = digest_table(rows)[1]
+    shares: list[Json] = []
+    unread: list[Json] = []
+    for holdout in known:
+        if holdout.artifact.digest == data:
+            continue
+        try:
+            other = ws.tables.read_columns(holdout.artifact)
+        except (NotFound, Corrupt, InvalidInput):
+            if holdout.cells_digest is None or holdout.cells_digest != cells:
+                unread.append(holdout.name)
+                continue
+            share = 1.0
+        else:
+            share = 1.0 if digest_table(other)[1] == cells else share_of_rows(rows, other)
+        if share >= SHARED_MIN:
+            shares.append({"holdout": holdout.name, "data": str(holdout.artifact.digest), "share": share})
+    return shares, unread
 
 
 def _read(tx: Transaction, body: Document) -> Holdout:
@@ -163,6 +234,13 @@ def _read(tx: Transaction, body: Document) -> Holdout:
             "registered_at": str(at), "actor": str(actor),
         }:  # fmt: skip
             found = artifact_from_json(artifact)
-            looks = len(tx.records.list_all("look", subject=str(found.digest)))
-            return Holdout(name, found, rows, tuple(map(str, columns)), run, datetime.fromisoformat(at), actor, looks)
+            looks = sum(len(tx.records.list_all("look", subject=data)) for data in _find_family(tx, str(found.digest)))
+            when = datetime.fromisoformat(at)
+            shares, unread, cells = body.get("shares"), body.get("unread"), body.get("cells_digest")
+            return Holdout(
+                name, found, rows, tuple(map(str, columns)), run, when, actor, looks,
+                shares=tuple(str(share["holdout"]) for share in shares if isinstance(share, dict)) if isinstance(shares, list) else (),
+                unread=tuple(map(str, unread)) if isinstance(unread, list) else (),
+                cells_digest=cells if isinstance(cells, str) else None,
+            )  # fmt: skip
     raise Corrupt(f"{document_bytes(body)[:80]!r} is no holdout")

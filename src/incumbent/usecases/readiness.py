@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.base.digest import digest_bytes
-from incumbent.base.documents import Document, document_bytes
+from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import NotFound
 from incumbent.gates.policy import GatePolicy, policy_from_json
 from incumbent.governance.assessment import Assessment, assessment_from_json
@@ -28,6 +28,7 @@ from incumbent.usecases.evidence import Evidence, find_evidence
 from incumbent.usecases.live import EVIDENCE, SIGN_OFF
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
+from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
 from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
 
@@ -184,7 +185,8 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     tier = find_tier(tx, version.model, slot)
     policy = find_policy(tx, version.model, tier.number, slot)
     evidence = find_evidence(tx, version, slot)
-    problems = _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
+    problems = _judge_schema(tx, version, slot, policy=policy, evidence=evidence)
+    problems += _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
     given = list_sign_offs(tx, version, slot)
     quorum = None
     people = list_people(tx)
@@ -234,6 +236,16 @@ def _judge_evidence(
         by = f" by the policy of {policy.words}" if policy.inherited_from else ""
         return [f"the gate says {evidence.verdict.outcome}{by}: {reason}" for reason in evidence.reasons()]
     return []
+
+
+def _judge_schema(tx: Transaction, version: ModelVersion, slot: str, *, policy: PolicyInForce, evidence: Evidence | None) -> list[str]:
+    """Evidence of tests that hold rows to the registered schema says nothing of a schema that was registered after it."""
+    schema = find_schema(tx, version.model)
+    required = policy.policy.tests.required if policy.policy.tests else ()
+    if evidence is None or schema is None or schema.seq < evidence.seq or not SCHEMA_TESTS.intersection(required):
+        return []
+    name = f"{version.model}@{version.version}"
+    return [f"the schema of {version.model} is another since ledger entry {schema.seq}: `incumbent evaluate {name} --slot {slot}` anew"]
 
 
 def tell_quorum(quorum: Quorum, version: ModelVersion) -> list[str]:
@@ -290,10 +302,29 @@ def list_sign_offs(tx: Transaction, version: ModelVersion, slot: str) -> list[tu
 
 
 def list_policy_authors(tx: Transaction, policy: PolicyInForce) -> list[tuple[str, str]]:
-    """Return who set the thresholds that hold, with what they set."""
+    """Return who set the thresholds that hold, with what they set.
+
+    A threshold stays its first setter's when somebody else sets it again: so do all of one policy set anew, for whatever target, and each
+    rule that an earlier policy of the same target has, word for word.
+    """
     if policy.seq is None:
         return []
-    return [(tx.ledger.get(policy.seq).draft.actor.actor_id, f"policy of {policy.target}")]
+    held, rules = policy.policy.to_json(), _list_rules(policy.policy)
+    found: dict[tuple[str, str], None] = {}
+    for record in tx.records.list_history("policy"):
+        other = policy_from_json(record.body["policy"])
+        is_shared = record.record_id == policy.target and any(rule in rules for rule in _list_rules(other))
+        if record.seq == policy.seq or is_shared or other.to_json() == held:
+            found[tx.ledger.get(record.seq).draft.actor.actor_id, f"of {record.record_id}"] = None
+    return [*found]
+
+
+def _list_rules(policy: GatePolicy) -> list[Json]:
+    """Return what has thresholds in a policy: the primary metric and each guardrail."""
+    document = policy.to_json()
+    guardrails = document.get("guardrail")
+    primary = document.get("primary")
+    return [*(guardrails if isinstance(guardrails, list) else []), *([primary] if primary else [])]
 
 
 def list_findings(tx: Transaction, subject: str) -> list[Finding]:

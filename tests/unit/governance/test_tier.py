@@ -33,7 +33,7 @@ def edited(old, new):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "lacks"),
+        ("", "the tier policy is empty"),
         ("not toml", "not TOML"),
         (edited("unassessed = 2", "unassessed = 0"), "between 1 and 4"),
         (edited("unassessed = 2", "unassessed = true"), "a whole number"),
