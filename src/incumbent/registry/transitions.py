@@ -34,7 +34,9 @@ TRANSITIONS: Mapping[tuple[State, State], Transition] = {
     ),
     ("Staging", "Archived"): Transition(("reject",), "a reason"),
     ("Production", "Archived"): Transition(("supersede", "archive"), "another version takes its place, or it is retired with a reason"),
-    ("Archived", "Production"): Transition(("roll-back", "break-glass"), "it has been in Production in this slot, its approvals hold or were renewed, and its bundle is whole"),
+    ("Archived", "Production"): Transition(
+        ("roll-back", "break-glass"), "it has been in Production in this slot, its approvals hold or were renewed, and its bundle is whole"
+    ),
 }
 
 
