@@ -45,7 +45,7 @@ RESEARCH = {
 @pytest.fixture
 def ws(tmp_path):
     (tmp_path / "project").mkdir()
-    opened = open_workspace(read_settings(tmp_path / "project", {"INCUMBENT_KEYS": str(tmp_path / "keys"), "INCUMBENT_ACTOR": "ann"}))
+    opened = open_workspace(read_settings(tmp_path / "project", {"INCUMBENT_KEYS": str(tmp_path / "keys"), "INCUMBENT_ACTOR": "ada"}))
     yield opened
     opened.store.close()
 
@@ -82,7 +82,7 @@ def test_the_table_comes_out_the_same_on_a_real_history_which_is_left_as_it_is(w
 def shared(tmp_path, postgres_url):
     """A workspace whose ledger is in PostgreSQL, in a folder that once had a ledger of its own in a file."""
     (tmp_path / "shared").mkdir()
-    env = {"INCUMBENT_KEYS": str(tmp_path / "keys"), "INCUMBENT_ACTOR": "ann"}
+    env = {"INCUMBENT_KEYS": str(tmp_path / "keys"), "INCUMBENT_ACTOR": "ada"}
     alone = open_workspace(read_settings(tmp_path / "shared", env))
     note(alone, "of the file")
     alone.store.close()
@@ -131,7 +131,7 @@ def test_a_ledger_on_postgresql_that_is_not_sound_is_as_unsound_in_the_copy(shar
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute("ALTER TABLE ledger_entries DISABLE TRIGGER USER")
         admin.execute(
-            "UPDATE ledger_entries SET body = convert_to(replace(convert_from(body, 'UTF8'), 'ann', 'eve'), 'UTF8') WHERE seq = 1"
+            "UPDATE ledger_entries SET body = convert_to(replace(convert_from(body, 'UTF8'), 'ada', 'eve'), 'UTF8') WHERE seq = 1"
         )
         admin.execute("ALTER TABLE ledger_entries ENABLE TRIGGER USER")
     with pytest.raises(Refused, match="not sound as it is"):

@@ -58,6 +58,8 @@ def new_token(ws: Workspace, *, name: str, person: str = "", scope: Collection[s
         owner = get_person(tx, person or acting.actor)
         if not owner.is_active:
             raise Refused(f"{owner.person_id} is not active, so a token of theirs would let nobody in")
+        if owner.kind == "service" and not get_person(tx, owner.owner).is_active:
+            raise Refused(f"{owner.owner}, who answers for {owner.person_id}, is not active: give the service another owner first")
         if not _is_theirs(acting, owner):
             raise Refused(
                 f"{acting.actor} cannot make a token for {owner.person_id}: it would speak in their name; they make it, or for a service "
