@@ -88,7 +88,7 @@ def test_a_workspace_that_may_not_be_written_is_said(project):
     subprocess.run(["mount", "-o", "remount,ro", str(project / ".incumbent")], check=True)
     write(project, {"pipe.py": PIPELINE.replace("len(large)", "len(large) + 1")})
     done = incumbent(project, "run", code=1)
-    assert "may write" in done.stderr
+    assert "not allowed to write there" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     subprocess.run(["mount", "-o", "remount,rw", str(project / ".incumbent")], check=True)
     assert ran(incumbent_json(project, "run")) == ["last"]

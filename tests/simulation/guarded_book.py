@@ -89,6 +89,8 @@ class Book:
         self.rules, self.unassessed = DEFAULT, UNASSESSED
         self.slots, self.evidence, self.sign_offs, self.findings = {}, {}, [], {}
         self.looks, self.last_at, self.before, self.now = 0, None, None, None
+        self.last_look, self.lapsed = -1, []  # looks_max of policies that were replaced after a look by them
+        self.setters = []  # (target, who, what it means) of every policy ever
         self.approved = set()  # versions that went live on the word of somebody else
         self.rested_on = {}  # entry of a promotion -> entries of the sign-offs that it names
 
@@ -116,6 +118,10 @@ class Book:
             return
         match kind:
             case "policy":
+                before = self.policies.get(name)
+                if before and before[1] < self.last_look:
+                    self.lapsed.append(before[3]["looks_max"])
+                self.setters.append((name, entry["actor"]["id"], self.known[body["text"]]))
                 self.policies[name] = (entry["object"]["digest"], entry["seq"], entry["actor"]["id"], self.known[body["text"]])
             case "tiers":
                 self.rules, self.unassessed = {row["tier"]: row for row in body["tiers"]}, body["unassessed"]
@@ -124,7 +130,7 @@ class Book:
             case "version":
                 self.versions[name] = body | {"registered_by": entry["actor"]["id"]}
             case "look":
-                self.looks += 1
+                self.looks, self.last_look = self.looks + 1, entry["seq"]
             case "evidence":
                 version = f"{body['model']}@{body['version']}"
                 found = body | {"digest": entry["object"]["digest"], "seq": entry["seq"], "look": self.looks}
@@ -244,7 +250,7 @@ class Book:
     def authors(self, version, slot):
         """Return who had a part in a version since its last ancestor that somebody else approved, and who first gave the rows."""
         model, number = version.split("@")
-        names = {self.policy_of(version, slot)[2]} if self.policy_of(version, slot) else set()
+        names = self._setters_of(self.policy_of(version, slot))
         names.add("dev")  # who gave the training rows and the holdout that every run names
         for ancestor in range(int(number), 0, -1):
             name = f"{model}@{ancestor}"
@@ -254,10 +260,17 @@ class Book:
             names |= {body["registered_by"], *(author["who"] for author in body["authors"])}
         return {self.accountable(name) for name in names}
 
+    def _setters_of(self, policy):
+        """Return who set a policy's thresholds: all of the machine's policies have one guardrail, so whoever set any for that target."""
+        if not policy:
+            return set()
+        [target] = [name for name, known in self.policies.items() if known is policy]
+        return {who for name, who, means in self.setters if name == target or means == policy[3]}
+
     def judge_gate(self, version, slot, champion, look, factors):
         """Return whether a gate must have passed, by arithmetic on the models' factors: an error of |f - 2| x on every row."""
         policy = self.policy_of(version, slot)[3]
-        if look > policy["looks_max"]:
+        if look > min([policy["looks_max"], *self.lapsed, *(known[3]["looks_max"] for known in self.policies.values())]):
             return False
         off = abs(factors[version] - 2)
         if off > 1:  # the ceiling is far above what 0.5 gives, and far below what 1.5 gives
