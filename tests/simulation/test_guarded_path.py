@@ -371,7 +371,7 @@ FAULTS = {
     superseding_forgotten: "allowed is True, and it came to Conflict",
     evidence_of_another_policy: "another policy|allowed is False",
     refusals_untold: "a refusal that nobody recorded",
-    transactions_in_halves: "left something|nobody signed",
+    transactions_in_halves: "left something|changed something|nobody signed",
     the_way_back_to_the_first: "the way back is another",
 }
 

@@ -102,7 +102,8 @@ def test_an_admin_revokes_anybodys_token_and_others_their_own(ws):
     with pytest.raises(Refused, match="belongs to dev"):
         revoke_token(as_person(ws, "val"), token=first.token_id)
     revoke_token(ws, token=first.token_id)
-    assert [token.revoked_at is None for token in list_tokens(as_person(ws, "dev"))] == [True, False]
+    open_ones = [token.token_id for token in list_tokens(as_person(ws, "dev")) if token.revoked_at is None]
+    assert open_ones == [second.token_id]
     assert list_tokens(as_person(ws, "val")) == []
     assert {token.token_id for token in list_tokens(ws, everybodys=True)} == {first.token_id, second.token_id}
     with pytest.raises(Refused, match="no admin"):
