@@ -2,9 +2,10 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from incumbent.base.errors import Unavailable
 from incumbent.usecases.ports import Store, Transaction
@@ -14,10 +15,25 @@ _T = TypeVar("_T")
 _Item = tuple[Store, Callable[[Transaction], Any], "Future[Any]"]
 
 
+class Watcher(Protocol):
+    """Who is told what the writer does."""
+
+    def note_group(self, size: int) -> None:
+        """So many writes were committed together."""
+
+    def note_wait(self, seconds: float) -> None:
+        """One write waited so long until it was on disk."""
+
+
 class GroupWriter:
-    """Takes work from many threads and does it in few durable transactions. The thread starts with the first work."""
+    """Takes work from many threads and does it in few durable transactions. The thread starts with the first work.
+
+    Attributes:
+        watcher: Told of every group and every wait, if there is one.
+    """
 
     def __init__(self) -> None:
+        self.watcher: Watcher | None = None
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -41,7 +57,16 @@ class GroupWriter:
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
             self._items.put((store, work, done))
-        return done.result()
+        if self.watcher is None:
+            return done.result()
+        began = time.perf_counter()
+        result = done.result()
+        self.watcher.note_wait(time.perf_counter() - began)
+        return result
+
+    def depth(self) -> int:
+        """Return how many writes wait to be taken up."""
+        return self._items.qsize()
 
     def close(self) -> None:
         """Finish what was taken, and take no more."""
@@ -64,10 +89,10 @@ class GroupWriter:
                 item = self._items.get()
             is_open = item is not None
             if group:
-                _commit(group)
+                _commit(group, self.watcher)
 
 
-def _commit(group: list[_Item]) -> None:
+def _commit(group: list[_Item], watcher: Watcher | None) -> None:
     try:
         with group[0][0].begin() as tx:
             results = [work(tx) for _, work, _ in group]
@@ -76,7 +101,9 @@ def _commit(group: list[_Item]) -> None:
             group[0][2].set_exception(error)
             return
         for item in group:
-            _commit([item])
+            _commit([item], watcher)
         return
+    if watcher is not None:
+        watcher.note_group(len(group))
     for (_, _, done), result in zip(group, results, strict=True):
         done.set_result(result)
