@@ -7,9 +7,11 @@ its document as `shares`. Holdouts that were both frozen before this was done sh
 until one that shares rows with both is frozen.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.digest import Digest
@@ -69,7 +71,7 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
     with ws.store.begin(read_only=True) as tx:
         source = tx.runs.get(run)
         found, _ = find_output(tx, source, artifact)
-        others = [_read(tx, record.body) for record in tx.records.list_all("holdout")]
+        others = _list(tx)
     columns = ws.tables.read_columns(found)
     rows = len(next(iter(columns.values()), []))
     if rows == 0:
@@ -80,7 +82,7 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
         acting = check_acting(ws, tx, "register-holdout")
         known = tx.records.find("holdout", name)
         if known is not None:
-            taken = _read(tx, known.body)
+            taken = _read_one(tx, known.body)
             if taken.artifact.digest == found.digest:
                 return taken
             raise Conflict(f"holdout {name!r} is {taken.artifact.digest} already, and is frozen; give the new data another name")
@@ -102,13 +104,20 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
         }
         refs = {"data": str(found.digest), "run": source.run_id}
         record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, acting=acting, body=body, subject=name, refs=refs)
-        return _read(tx, body)
+        return _read_one(tx, body)
 
 
 def list_holdouts(ws: Workspace) -> Sequence[Holdout]:
     """Return every holdout, with its looks."""
     with ws.store.begin(read_only=True) as tx:
-        return [_read(tx, record.body) for record in tx.records.list_all("holdout")]
+        return _list(tx)
+
+
+def _list(tx: Transaction) -> list[Holdout]:
+    """Return every holdout with its looks, in one pass over the holdouts and one over the looks."""
+    looks = Counter(record.subject for record in tx.records.list_all("look"))
+    counts = {data: total for family in _join_families(tx) for total in [sum(map(looks.__getitem__, family))] for data in family}
+    return [_read(record.body, counts) for record in tx.records.list_all("holdout")]
 
 
 def get_holdout(tx: Transaction, name: str) -> Holdout:
@@ -117,7 +126,7 @@ def get_holdout(tx: Transaction, name: str) -> Holdout:
     if record is None:
         known = ", ".join(known.record_id for known in tx.records.list_all("holdout")) or "none yet"
         raise NotFound(f"there is no holdout {name[:80]!r}; there are: {known}. `incumbent holdouts add NAME --run RUN` freezes one")
-    return _read(tx, record.body)
+    return _read_one(tx, record.body)
 
 
 def record_look(
@@ -146,16 +155,16 @@ def record_look(
 
 def count_looks(tx: Transaction, holdout: Holdout) -> int:
     """Return how often a holdout's data were looked at, under whatever name, and all data that share its rows."""
-    return sum(len(tx.records.list_all("look", subject=data)) for data in _find_family(tx, str(holdout.artifact.digest)))
+    return sum(len(tx.records.list_all("look", subject=data)) for data in find_family(tx, str(holdout.artifact.digest)))
 
 
-def find_budget(tx: Transaction, holdout: Holdout) -> int | None:
-    """Return how many looks a holdout may have: the least `looks_max` that any policy naming its data set, now or at a look.
+def find_budget(tx: Transaction, holdout: Holdout, key: Literal["looks_max", "answers_max"] = "looks_max") -> int | None:
+    """Return how many looks a holdout may have, or may answer: the least number that any policy naming its data set, now or at a look.
 
     Whoever raises it after a look would choose the budget by what was seen; so it stays what it was, and lowering it counts. The
-    answer is a fold of policies and looks as they stand in the ledger. None: no policy ever named these data.
+    answer is a fold of policies and looks as they stand in the ledger. None: no policy ever named these data, or gave this number.
     """
-    data = _find_family(tx, str(holdout.artifact.digest))
+    data = find_family(tx, str(holdout.artifact.digest))
     names = {name for name, digest, _ in _list_holdouts(tx) if digest in data}
     looks = [look.seq for digest in data for look in tx.records.list_all("look", subject=digest)]
     newest: dict[str, Record] = {}
@@ -165,14 +174,15 @@ def find_budget(tx: Transaction, holdout: Holdout) -> int | None:
         if before is not None and any(before.seq < look < record.seq for look in looks):
             counted.append(before)
         newest[record.record_id] = record
-    most = [_find_looks_max(record.body, names) for record in (*counted, *newest.values())]
+    most = [_find_number(record.body, names, key) for record in (*counted, *newest.values())]
     return min((number for number in most if number is not None), default=None)
 
 
-def _find_looks_max(body: Document, names: Collection[str]) -> int | None:
+def _find_number(body: Document, names: Collection[str], key: str) -> int | None:
     match body:
-        case {"policy": {"holdout": {"name": str(name), "looks_max": int(most)}}} if name in names:
-            return most
+        case {"policy": {"holdout": {"name": str(name), **rest}}} if name in names:
+            most = rest.get(key)
+            return most if isinstance(most, int) else None
     return None
 
 
@@ -190,19 +200,31 @@ def _list_holdouts(tx: Transaction) -> list[tuple[str, str, set[str]]]:
     return found
 
 
-def _find_family(tx: Transaction, data: str) -> list[str]:
-    """Return the digests of all data that have one budget: sharing goes both ways, and on from one to the next."""
+def find_family(tx: Transaction, data: str) -> list[str]:
+    """Return the digests of all data that have one budget with these."""
+    return sorted(next((family for family in _join_families(tx) if data in family), {data}))
+
+
+def _join_families(tx: Transaction) -> list[set[str]]:
+    """Return which data have one budget: sharing goes both ways, and on from one to the next."""
     near: dict[str, set[str]] = {}
     for _, one, shares in _list_holdouts(tx):
+        near.setdefault(one, set()).update(shares)
         for other in shares:
-            near.setdefault(one, set()).add(other)
             near.setdefault(other, set()).add(one)
-    family, ahead = {data}, [data]
-    while ahead:
-        fresh = near.get(ahead.pop(), set()) - family
-        family |= fresh
-        ahead += fresh
-    return sorted(family)
+    families: list[set[str]] = []
+    seen: set[str] = set()
+    for data in near:
+        if data in seen:
+            continue
+        family, ahead = {data}, [data]
+        while ahead:
+            fresh = near[ahead.pop()] - family
+            family |= fresh
+            ahead += fresh
+        seen |= family
+        families.append(family)
+    return families
 
 
 def _compare(ws: Workspace, rows: Rows, known: Sequence[Holdout], data: Digest) -> tuple[list[Json], list[Json]]:
@@ -227,18 +249,27 @@ def _compare(ws: Workspace, rows: Rows, known: Sequence[Holdout], data: Digest) 
     return shares, unread
 
 
-def _read(tx: Transaction, body: Document) -> Holdout:
+def _read_one(tx: Transaction, body: Document) -> Holdout:
+    match body:
+        case {"artifact": {"digest": str(data)}}:
+            family = find_family(tx, data)
+            looks = sum(len(tx.records.list_all("look", subject=one)) for one in family)
+            return _read(body, dict.fromkeys(family, looks))
+    raise Corrupt(f"{document_bytes(body)[:80]!r} is no holdout")
+
+
+def _read(body: Document, looks: Mapping[str, int]) -> Holdout:
+    """Return what a document says; `looks` is, by the digest of data, how often they and all that share their rows were looked at."""
     match body:
         case {
             "name": str(name), "artifact": artifact, "rows": int(rows), "columns": list(columns), "run": str(run),
             "registered_at": str(at), "actor": str(actor),
         }:  # fmt: skip
             found = artifact_from_json(artifact)
-            looks = sum(len(tx.records.list_all("look", subject=data)) for data in _find_family(tx, str(found.digest)))
             when = datetime.fromisoformat(at)
             shares, unread, cells = body.get("shares"), body.get("unread"), body.get("cells_digest")
             return Holdout(
-                name, found, rows, tuple(map(str, columns)), run, when, actor, looks,
+                name, found, rows, tuple(map(str, columns)), run, when, actor, looks[str(found.digest)],
                 shares=tuple(str(share["holdout"]) for share in shares if isinstance(share, dict)) if isinstance(shares, list) else (),
                 unread=tuple(map(str, unread)) if isinstance(unread, list) else (),
                 cells_digest=cells if isinstance(cells, str) else None,
