@@ -13,6 +13,7 @@ from contracts.store_registry import RegistryContract
 from contracts.store_runs import RunsContract
 from contracts.store_tracked import TrackedContract
 from contracts.store_values import NOW, artifact, digest, digest_of, make_action, make_run
+from contracts.store_webhooks import WebhooksContract
 from incumbent.base.digest import Digest
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound
 from incumbent.base.metric import MetricPoint
@@ -26,7 +27,7 @@ from ledgers import MemoryKeys
 HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "ünï 🛫", "a" * 10_000, "\n\t", "null", "NaN"]
 
 
-class StoreContract(RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract):
+class StoreContract(RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract, WebhooksContract):
     """Every rule of the port `Store`."""
 
     @pytest.fixture

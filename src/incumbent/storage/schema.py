@@ -231,3 +231,15 @@ provider_journeys = Table(
 )  # fmt: skip
 login_failures = Table("login_failures", metadata, Column("subject", Text, primary_key=True), _integer("failures"), _integer("last_at"))
 """Nothing of these is governed: they say who may come in, never what holds."""
+
+webhooks = Table(
+    "webhooks", metadata, Column("webhook_id", Text, primary_key=True), _text("url"), _text("events"), _text("secret"),
+    _integer("made_at"), _text("made_by"), _integer("next_entry"), _integer("next_at"), _integer("may_be_private"),
+    _integer("may_be_http"), _text("state"), _integer("failures"), _integer("tried"),
+)  # fmt: skip
+webhook_deliveries = Table(
+    "webhook_deliveries", metadata, Column("webhook_id", Text, ForeignKey("webhooks.webhook_id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True), _integer("entry"), _text("event"), _integer("at"), _integer("status"),
+    _text("detail"), sqlite_with_rowid=False,
+)  # fmt: skip
+"""Who is told of the ledger's entries, how far, and what became of the last messages: for telling, nothing rests on them."""

@@ -16,11 +16,13 @@ from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
 from incumbent.storage.sql_tracked import SqlExperiments, SqlOpenRuns
+from incumbent.storage.sql_webhooks import SqlWebhooks
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
 from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenRuns, RunLinks
+from incumbent.usecases.webhook_ports import Webhooks
 
 
 class _NoKeys:
@@ -69,6 +71,7 @@ class SqlTransaction:
         self.tokens: Tokens = SqlTokens(session)
         self.sessions: Sessions = SqlSessions(session)
         self.attempts: Attempts = SqlAttempts(session)
+        self.webhooks: Webhooks = SqlWebhooks(session)
 
 
 class SqlStore:

@@ -22,6 +22,7 @@ from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.tracked_ports import Tracked
+from incumbent.usecases.webhook_ports import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Predictions(Protocol):
         """Return one. Raises NotFound."""
 
 
-class Transaction(Tracked, Protocol):
+class Transaction(Tracked, Told, Protocol):
     """All tables, inside one transaction: committed together when the block ends well, or not at all."""
 
     actions: Actions
