@@ -29,7 +29,6 @@ from pathlib import Path
 from http_load import run_load
 from measure import describe_machine
 
-from incumbent.base.metric import MetricPoint
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
 from incumbent.usecases.tracked_runs import begin_tracked_run, find_experiment
@@ -269,7 +268,7 @@ def fill_ours(project, runs):
                     ws, tx, experiment=find_experiment(tx, "0"), run_id=ws.ids.new("run"), name=f"r{number}", started_at=at, tags={"k": "v"}
                 )
                 tx.open_runs.set_params(run.run_id, {f"p{at}": str((number + at) % 10) for at in range(6)})
-                tx.open_runs.append(run.run_id, [MetricPoint(f"m{one}", math.sin(number * (one + 1)), 0, at) for one in range(6)])
+                tx.open_runs.append(run.run_id, [(f"m{one}", math.sin(number * (one + 1)), 0, next(_clock) * 1000) for one in range(6)])
     ws.store.close()
 
 

@@ -1,25 +1,33 @@
 """What every metadata store does with runs that stay open, experiments and logged models."""
 
 import math
+import struct
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 import pytest
 
 from contracts.store_values import NOW, digest, make_run
 from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import MetricPoint, PointCells
 from incumbent.tracking.experiment import DatasetInput, LoggedModel, ModelFile, ModelLink, ModelMetric
 from incumbent.tracking.search import Combination, Comparison, Query
 from incumbent.usecases.ports import Store
 
 RUN = "run-aaaaaaaa"
 ODD = [0.1, math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MODEL = LoggedModel("m-" + "0" * 32, 1, "clf", RUN, "", "PENDING", NOW, NOW, params={"a": "1"}, tags={"t": "ü"})
 
 
 def names(found: object) -> list[str]:
     return [run.run_id for run in found]  # type: ignore[attr-defined]
+
+
+def cells(points: Sequence[MetricPoint]) -> list[PointCells]:
+    return [(point.name, point.value, point.step, (point.at - EPOCH) // timedelta(microseconds=1)) for point in points]
 
 
 class TrackedContract:
@@ -31,13 +39,27 @@ class TrackedContract:
             tx.runs.create(make_run())
         for _ in range(2):
             with store.begin() as tx:
-                tx.open_runs.append(RUN, points[::-1])
+                tx.open_runs.append(RUN, cells(points[::-1]))
         wanted = sorted(points, key=lambda point: (point.at, point.step))
         with store.begin(read_only=True) as tx:
             assert list(map(repr, tx.metrics.history(RUN, "a b/c"))) == list(map(repr, wanted))
             pages = [tx.open_runs.page_history(RUN, "a b/c", limit=4, offset=offset) for offset in (0, 4, 8)]
-            assert [repr(point) for page in pages for point in page] == list(map(repr, wanted))
+            assert [cell for page in pages for cell in page] == [
+                (None if math.isnan(value) else value, step, at) for _, value, step, at in cells(wanted)
+            ]
             assert tx.open_runs.page_history(RUN, "none", limit=4, offset=0) == []
+
+    @pytest.mark.parametrize("batch", [1, 2])
+    def test_two_points_whose_checksum_is_the_same_are_both_kept_also_when_they_are_sent_again(self, store: Store, batch: int) -> None:
+        alike = [math.sqrt(6765), math.sqrt(89180)]
+        assert len({crc32(struct.pack("<dqq", value, 0, 0), crc32(b"m")) for value in alike}) == 1
+        with store.begin() as tx:
+            tx.runs.create(make_run())
+        for start in (0, 1, 0, 1):
+            with store.begin() as tx:
+                tx.open_runs.append(RUN, [("m", value, 0, 0) for value in alike][start : start + batch])
+        with store.begin(read_only=True) as tx:
+            assert tx.open_runs.page_history(RUN, "m", limit=9, offset=0) == [(value, 0, 0) for value in alike]
 
     @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
     @pytest.mark.parametrize("batch", [1, 4])
@@ -54,7 +76,7 @@ class TrackedContract:
             tx.runs.create(make_run())
             ordered = [given[place] for place in order]
             for start in range(0, 4, batch):
-                tx.open_runs.append(RUN, ordered[start : start + batch])
+                tx.open_runs.append(RUN, cells(ordered[start : start + batch]))
             assert tx.metrics.latest([RUN])[RUN]["m"] == given[2]
 
     def test_a_param_is_set_once_and_a_tag_as_often_as_one_likes(self, store: Store) -> None:
@@ -82,7 +104,7 @@ class TrackedContract:
             tx.open_runs.set_state(RUN, "finished", NOW, "new name")
             ended = tx.runs.get(RUN)
             assert (ended.state, ended.ended_at, ended.name, ended.manifest) == ("finished", NOW, "new name", None)
-            tx.open_runs.append(RUN, [MetricPoint("late", 1.0, 0, NOW)])
+            tx.open_runs.append(RUN, cells([MetricPoint("late", 1.0, 0, NOW)]))
             tx.open_runs.set_state(RUN, "running", None, None)
             assert (tx.runs.get(RUN).state, tx.runs.get(RUN).name) == ("running", "new name")
             tx.open_runs.set_deleted(RUN, NOW)
@@ -96,7 +118,7 @@ class TrackedContract:
         for act in (
             lambda tx: tx.open_runs.set_deleted(RUN, NOW),
             lambda tx: tx.open_runs.set_tags(RUN, {"a": "b"}),
-            lambda tx: tx.open_runs.append(RUN, [MetricPoint("x", 1.0, 0, NOW)]),
+            lambda tx: tx.open_runs.append(RUN, cells([MetricPoint("x", 1.0, 0, NOW)])),
             lambda tx: tx.open_runs.set_state(RUN, "running", None, None),
             lambda tx: tx.run_links.add_datasets(RUN, [DatasetInput("d", "1", "s", "{}")]),
             lambda tx: tx.run_links.add_models([ModelLink(RUN, "output", "m-1")]),

@@ -17,3 +17,7 @@ class MetricPoint:
     value: float
     step: int
     at: datetime
+
+
+PointCells = tuple[str, float, int, int]
+"""Name, value, step and microseconds since 1970 (UTC): a point where so many come at once that what they are wrapped in would be felt."""

@@ -153,7 +153,8 @@ metric_series = Table(
 metric_points = Table(
     "metric_points", metadata, Column("writer_no", Number, ForeignKey("metric_writers.writer_no"), primary_key=True),
     Column("seq", BigInteger, primary_key=True), Column("series_no", Number, ForeignKey("metric_series.series_no"), nullable=False),
-    _integer("step"), _integer("at"), _real("value", null=True), Index("ix_metric_points_series_no", "series_no"),
+    _integer("step"), _integer("at"), _real("value", null=True),
+    Index("ix_metric_points_series_no_at_step_value", "series_no", "at", "step", "value"),
     sqlite_with_rowid=False,
 )  # fmt: skip
 

@@ -2,14 +2,21 @@
 
 A point is known by (writer, sequence): sending a batch again adds nothing. The last point of each series stands beside it,
 kept in the same transaction, so that a search by a metric is a search of an index.
+
+A point that comes without a writer's number is known by what it says: its sequence is a number below zero, made from name, step, time
+and value. So a client that sends a point again, because the answer was lost, adds nothing. The number begins with step and time: points
+that are logged one after the other then lie side by side in the tables, where numbers without any order cost four times as much.
 """
 
+import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 from incumbent.base.errors import InvalidInput
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import MetricPoint, PointCells
 from incumbent.storage.cells import from_micros, from_real, to_micros, to_real, to_text
 from incumbent.storage.session import Session
 from incumbent.storage.sql_runs import open_run
@@ -26,8 +33,10 @@ _IS_LATER_OR_LARGER = (
     "(last_step, last_at) < (?, ?) OR ((last_step, last_at) = (?, ?) AND last_value IS NOT NULL AND (? IS NULL OR last_value < ?)))"
 )
 _IN_ORDER = "writer_no, CASE WHEN seq < 0 THEN at ELSE 0 END, CASE WHEN seq < 0 THEN step ELSE 0 END, seq"
-"""As logged: by the writer's count, and where there is none (below zero: `append_named`) by time and step."""
+"""As logged: by the writer's count, and where there is none (below zero: `append_cells`) by time and step."""
 _PointRow = tuple[int, int, int, int, int, float | None]
+_CONTENT = struct.Struct("<dqq")
+_LOWEST = -(2**63)
 
 
 class SqlMetrics:
@@ -40,28 +49,42 @@ class SqlMetrics:
         """Store points numbered first, first + 1, … by `writer`; those stored before are left alone."""
         if first < 0:
             raise InvalidInput(f"points are numbered from 0, not from {first}")
-        rows = self._append(open_run(self._session, run_id), points, writer, range(first, first + len(points)))
-        self._session.many(_KEEP + "(last_step, last_at, last_writer, last_seq) < (?, ?, ?, ?))", _latest_by_writer(rows))
-
-    def append_named(self, run_no: int, points: Sequence[MetricPoint], *, writer: str, numbers: Sequence[int]) -> None:
-        """Store points whose numbers (below zero) stand for what they say; those stored before are left alone.
-
-        Of points at the same step and time the largest is the last: which came first, such numbers do not tell.
-        """
-        rows = self._append(run_no, points, writer, numbers)
-        self._session.many(_KEEP + _IS_LATER_OR_LARGER, _latest_by_value(rows))
-
-    def _append(self, run_no: int, points: Sequence[MetricPoint], writer: str, numbers: Sequence[int]) -> list[_PointRow]:
+        run_no = open_run(self._session, run_id)
         if not points:
-            return []
-        writer_no = self._writer(run_no, writer)
-        series = self._series(run_no, {point.name for point in points})
+            return
+        writer_no, series = self._writer(run_no, writer), self._series(run_no, {point.name for point in points})
         rows = [
             (writer_no, seq, series[point.name], point.step, to_micros(point.at), to_real(point.value))
-            for seq, point in zip(numbers, points, strict=True)
+            for seq, point in enumerate(points, first)
         ]
         self._insert(rows)
-        return rows
+        self._session.many(_KEEP + "(last_step, last_at, last_writer, last_seq) < (?, ?, ?, ?))", _latest_by_writer(rows))
+
+    def append_cells(self, run_no: int, points: Sequence[PointCells], *, writer: str) -> None:
+        """Store points that are known by what they say; those stored before are left alone.
+
+        Of points at the same step and time the largest is the last: which came first, nobody knows.
+        """
+        if not points:
+            return
+        writer_no, series = self._writer(run_no, writer), self._series(run_no, {point[0] for point in points})
+        rows = _number(writer_no, series, points)
+        if self._insert(rows) < len(rows):
+            self._settle(rows)
+        self._session.many(_KEEP + _IS_LATER_OR_LARGER, _latest_by_value(rows))
+
+    def _settle(self, rows: Sequence[_PointRow]) -> None:
+        """Give another number to points whose own is that of a point that says something else: 43 bits alike are rare, not impossible."""
+        turn = 0
+        while lost := self._find_lost(rows):
+            turn += 1
+            rows = [(row[0], _other_number(row, turn), *row[2:]) for row in lost]
+            self._insert(rows)
+
+    def _find_lost(self, rows: Sequence[_PointRow]) -> list[_PointRow]:
+        sql = "SELECT seq, series_no, step, at, value FROM metric_points WHERE writer_no = ? AND seq IN (*)"
+        stored = {found[0]: found[1:] for found in self._session.among(sql, [row[1] for row in rows], (rows[0][0],))}
+        return [row for row in rows if stored[row[1]] != row[2:]]
 
     def _writer(self, run_no: int, writer: str) -> int:
         find = "SELECT writer_no FROM metric_writers WHERE run_no = ? AND writer = ?"
@@ -84,18 +107,20 @@ class SqlMetrics:
             known.update(dict(self._session.among(find, fresh, (run_no,))))
         return known
 
-    def _insert(self, rows: list[_PointRow]) -> None:
+    def _insert(self, rows: list[_PointRow]) -> int:
+        """Store what is not there yet; return how many."""
         if self._session.dialect == "sqlite":
             self._session.many(_INSERT + "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
         elif len(rows) < COPY_POINTS_MIN:
             columns = [list(column) for column in zip(*rows, strict=True)]
-            self._session.run(
+            return self._session.run(
                 _INSERT + "SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[]) "
                 "ON CONFLICT DO NOTHING",
                 columns,
             )
         else:
             self._session.call(lambda cursor: _copy(cursor, rows))
+        return self._session.cursor.rowcount
 
     def history(self, run_id: str, name: str) -> Sequence[MetricPoint]:
         """Return all points of one metric, each writer's in the order in which it logged them."""
@@ -131,17 +156,43 @@ def _latest_by_writer(rows: Sequence[_PointRow]) -> list[tuple[object, ...]]:
     return [(*kept, series_no, *kept[:4]) for series_no, kept in sorted(last.items())]  # sorted: two writers never lock crosswise
 
 
+def _number(writer_no: int, series: Mapping[str, int], points: Sequence[PointCells]) -> list[_PointRow]:
+    """Return rows with numbers from -2^63 to -1: 20 bits of step and milliseconds, 32 of a checksum of all it says, 11 of the step."""
+    sums = {name: crc32(name.encode()) for name in series}
+    pack = _CONTENT.pack
+    return [
+        (
+            writer_no,
+            _LOWEST + ((step + at // 1000 & 0xFFFFF) << 43 | crc32(pack(value, step, at), sums[name]) << 11 | step & 0x7FF),
+            series[name],
+            step,
+            at,
+            None if value != value else value,  # noqa: PLR0124  (only NaN differs from itself; math.isnan is slower)
+        )
+        for name, value, step, at in points
+    ]
+
+
+def _other_number(row: _PointRow, turn: int) -> int:
+    """Return a number that nobody can aim at, for a point whose first one was taken."""
+    return -1 - (int.from_bytes(hashlib.blake2b(repr((turn, row)).encode(), digest_size=8).digest()) >> 1)
+
+
 def _latest_by_value(rows: Sequence[_PointRow]) -> list[tuple[object, ...]]:
     """NaN counts as larger than every number, as where metrics are sorted."""
-    last: dict[int, tuple[tuple[int, int, float], _PointRow]] = {}
+    last: dict[int, _PointRow] = {}
     for row in rows:
-        rank = (row[3], row[4], math.inf if row[5] is None else row[5])
-        if row[2] not in last or rank >= last[row[2]][0]:
-            last[row[2]] = rank, row
+        held = last.get(row[2])
+        if held is None or row[3] > held[3] or (row[3] == held[3] and _place(row) >= _place(held)):
+            last[row[2]] = row
     return [
         (step, at, writer_no, seq, value, series_no, step, at, step, at, value, value)
-        for series_no, (_, (writer_no, seq, _, step, at, value)) in sorted(last.items())
+        for series_no, (writer_no, seq, _, step, at, value) in sorted(last.items())
     ]
+
+
+def _place(row: _PointRow) -> tuple[int, float]:
+    return row[4], math.inf if row[5] is None else row[5]
 
 
 def _copy(cursor: Any, rows: Sequence[_PointRow]) -> None:

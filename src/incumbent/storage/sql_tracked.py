@@ -1,18 +1,12 @@
-"""Experiments, and runs that are written to piece by piece, in SQL.
+"""Experiments, and runs that are written to piece by piece, in SQL."""
 
-A point that comes without a writer's number is known by what it says: its sequence is a number below zero, made from name, step, time
-and value. So a client that sends a point again, because the answer was lost, adds nothing.
-"""
-
-import hashlib
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
-from incumbent.base.metric import MetricPoint
-from incumbent.storage.cells import from_json, from_micros, from_real, to_json, to_micros, to_number, to_text
+from incumbent.base.metric import PointCells
+from incumbent.storage.cells import from_json, from_micros, to_json, to_micros, to_number, to_text
 from incumbent.storage.session import Row, Session
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_runs import open_run
@@ -21,7 +15,6 @@ from incumbent.tracking.run import RunState
 
 WRITER = "by content"
 _COLUMNS = "experiment_no, name, created_at, updated_at, deleted_at"
-_POINT = struct.Struct("<qqd")
 
 
 class SqlExperiments:
@@ -94,10 +87,11 @@ class SqlOpenRuns:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._metrics = SqlMetrics(session)
+        self._numbers: dict[str, int] = {}
 
-    def append(self, run_id: str, points: Sequence[MetricPoint]) -> None:
+    def append(self, run_id: str, points: Sequence[PointCells]) -> None:
         """Store points; one with the same name, step, time and value is there once. Raises Refused once the run is sealed."""
-        self._metrics.append_named(self._open(run_id), points, writer=WRITER, numbers=[_number(point) for point in points])
+        self._metrics.append_cells(self._open(run_id), points, writer=WRITER)
 
     def set_params(self, run_id: str, params: Mapping[str, str]) -> None:
         """Add params. Raises InvalidInput if one has another value already, Refused once the run is sealed."""
@@ -142,22 +136,26 @@ class SqlOpenRuns:
     def set_deleted(self, run_id: str, at: datetime | None) -> None:
         """Put it out of sight, or bring it back (None). Raises Refused once the run is sealed."""
         run_no = open_run(self._session, run_id)
+        self._numbers.pop(run_id, None)
         self._session.run("UPDATE runs SET deleted_at = ? WHERE run_no = ?", (None if at is None else to_micros(at), run_no))
 
-    def page_history(self, run_id: str, name: str, *, limit: int, offset: int) -> Sequence[MetricPoint]:
-        """Return points of one metric by time, step and value."""
-        rows = self._session.all(
+    def page_history(self, run_id: str, name: str, *, limit: int, offset: int) -> Sequence[tuple[float | None, int, int]]:
+        """Return value (None: NaN), step and microseconds since 1970 of points of one metric, by time, step and value."""
+        return self._session.all(
             "SELECT value, step, at FROM metric_points WHERE series_no = (SELECT series_no FROM metric_series JOIN runs "
             "ON runs.run_no = metric_series.run_no WHERE run_id = ? AND metric_series.name = ?) "
-            "ORDER BY at, step, CASE WHEN value IS NULL THEN 1 ELSE 0 END, value, writer_no, seq LIMIT ? OFFSET ?",
+            "ORDER BY at, step, value, writer_no, seq LIMIT ? OFFSET ?",  # the order of an index that has all of it
             (run_id, name, limit, offset),
         )
-        return [MetricPoint(name, from_real(value), step, from_micros(at)) for value, step, at in rows]
 
     def _open(self, run_id: str) -> int:
-        run_no = open_run(self._session, run_id)
-        if self._session.one("SELECT 1 FROM runs WHERE run_no = ? AND deleted_at IS NOT NULL", (run_no,)) is not None:
-            raise InvalidInput(f"run {run_id} is deleted, and a deleted run takes nothing more; restore it first")
+        """Return the number of a run that takes more; found once in a transaction: if it is sealed in the same one, a trigger refuses."""
+        run_no = self._numbers.get(run_id)
+        if run_no is None:
+            run_no = open_run(self._session, run_id)
+            if self._session.one("SELECT 1 FROM runs WHERE run_no = ? AND deleted_at IS NOT NULL", (run_no,)) is not None:
+                raise InvalidInput(f"run {run_id} is deleted, and a deleted run takes nothing more; restore it first")
+            self._numbers[run_id] = run_no
         return run_no
 
 
@@ -165,12 +163,6 @@ def _experiment(row: Row) -> Experiment:
     number, name, created_at, updated_at, deleted_at = row
     times = [None if at is None else from_micros(at) for at in (created_at, updated_at, deleted_at)]
     return Experiment(number, name, times[0], times[1], times[2])
-
-
-def _number(point: MetricPoint) -> int:
-    """Return a number from -2^63 to -1 that stands for what a point says."""
-    data = _POINT.pack(point.step, to_micros(point.at), point.value) + point.name.encode()
-    return -1 - (int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) >> 1)
 
 
 def read_tags(text: str) -> dict[str, str]:

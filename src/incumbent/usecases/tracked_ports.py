@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import PointCells
 from incumbent.tracking.experiment import DatasetInput, Experiment, LoggedModel, ModelFile, ModelLink, ModelMetric
 from incumbent.tracking.run import RunState
 
@@ -31,7 +31,7 @@ class Experiments(Protocol):
 class OpenRuns(Protocol):
     """Runs that are written to piece by piece, also after their end, as long as nobody has sealed them."""
 
-    def append(self, run_id: str, points: Sequence[MetricPoint]) -> None:
+    def append(self, run_id: str, points: Sequence[PointCells]) -> None:
         """Store points; one with the same name, step, time and value is there once. Raises Refused once the run is sealed."""
 
     def set_params(self, run_id: str, params: Mapping[str, str]) -> None:
@@ -49,8 +49,8 @@ class OpenRuns(Protocol):
     def set_deleted(self, run_id: str, at: datetime | None) -> None:
         """Put it out of sight, or bring it back (None). Raises Refused once the run is sealed."""
 
-    def page_history(self, run_id: str, name: str, *, limit: int, offset: int) -> Sequence[MetricPoint]:
-        """Return points of one metric by time, step and value."""
+    def page_history(self, run_id: str, name: str, *, limit: int, offset: int) -> Sequence[tuple[float | None, int, int]]:
+        """Return value (None: NaN), step and microseconds since 1970 of points of one metric, by time, step and value."""
 
 
 class RunLinks(Protocol):

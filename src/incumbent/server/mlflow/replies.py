@@ -68,10 +68,27 @@ def describe_info(run: Run, experiment_id: str, *, is_deleted: bool) -> dict[str
 
 def describe_point(point: MetricPoint) -> dict[str, Any]:
     """Return a metric's point; JSON has no NaN and no infinities, so protocol buffers spell them as text."""
-    value: float | str = point.value
-    if not math.isfinite(point.value):
-        value = "NaN" if math.isnan(point.value) else "Infinity" if point.value > 0 else "-Infinity"
-    return {"key": point.name, "value": value, "timestamp": to_ms(point.at), "step": point.step}
+    return {"key": point.name, "value": _number(point.value), "timestamp": to_ms(point.at), "step": point.step}
+
+
+def describe_history(name: str, points: Sequence[tuple[float | None, int, int]]) -> list[dict[str, Any]]:
+    """Return many points of one metric: value (None: NaN), step and microseconds since 1970 of each."""
+    finite = math.isfinite
+    return [
+        {
+            "key": name,
+            "value": value if value is not None and finite(value) else _number(math.nan if value is None else value),
+            "timestamp": at // 1000,
+            "step": step,
+        }
+        for value, step, at in points
+    ]
+
+
+def _number(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _experiment_id(tx: Transaction, name: str) -> str:

@@ -1,15 +1,16 @@
 """MLflow's routes of runs: beginning and ending them, params, metrics and tags, one by one and in batches, and looking for them."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import msgspec
 
 from incumbent.base.errors import InvalidInput
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import PointCells
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair, is_wanted
-from incumbent.server.mlflow.replies import describe_info, describe_point, describe_runs
-from incumbent.server.mlflow.wire import check_limit, from_ms, offset_of, page, read_body, read_query, reply
+from incumbent.server.mlflow.replies import describe_history, describe_info, describe_runs
+from incumbent.server.mlflow.wire import TIMES_MS, check_limit, from_ms, offset_of, page, read_body, read_query, reply
 from incumbent.tracking.mlflow_filter import parse_filter, parse_orders
 from incumbent.tracking.record import check_name
 from incumbent.tracking.run import RunState
@@ -157,7 +158,7 @@ def log_metric(server: Server, request: Request) -> Response:
     """Add a point."""
     asked = read_body(request, _LogMetric)
     run_id = _id(asked)
-    points = [_point(_Metric(asked.key, asked.value, asked.timestamp, asked.step))]
+    points = _points([_Metric(asked.key, asked.value, asked.timestamp, asked.step)])
     server.writer.write(server.ws.store, lambda tx: tx.open_runs.append(run_id, points))
     return reply({})
 
@@ -196,7 +197,7 @@ def log_batch(server: Server, request: Request) -> Response:
             raise InvalidInput(f"A batch has {count} {what}; at most {most}: send several")
     if len(asked.metrics) + len(asked.params) + len(asked.tags) > METRICS_MAX:
         raise InvalidInput(f"A batch has at most {METRICS_MAX} metrics, params and tags together: send several")
-    points, params, tags = [_point(metric) for metric in asked.metrics], _params(asked.params), _tags(asked.tags)
+    points, params, tags = _points(asked.metrics), _params(asked.params), _tags(asked.tags)
 
     def write(tx: Transaction) -> None:
         tx.open_runs.append(run_id, points)  # also with none: it says whether the run may be written to
@@ -234,7 +235,7 @@ def get_history(server: Server, request: Request) -> Response:
         get_tracked_run(tx, run_id)
         found = tx.open_runs.page_history(run_id, asked.metric_key, limit=limit + 1, offset=offset)
     shown, more = page(found, limit, offset)
-    return reply({"metrics": [describe_point(point) for point in shown], **more})
+    return reply({"metrics": describe_history(asked.metric_key, shown), **more})
 
 
 def _write_tags(tx: Transaction, run_id: str, tags: dict[str, str]) -> None:
@@ -251,14 +252,27 @@ def _id(asked: _Run) -> str:
     return run_id
 
 
-def _point(metric: _Metric) -> MetricPoint:
+def _points(metrics: Sequence[_Metric]) -> list[PointCells]:
+    for name in {metric.key for metric in metrics}:
+        check_name("metric", name)
+    return [
+        (metric.key, _value(metric), metric.step, metric.timestamp * 1000)
+        if metric.step in _STEPS and metric.timestamp in TIMES_MS
+        else _refuse_place(metric)
+        for metric in metrics
+    ]
+
+
+def _value(metric: _Metric) -> float:
     try:
-        value = float(metric.value)
+        return float(metric.value)
     except ValueError:
         raise InvalidInput(f"Got invalid value {str(metric.value)[:80]!r} for metric {metric.key[:80]!r}: it is no number") from None
-    if metric.step not in _STEPS:
-        raise InvalidInput(f"Got invalid step {metric.step} for metric {metric.key[:80]!r}: it does not fit in 64 bits")
-    return MetricPoint(check_name("metric", metric.key), value, metric.step, from_ms(metric.timestamp, "timestamp"))
+
+
+def _refuse_place(metric: _Metric) -> NoReturn:
+    from_ms(metric.timestamp, "timestamp")
+    raise InvalidInput(f"Got invalid step {metric.step} for metric {metric.key[:80]!r}: it does not fit in 64 bits")
 
 
 def _params(pairs: Sequence[Pair]) -> dict[str, str]:

@@ -114,6 +114,10 @@ def to_ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+TIMES_MS = range(to_ms(datetime.min.replace(tzinfo=UTC)), to_ms(datetime.max.replace(tzinfo=UTC)) + 1)
+"""Every number of milliseconds that is a time."""
+
+
 def from_ms(ms: int, what: str) -> datetime:
     """Return the time. Raises InvalidInput where there is none."""
     try:
