@@ -7,7 +7,7 @@ import msgspec
 from incumbent.base.errors import Conflict, InvalidInput
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.replies import describe_experiment
-from incumbent.server.mlflow.wire import MlflowProblem, check_limit, offset_of, page, read_body, read_query, reply, to_ms
+from incumbent.server.mlflow.wire import Asked, MlflowProblem, check_limit, offset_of, page, read_body, read_query, reply, to_ms
 from incumbent.tracking.experiment import Experiment
 from incumbent.tracking.matching import Values, matches, sort_by
 from incumbent.tracking.mlflow_filter import EXPERIMENT_FIELDS, parse_filter, parse_orders
@@ -19,7 +19,7 @@ PAGE_MAX = 50_000
 TAG_CHARACTERS_MAX = 20_000
 
 
-class Pair(msgspec.Struct):
+class Pair(Asked):
     """A name and a text."""
 
     key: str

@@ -10,7 +10,7 @@ from incumbent.base.metric import PointCells
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair, is_wanted
 from incumbent.server.mlflow.replies import describe_history, describe_info, describe_runs
-from incumbent.server.mlflow.wire import TIMES_MS, check_limit, from_ms, offset_of, page, read_body, read_query, reply
+from incumbent.server.mlflow.wire import TIMES_MS, Asked, check_limit, from_ms, offset_of, page, read_body, read_query, reply
 from incumbent.tracking.mlflow_filter import parse_filter, parse_orders
 from incumbent.tracking.record import check_name
 from incumbent.tracking.run import RunState
@@ -31,22 +31,22 @@ _STATES: dict[str, RunState] = {
 }  # fmt: skip
 
 
-class _Metric(msgspec.Struct):
+class _Metric(Asked):
     key: str
     value: float | str
     timestamp: int
-    step: int = 0
+    step: int | None = None
 
 
-class _Create(msgspec.Struct):
+class _Create(Asked):
     experiment_id: str = "0"
     user_id: str = ""
     run_name: str = ""
     start_time: int = -1
-    tags: list[Pair] = []
+    tags: list[Pair] = msgspec.field(default_factory=list)
 
 
-class _Run(msgspec.Struct):
+class _Run(Asked):
     run_id: str = ""
     run_uuid: str = ""
 
@@ -61,7 +61,7 @@ class _LogMetric(_Run, kw_only=True):
     key: str
     value: float | str
     timestamp: int
-    step: int = 0
+    step: int | None = None
 
 
 class _LogPair(_Run, kw_only=True):
@@ -70,17 +70,17 @@ class _LogPair(_Run, kw_only=True):
 
 
 class _Batch(_Run):
-    metrics: list[_Metric] = []
-    params: list[Pair] = []
-    tags: list[Pair] = []
+    metrics: list[_Metric] = msgspec.field(default_factory=list)
+    params: list[Pair] = msgspec.field(default_factory=list)
+    tags: list[Pair] = msgspec.field(default_factory=list)
 
 
-class _Search(msgspec.Struct):
-    experiment_ids: list[str] = []
+class _Search(Asked):
+    experiment_ids: list[str] = msgspec.field(default_factory=list)
     filter: str = ""
     run_view_type: str | int = "ACTIVE_ONLY"
     max_results: int = 1000
-    order_by: list[str] = []
+    order_by: list[str] = msgspec.field(default_factory=list)
     page_token: str = ""
 
 
@@ -256,8 +256,8 @@ def _points(metrics: Sequence[_Metric]) -> list[PointCells]:
     for name in {metric.key for metric in metrics}:
         check_name("metric", name)
     return [
-        (metric.key, _value(metric), metric.step, metric.timestamp * 1000)
-        if metric.step in _STEPS and metric.timestamp in TIMES_MS
+        (metric.key, _value(metric), metric.step or 0, metric.timestamp * 1000)
+        if (metric.step is None or metric.step in _STEPS) and metric.timestamp in TIMES_MS
         else _refuse_place(metric)
         for metric in metrics
     ]

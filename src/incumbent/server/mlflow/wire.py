@@ -14,9 +14,15 @@ from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response
 
 PREFIX = "/api/2.0/mlflow"
+ESCAPE = b"\\"
 _PATHS = (b"/api/2.0/mlflow", b"/api/3.0/mlflow", b"/ajax-api/", b"/v1/traces", b"/graphql")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
+
+
+class Asked(msgspec.Struct, omit_defaults=True):
+    """What the body of a frequent request says, or a part of it: a structure in it is one of these too, and writes no defaults down."""
+
 
 STATUS: Mapping[type[IncumbentError], tuple[int, str]] = {
     InvalidInput: (400, "INVALID_PARAMETER_VALUE"),
@@ -69,7 +75,24 @@ def read_body(request: Request, kind: type[_T]) -> _T:
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said != "application/json":
         raise HttpProblem(415, f"the body must be application/json, not {said[:60] or 'of no stated type'}")
+    if issubclass(kind, Asked) and ESCAPE not in request.body:
+        asked = _read_once(request.body, kind)
+        if asked is not None:
+            return asked
     return convert(parse_json(request.body), kind)
+
+
+def _read_once(body: bytes, kind: type[_T]) -> _T | None:
+    """Return the body at a tenth of the cost, or None where that cannot tell whether a key is there twice.
+
+    Every string of a text without escapes has two quotes. What was understood, written down without what it left to defaults, has as many
+    quotes as the body only if all that the body says was understood, and once.
+    """
+    try:
+        asked = msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None  # the long way says what is wrong, or takes a number that is spelled as text
+    return asked if msgspec.json.encode(asked).count(b'"') == body.count(b'"') else None
 
 
 def parse_json(body: bytes) -> Any:
