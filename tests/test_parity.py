@@ -30,6 +30,7 @@ COMMAND_ALONE = {
     "keys": "makes keys on this machine",
     "accounts": "makes links for people, on the server's machine",
     "tokens": "makes secrets that are shown once, at a terminal",
+    "webhooks": "carry what happens here elsewhere; by an admin at a terminal",
     "witnesses": "registers keys, by an admin at a terminal",
     "ledger": "for auditors; everything in it is made by the other verbs",
     "schemas": "files to draft, edit and record; evaluate and testscore hold rows to them",

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("incumbent.cli.keys", "the keys that people sign with"),
     "accounts": ("incumbent.cli.accounts", "who can log in to a server"),
     "tokens": ("incumbent.cli.tokens", "what programs show to a server"),
+    "webhooks": ("incumbent.cli.webhooks", "addresses that are told of what happens here"),
     "witnesses": ("incumbent.cli.witnesses", "whose cosignatures of the ledger count"),
     "ledger": ("incumbent.cli.ledger", "the log of every governance act: show, verify, prove, attack it"),
     "trace": ("incumbent.cli.trace", "lineage of a prediction, run, version or digest"),

@@ -5,6 +5,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from incumbent.bootstrap.carriers import open_carrier
 from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
@@ -12,6 +13,7 @@ from incumbent.config import find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
 from incumbent.server.messages import Server
 from incumbent.server.serve import serve
+from incumbent.server.webhook_sender import WebhookSender
 
 EXAMPLES = """
 On this machine alone, and while nobody is registered, no log-in is needed. Otherwise people log in at /log-in, and programs send a
@@ -62,14 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
         provider=open_provider(settings),
     )
     ws = open_workspace(settings)
-    serve(
-        Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door),
-        host=arguments.host,
-        port=arguments.port,
-        announce=_announce,
-        stop_after_s=arguments.stop_after,
-        proxy=check_proxy(arguments.behind_proxy),
-    )
+    with WebhookSender(ws, open_carrier()):
+        serve(
+            Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door),
+            host=arguments.host,
+            port=arguments.port,
+            announce=_announce,
+            stop_after_s=arguments.stop_after,
+            proxy=check_proxy(arguments.behind_proxy),
+        )
     return 0
 
 

@@ -28,21 +28,29 @@ JITTER = 0.2
 GONE = 410
 DELIVERIES_KEPT = 200
 SCANNED_MAX = 1_000
+IN_A_ROW_MAX = 100
 
 
-def take_due(ws: Workspace) -> Sequence[Webhook]:
-    """Return the webhooks that are to be sent to now; they are this caller's until it settles them, or the lease ends."""
+def take_due(ws: Workspace, *, most: int | None = None) -> Sequence[Webhook]:
+    """Return webhooks that are to be sent to now, up to `most`; they are this caller's until it settles them, or the lease ends."""
     with ws.store.begin(read_only=True) as tx:
         if not tx.webhooks.list_due(ws.clock.now(), tx.ledger.size()):
             return []
     with ws.store.begin(durable=False) as tx:
         now = ws.clock.now()
-        pairs = [(due, replace(due, next_at=now + timedelta(seconds=LEASE_S))) for due in tx.webhooks.list_due(now, tx.ledger.size())]
+        found = tx.webhooks.list_due(now, tx.ledger.size())[:most]
+        pairs = [(due, replace(due, next_at=now + timedelta(seconds=LEASE_S))) for due in found]
         return [after for before, after in pairs if tx.webhooks.change(before, after)]
 
 
 def deliver(ws: Workspace, *, carrier: Carrier, taken: Webhook, is_stopping: Callable[[], bool] = lambda: False) -> int:
-    """Send a webhook that was taken what it asks for, until there is no more, one is not taken, or somebody stops; return how many were.
+    """Send a webhook that was taken what it asks for, until there is no more or one is not taken; return how many were.
+
+    Args:
+        ws: The workspace.
+        carrier: What carries messages.
+        taken: As `take_due` gave it.
+        is_stopping: Asked before each message; after `IN_A_ROW_MAX` of them it is another webhook's turn in any case.
 
     Raises:
         Corrupt: An entry of the ledger cannot be read.
@@ -53,8 +61,9 @@ def deliver(ws: Workspace, *, carrier: Carrier, taken: Webhook, is_stopping: Cal
         with ws.store.begin(read_only=True) as tx:
             entry, cursor, size = _find_next(tx, webhook)
         ahead = replace(webhook, cursor=cursor)
-        if entry is None or is_stopping():
-            is_more = cursor < size and not is_stopping()
+        is_over = count >= IN_A_ROW_MAX or is_stopping()
+        if entry is None or is_over:
+            is_more = cursor < size and not is_over
             after = replace(ahead, next_at=_now_plus(ws, LEASE_S if is_more else 0))
             with ws.store.begin(durable=False) as tx:
                 has_changed = tx.webhooks.change(webhook, after)
