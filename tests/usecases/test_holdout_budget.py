@@ -17,7 +17,7 @@ from incumbent.usecases.holdout_rows import count_overlap, digest_table, share_o
 from incumbent.usecases.holdouts import list_holdouts, register_holdout
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.policies import set_policy
-from office import MODEL, POLICY, SLOT, make_rows, open_office, prepare, register_factor
+from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare, register_factor
 
 WHO = {"model": MODEL, "slot": SLOT}
 
@@ -96,6 +96,19 @@ def test_looks_pass_from_one_holdout_to_the_next_that_shares_its_rows(ws, office
     freeze(office, "next", pl.concat([make_rows(0).tail(250), make_rows(700, 150)]))
     last = freeze(office, "last", pl.concat([make_rows(700, 150), make_rows(2000, 150)]))
     assert last.looks == 1
+
+
+def test_the_ladder_remembers_what_it_released_on_data_that_share_rows(ws, office, host, bundles):
+    prepare(office, bundles)
+    go_live(office, host, 1)
+    register_factor(office["ann"], bundles, 2.0)
+    climbing = POLICY.replace("looks_max = 20", 'looks_max = 20\nreuse = "ladder"')
+    set_policy(office["rita"], target=MODEL, text=climbing)
+    assert evaluate(office["rita"], host, **WHO, version=2).verdict.outcome == "passed"
+    freeze(office, "copy", make_rows(0).rename({"who": "by"}).with_columns(who=pl.col("by")).reverse())
+    set_policy(office["rita"], target=MODEL, text=climbing.replace('"frozen"', '"copy"'))
+    again = evaluate(office["rita"], host, **WHO, version=2)
+    assert any("does not beat the best score that this holdout has given" in result.reason for result in again.verdict.results)
 
 
 def test_a_budget_that_is_raised_after_a_look_stays_what_it_was_and_says_so(ws, office, host, bundles):

@@ -81,13 +81,56 @@ def thresholdout(
     """Answer by Thresholdout (Dwork et al., Science 2015): from the training set unless the holdout plainly disagrees.
 
     A pure function: the caller draws the Laplace noise (scales 2 sigma for `threshold_noise`, 4 sigma for `noise`, sigma for
-    `answer_noise`) and keeps the budget.
+    `answer_noise`) and keeps the budget. `threshold_noise` stays the same until an answer cost budget; the others are fresh each time.
 
     Raises:
         InvalidInput: A number is not finite, or the threshold is not above 0.
+
+    >>> thresholdout(0.60, 0.59, threshold=0.04, noise=0.0, threshold_noise=0.0, answer_noise=0.01)
+    ThresholdoutAnswer(value=0.6, costs_budget=False)
+    >>> thresholdout(0.60, 0.50, threshold=0.04, noise=0.0, threshold_noise=0.0, answer_noise=0.01)
+    ThresholdoutAnswer(value=0.51, costs_budget=True)
     """
     if not all(map(math.isfinite, (train, holdout, threshold, noise, threshold_noise, answer_noise))) or threshold <= 0:
         raise InvalidInput("Thresholdout takes finite numbers and a threshold above 0")
     if abs(train - holdout) > threshold + threshold_noise + noise:
         return ThresholdoutAnswer(holdout + answer_noise, True)
     return ThresholdoutAnswer(train, False)
+
+
+def draw_laplace(seed: bytes) -> float:
+    r"""Return a draw from the Laplace distribution of scale 1, by the inverse of its distribution function.
+
+    It depends on the seed alone and on no library's stream of chance, so it can be drawn again years later. 53 bits are used, so
+    |x| stays below 37.
+
+    Args:
+        seed: 8 bytes or more that were drawn evenly, such as a digest; the first 8 are read.
+
+    Raises:
+        InvalidInput: The seed is shorter.
+
+    >>> round(draw_laplace(b"\xc0" + bytes(7)), 6), round(draw_laplace(b"\x40" + bytes(7)), 6)
+    (0.693147, -0.693147)
+    """
+    if len(seed) < 8:
+        raise InvalidInput(f"{len(seed)} bytes are no seed; a draw takes 8")
+    share = ((int.from_bytes(seed[:8], "big") >> 11) + 0.5) / 2**53
+    return math.log(2 * share) if share < 0.5 else -math.log(2 * (1 - share))
+
+
+def comparison_quantile(alpha: float) -> float:
+    """Return what Lap(2) + Lap(4) exceeds with probability `alpha`: the noise of Thresholdout's comparison, in units of sigma.
+
+    P(X > q) = (16 exp(-q / 4) - 4 exp(-q / 2)) / 24 for q >= 0; with u = exp(-q / 4) it is the quadratic u^2 - 4 u + 6 alpha = 0.
+
+    Raises:
+        InvalidInput: `alpha` is not above 0 and at most one half.
+
+    >>> round(comparison_quantile(0.5), 6), round(comparison_quantile(0.025), 3)
+    (0.0, 13.096)
+    """
+    if not 0.0 < alpha <= 0.5:
+        raise InvalidInput(f"level {alpha} has no quantile above 0; a level lies above 0 and up to one half")
+    u = 6 * alpha / (2 + math.sqrt(4 - 6 * alpha))  # the smaller root, in the form that loses no digits at small alpha
+    return 4 * math.log(1 / u)

@@ -10,8 +10,9 @@ import numpy as np
 
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.guardrails import judge_guardrail
+from incumbent.gates.holdout_rule import HoldoutRule
 from incumbent.gates.level import Level, level_of
-from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy, HoldoutRule
+from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy
 from incumbent.gates.primary import judge_primary
 from incumbent.gates.sample import HoldoutSample, score
 from incumbent.gates.verdict import RuleResult, Verdict, combine
@@ -47,8 +48,7 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
     results = []
     if policy.primary is not None and scored is not None:
         level = level_of(holdout, look, policy.primary.confidence)
-        found = judge_primary(policy.primary, scored, level=level, reuse=holdout.reuse, ladder_best=sample.ladder_best, rng=rng)
-        results.append(found)
+        results.append(judge_primary(policy.primary, scored, level=level, holdout=holdout, sample=sample, rng=rng))
     for rule in policy.guardrails:
         level = level_of(holdout, look, holdout.confidence)
         if rule.metric in {*LATENCIES, MEMORY}:

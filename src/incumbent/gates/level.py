@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from incumbent.gates.holdout import alpha_of_look
-from incumbent.gates.policy import HoldoutRule
+from incumbent.gates.holdout_rule import HoldoutRule
 
 
 @dataclass(frozen=True, slots=True)

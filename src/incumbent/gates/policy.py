@@ -12,6 +12,7 @@ from typing import Final, Literal, cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
+from incumbent.gates.holdout_rule import HoldoutRule, read_confidence, read_holdout
 from incumbent.gates.table import Scalar, Table, without_none
 from incumbent.stats.metrics import METRICS, Needs
 from incumbent.stats.subgroups import RATES
@@ -26,7 +27,6 @@ CEILING_ONLY = (*LATENCIES, MEMORY, "calibration_error", "subgroup_gap", "forbid
 SHARES = ("calibration_error", "subgroup_gap", "forbidden_rate")
 
 Method = Literal["paired", "points"]
-Reuse = Literal["spend", "ladder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +96,6 @@ class GuardrailRule:
 
 
 @dataclass(frozen=True, slots=True)
-class HoldoutRule:
-    """Which holdout judges, how often it may be asked, and how each look is paid for.
-
-    Attributes:
-        name: A registered holdout.
-        looks_max: After so many looks a fresh one is due.
-        reuse: See gates/holdout.py.
-        confidence: One-sided level of each guardrail's interval; by default the primary rule's.
-        training: Which output of a version's run its training rows are: no row of the holdout may be among them.
-    """
-
-    name: str
-    looks_max: int
-    reuse: Reuse
-    confidence: float
-    training: str = "training"
-
-
-@dataclass(frozen=True, slots=True)
 class TestsRule:
     """Tests (ML Test Score) that must have passed, and for how many days their evidence counts.
 
@@ -166,11 +147,7 @@ class GatePolicy:
         if self.guardrails:
             document["guardrail"] = [_guardrail_json(rail) for rail in self.guardrails]
         if self.holdout is not None:
-            held = self.holdout
-            document["holdout"] = {
-                "name": held.name, "looks_max": held.looks_max, "reuse": held.reuse, "confidence": held.confidence,
-                "training": held.training,
-            }  # fmt: skip
+            document["holdout"] = self.holdout.to_json()
         if self.tests is not None:
             document["tests"] = _tests_json(self.tests)
         return document
@@ -253,7 +230,7 @@ def _read_primary(top: Table) -> tuple[PrimaryRule | None, Scoring | None]:
             raise table.error("margin", "noise", f"a number above 0 for {metric}; sqrt(p (1 - p) / m) is the noise of {shares} only")
     else:
         margin = _read_distance(table, "margin", metric, "the gain that is worth a change")
-    confidence = _read_confidence(table)
+    confidence = read_confidence(table)
     method = cast(Method, table.choice("method", ("paired", "points"), default="paired"))
     scoring = _read_scoring(table)
     table.done()
@@ -269,10 +246,6 @@ def _read_distance(table: Table, key: str, metric: str, meaning: str) -> float:
     if _is_share(metric):
         return table.number(key, lambda number: 0 < number < 1, f"a number above 0 and below 1, {meaning}")
     return table.number(key, lambda number: number > 0, f"a number above 0, {meaning}")
-
-
-def _read_confidence(table: Table, default: float = 0.95) -> float:
-    return table.number("confidence", lambda number: 0.5 < number < 1, "a number between 0.5 and 1, such as 0.95", default=default)
 
 
 def _read_scoring(table: Table) -> Scoring:
@@ -336,16 +309,7 @@ def _read_holdout(top: Table, primary: PrimaryRule | None) -> HoldoutRule | None
     value = top.take("holdout")
     if value is None:
         return None
-    table = Table("[holdout]", value)
-    rule = HoldoutRule(
-        table.text("name"),
-        table.whole("looks_max", 1, 10**6, default=20),
-        cast(Reuse, table.choice("reuse", ("spend", "ladder"), default="spend")),
-        _read_confidence(table, primary.confidence if primary else 0.95),
-        table.text("training", default="training"),
-    )
-    table.done()
-    return rule
+    return read_holdout(Table("[holdout]", value), confidence=primary.confidence if primary else 0.95)
 
 
 def _read_tests(top: Table) -> TestsRule | None:
@@ -376,6 +340,7 @@ def _checked(policy: GatePolicy) -> GatePolicy:
         raise InvalidInput("the policy has no rule: it would pass everything; give [primary], [[guardrail]] or [tests]")
     if (policy.primary or policy.guardrails) and policy.holdout is None:
         raise InvalidInput("[holdout] is missing; the primary metric and the guardrails are measured on a holdout that it names")
+    _check_thresholdout(policy)
     needs, scoring = policy.needs, policy.scoring
     if needs and scoring is None:
         raise InvalidInput("[scoring] is missing; without [primary] it names the columns that the guardrails score: label and output")
@@ -390,3 +355,23 @@ def _checked(policy: GatePolicy) -> GatePolicy:
     if {"probability", "label"} <= needs and scoring.threshold is None:
         scoring = Scoring(scoring.label, scoring.output, scoring.positive, 0.5)
     return GatePolicy(policy.primary, scoring, policy.guardrails, policy.holdout, policy.tests)
+
+
+def _check_thresholdout(policy: GatePolicy) -> None:
+    """Refuse what would tell beside Thresholdout what it keeps back."""
+    if policy.holdout is None or policy.holdout.thresholdout is None:
+        return
+    said = 'reuse = "thresholdout"'
+    if policy.primary is None:
+        raise InvalidInput(f"{said} compares gains on training rows and holdout, and without [primary] there is none; take spend or ladder")
+    if policy.primary.method != "paired" or policy.primary.margin == "noise":
+        raise InvalidInput(
+            f'{said} takes method = "paired" and a margin that is a number: "points" has no interval for its noise to widen, and the '
+            'margin "noise" tells what the champion scores on the holdout'
+        )
+    telling = [rule.metric for rule in policy.guardrails if rule.metric in {*METRICS, "calibration_error", "subgroup_gap"}]
+    if telling:
+        raise InvalidInput(
+            f"the guardrails on {', '.join(telling)} tell at every look what the holdout says, and nothing would be left for {said} to "
+            "keep back; take spend or ladder, or leave them out"
+        )

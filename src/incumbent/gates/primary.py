@@ -16,9 +16,11 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.champion import noise_margin
 from incumbent.gates.holdout import ladder
+from incumbent.gates.holdout_rule import HoldoutRule
 from incumbent.gates.level import Level
-from incumbent.gates.policy import PrimaryRule, Reuse
-from incumbent.gates.sample import Scored
+from incumbent.gates.policy import PrimaryRule
+from incumbent.gates.sample import HoldoutSample, Scored
+from incumbent.gates.thresholdout import ANSWERED_BY, judge_thresholdout
 from incumbent.gates.verdict import Outcome, RuleResult
 from incumbent.stats.comparison import compare, rows_short
 from incumbent.stats.metrics import METRICS
@@ -26,12 +28,12 @@ from incumbent.stats.paired import PairedDifference, rows_to_resolve
 
 
 def judge_primary(
-    rule: PrimaryRule, scored: Scored, *, level: Level, reuse: Reuse, ladder_best: float | None, rng: np.random.Generator
+    rule: PrimaryRule, scored: Scored, *, level: Level, holdout: HoldoutRule, sample: HoldoutSample, rng: np.random.Generator
 ) -> RuleResult:
     """Return whether the challenger beats the champion.
 
     Raises:
-        InvalidInput: The metric is undefined on the holdout.
+        InvalidInput: The metric is undefined on the holdout, or Thresholdout has no gain on training rows to compare with.
     """
     name, metric = f"primary {rule.metric}", METRICS[rule.metric]
     if scored.challenger.problem is not None:
@@ -39,7 +41,7 @@ def judge_primary(
     m, answers = int(scored.truth.size), scored.challenger.by_kind[metric.needs]
     mine = metric.function(scored.truth, answers)
     if scored.champion is None:
-        return _unopposed(name, rule.metric, mine, m)
+        return _unopposed(name, rule.metric, mine, m, is_kept_back=holdout.thresholdout is not None)
     incumbents = scored.champion.by_kind[metric.needs]
     theirs = metric.function(scored.truth, incumbents)
     short = rows_short(metric, scored.truth)
@@ -48,14 +50,16 @@ def judge_primary(
         return RuleResult(name, "undecided", reason, n=m, rows_needed=short)
     _check_defined(rule.metric, m, mine, theirs)
     margin = noise_margin(theirs, m) if rule.margin == "noise" else rule.margin
+    paired = compare(metric, scored.truth, incumbents, answers, rng=rng)
+    if holdout.thresholdout is not None:
+        return judge_thresholdout(name, paired, sample.reused, rule=holdout.thresholdout, margin=margin, level=level)
     facts: dict[str, Json] = {
         "champion": theirs, "challenger": mine, "margin": margin, "alpha": level.alpha, "method": rule.method, "look": level.note,
     }  # fmt: skip
-    paired = compare(metric, scored.truth, incumbents, answers, rng=rng)
     if paired.discordant is not None:
         facts["only_challenger_right"], facts["only_champion_right"] = paired.discordant
-    if reuse == "ladder":
-        best = ladder_best if ladder_best is not None else metric.sign * theirs
+    if holdout.reuse == "ladder":
+        best = sample.ladder_best if sample.ladder_best is not None else metric.sign * theirs
         if not math.isfinite(paired.se):
             return _judge_paired(name, paired, margin, level, facts)
         step = ladder(best, metric.sign * mine, se=paired.se, m=m)
@@ -72,8 +76,11 @@ def _check_defined(metric: str, m: int, *values: float) -> None:
         raise InvalidInput(f"{metric} is undefined on these {m:,} rows: the truth never varies; register another holdout")
 
 
-def _unopposed(name: str, metric: str, mine: float, m: int) -> RuleResult:
+def _unopposed(name: str, metric: str, mine: float, m: int, *, is_kept_back: bool) -> RuleResult:
     _check_defined(metric, m, mine)
+    if is_kept_back:
+        reason = "the slot has no champion, so there is nothing to beat; what the holdout says of the challenger is kept back"
+        return RuleResult(name, "passed", reason, n=m, facts={"reuse": "thresholdout", ANSWERED_BY: "nobody"})
     reason = f"the slot has no champion, so there is nothing to beat; {metric} of the challenger is {mine:.6g} on {m:,} rows"
     return RuleResult(name, "passed", reason, mine, n=m)
 

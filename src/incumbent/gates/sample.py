@@ -7,6 +7,7 @@ import numpy as np
 
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, Scoring
+from incumbent.gates.thresholdout import Reused
 from incumbent.stats.metrics import Array, Needs
 
 NUMBER_MAX = 1e100
@@ -27,6 +28,7 @@ class HoldoutSample:
         champion_latencies_ms: The champion's, measured side by side.
         challenger_memory_bytes: Peak resident memory of the challenger's process, where it was measured.
         ladder_best: For reuse = "ladder": facts["ladder_best"] of the last look at this holdout, None before the first.
+        reused: For reuse = "thresholdout": the gain on training rows, the answers spent and the noise.
     """
 
     truth: Array | None = None
@@ -38,6 +40,7 @@ class HoldoutSample:
     champion_latencies_ms: Array | None = None
     ladder_best: float | None = None
     challenger_memory_bytes: int | None = None
+    reused: Reused | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

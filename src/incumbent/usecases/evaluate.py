@@ -1,12 +1,14 @@
 """The verb `evaluate`: judge a candidate by its gate policy, against what is live, and record the evidence.
 
+    training      what Thresholdout answers with is measured on the training rows; for the other prices nothing is
     look          the ledger counts the look at the holdout, before anything is measured
     ask           champion and challenger answer the same frozen rows, each in a process of its own
     judge         the pure rules of gates/; undecided is an answer
     examine       the tests that the policy requires
     evidence      one document: every number, what was compared, by which policy, on which data; its digest is what people sign
 
-The chance in it (bootstrap) is drawn from the digests of what is compared, so anybody who has them finds the same numbers.
+The chance in the bootstrap is drawn from the digests of what is compared, so anybody who has them finds the same numbers. Thresholdout's
+noise is drawn from a signature of the look's entry (holdout_answers.py), so that nobody without the ledger's key can take it off.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +25,17 @@ from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.gates.examined import TestResult
 from incumbent.gates.judge import HoldoutSample, judge
 from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy
+from incumbent.gates.thresholdout import Reused
 from incumbent.gates.verdict import RuleResult, Verdict, combine
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_slot_name
 from incumbent.registry.signature import Scalar
 from incumbent.registry.slot import find_status
 from incumbent.usecases.answering import Answers, ask, read_card
-from incumbent.usecases.evidence import Evidence, get_evidence, read_evidence
+from incumbent.usecases.evidence import Evidence, get_evidence
 from incumbent.usecases.examine import find_subject, record_test_results, run_tests
 from incumbent.usecases.examine_subject import Subject
+from incumbent.usecases.holdout_answers import draw_noise, find_ladder, find_spent, find_steady
 from incumbent.usecases.holdout_rows import Overlap, count_overlap
 from incumbent.usecases.holdouts import Holdout, find_budget, get_holdout, record_look
 from incumbent.usecases.moving import verify_bundle
@@ -40,6 +44,7 @@ from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier, 
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.register import find_output
 from incumbent.usecases.schema_in_force import find_schema
+from incumbent.usecases.training_gain import measure_training_gain
 from incumbent.usecases.workspace import Workspace
 
 VALID_DAYS = 90
@@ -50,7 +55,13 @@ Rows = Mapping[str, Sequence[Scalar]]
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is judged: found before anything is measured. `budget`: how many looks the holdout has, whatever the policy says now."""
+    """What is judged: found before the holdout is looked at.
+
+    Attributes:
+        budget: How many looks the holdout has, whatever the policy says now.
+        training_gain: Over the champion on the challenger's training rows, for Thresholdout.
+        reused: What Thresholdout has to know, once the look is counted.
+    """
 
     version: ModelVersion
     champion: ModelVersion | None
@@ -59,6 +70,8 @@ class _Case:
     holdout: Holdout | None
     budget: int | None = None
     overlap: Overlap | None = None
+    training_gain: float | None = None
+    reused: Reused | None = None
 
     @property
     def name(self) -> str:
@@ -114,7 +127,9 @@ def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: 
         rows = ws.tables.read_columns(case.holdout.artifact) if case.holdout else None
         if case.holdout is not None and rows is not None:
             _check_needs(case, case.holdout, rows)
-            case = replace(case, overlap=_refuse_overlap(ws, case, case.holdout, rows))
+            training = _read_training(ws, case, case.holdout)
+            overlap = _refuse_overlap(case, case.holdout, rows, training)
+            case = replace(case, overlap=overlap, training_gain=_find_training_gain(ws, host, case, training))
         look_id, look, case = _look(ws, case) if case.holdout else ("", 0, case)
         measured = _measure(ws, host, case, rows, look)
         return _record(ws, case, measured, look_id=look_id, look=look)
@@ -158,22 +173,33 @@ def _check_needs(case: _Case, holdout: Holdout, rows: Rows) -> None:
             _column(answered, name, f"the answer of {version.model}@{version.version}")
 
 
-def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) -> Overlap:
-    """Hold the holdout's rows to the version's training rows: what was trained on measures memory, not skill."""
+def _read_training(ws: Workspace, case: _Case, holdout: Holdout) -> Rows:
+    """Return the version's training rows. Raises Refused where its run gave none, or no table."""
     assert case.policy.holdout is not None
     wanted = case.policy.holdout.training
+    unknown = f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown"
     with ws.store.begin(read_only=True) as tx:
         try:
             artifact, _ = find_output(tx, tx.runs.get(case.version.run_id), wanted)
         except NotFound as error:
             raise Refused(
-                f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown: {error}. The policy names its "
-                "training rows as `training` in [holdout]; have the pipeline give them as an output"
+                f"{unknown}: {error}. The policy names its training rows as `training` in [holdout]; have the pipeline give them as an "
+                "output"
             ) from error
+    try:
+        return ws.tables.read_columns(artifact)
+    except InvalidInput as error:
+        raise Refused(f"{unknown} ({wanted}): {error}") from error
+
+
+def _refuse_overlap(case: _Case, holdout: Holdout, rows: Rows, training: Rows) -> Overlap:
+    """Hold the holdout's rows to the version's training rows: what was trained on measures memory, not skill."""
+    assert case.policy.holdout is not None
+    wanted = case.policy.holdout.training
     inputs = [column.name for column in read_card(case.version).signature.inputs]
     label = case.policy.scoring.label if case.policy.scoring else None
     try:
-        overlap = count_overlap(rows, ws.tables.read_columns(artifact), inputs=inputs, label=label)
+        overlap = count_overlap(rows, training, inputs=inputs, label=label)
     except InvalidInput as error:
         raise Refused(f"that {case.name} was not trained on rows of holdout {holdout.name} cannot be shown ({wanted}): {error}") from error
     if overlap.rows:
@@ -185,15 +211,34 @@ def _refuse_overlap(ws: Workspace, case: _Case, holdout: Holdout, rows: Rows) ->
     return overlap
 
 
+def _find_training_gain(ws: Workspace, host: ModelHost, case: _Case, training: Rows) -> float | None:
+    """Measure what Thresholdout answers with; None where the policy prices reuse otherwise, or nobody is to be beaten."""
+    if case.champion is None or case.policy.holdout is None or case.policy.holdout.thresholdout is None:
+        return None
+    return measure_training_gain(ws, host, policy=case.policy, challenger=case.version, champion=case.champion, training=training)
+
+
 def _look(ws: Workspace, case: _Case) -> tuple[str, int, _Case]:
-    """Count the look; return its id, its number, and the case with the budget that the holdout has."""
+    """Count the look; return its id, its number, and the case with what the holdout has left."""
     assert case.holdout is not None
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
         look, number = record_look(
             ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest
         )
-        return look, number, replace(case, budget=find_budget(tx, case.holdout))
+        return look, number, replace(case, budget=find_budget(tx, case.holdout), reused=_find_reused(ws, tx, case, look))
+
+
+def _find_reused(ws: Workspace, tx: Transaction, case: _Case, look: str) -> Reused | None:
+    """Return what Thresholdout has to know at a look: the answers that are spent, and the look's noise."""
+    rule = case.policy.holdout.thresholdout if case.policy.holdout else None
+    record = tx.records.find("look", look)
+    if rule is None or case.holdout is None or record is None:
+        return None
+    spent = find_spent(tx, case.holdout, before=record.seq)
+    least = find_budget(tx, case.holdout, "answers_max")
+    draws = draw_noise(ws, tx, look=record.seq, steady=find_steady(tx, case.holdout, spent))
+    return Reused(case.training_gain, len(spent), rule.answers_max if least is None else min(least, rule.answers_max), draws)
 
 
 def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, look: int) -> _Measured:
@@ -209,7 +254,7 @@ def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, loo
             challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
             champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
             predictions = _keep(ws, challenger, champion)
-            sample = _weigh(host, case, _make_sample(case.policy, rows, challenger, champion, _find_ladder(ws, case)))
+            sample = _weigh(host, case, _make_sample(case, rows, challenger, champion, _find_ladder(ws, case)))
         named: list[Json] = [case.name, case.champion_name, case.in_force.digest, predictions]
         seed = digest_bytes(document_bytes({"case": named}), "sha256")
         rng = np.random.default_rng(int(seed.partition(":")[2], 16))
@@ -246,29 +291,20 @@ def _keep(ws: Workspace, challenger: Answers, champion: Answers | None) -> str:
     return str(ws.blobs.put([document_bytes(document)]).digest)
 
 
-def _find_ladder(ws: Workspace, case: _Case) -> float | None:
-    """Return what the Ladder released last on this holdout, by whatever model; None before the first."""
-    assert case.holdout is not None
-    data = str(case.holdout.artifact.digest)
-    with ws.store.begin(read_only=True) as tx:
-        found = [read_evidence(record) for record in tx.records.list_all("evidence")]
-    for evidence in reversed(found):
-        if isinstance(evidence.holdout, dict) and evidence.holdout.get("data") == data:
-            for result in evidence.verdict.results:
-                best = result.facts.get("ladder_best")
-                is_same = case.policy.primary is not None and result.rule == f"primary {case.policy.primary.metric}"
-                if is_same and isinstance(best, float | int):  # of another metric it would be a number of another kind
-                    return float(best)
-    return None
-
-
 def _describe(answers: Answers) -> Json:
     columns: dict[str, Json] = {name: [*values] for name, values in answers.columns.items()}
     return {"version": answers.name, "columns": columns, "latencies_ms": [*answers.latencies_ms]}
 
 
-def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: Answers | None, ladder_best: float | None) -> HoldoutSample:
-    scoring = policy.scoring
+def _find_ladder(ws: Workspace, case: _Case) -> float | None:
+    if case.holdout is None or case.policy.primary is None or case.policy.holdout is None or case.policy.holdout.reuse != "ladder":
+        return None
+    with ws.store.begin(read_only=True) as tx:
+        return find_ladder(tx, case.holdout, rule=f"primary {case.policy.primary.metric}")
+
+
+def _make_sample(case: _Case, rows: Rows, challenger: Answers, champion: Answers | None, ladder_best: float | None) -> HoldoutSample:
+    policy, scoring = case.policy, case.policy.scoring
     groups = {rule.by: _column(rows, rule.by, "the holdout") for rule in policy.guardrails if rule.by is not None}
     forbidden = {
         rule.output: _column(challenger.columns, rule.output, f"the answer of {challenger.name}")
@@ -284,6 +320,7 @@ def _make_sample(policy: GatePolicy, rows: Rows, challenger: Answers, champion: 
         challenger_latencies_ms=np.array(challenger.latencies_ms) if challenger.latencies_ms else None,
         champion_latencies_ms=np.array(champion.latencies_ms) if champion and champion.latencies_ms else None,
         ladder_best=ladder_best,
+        reused=case.reused,
     )
 
 

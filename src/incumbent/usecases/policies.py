@@ -9,7 +9,7 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, parse_policy, policy_from_json
 from incumbent.registry.names import check_model_name
-from incumbent.usecases.examine import TESTS
+from incumbent.usecases.examine import LABEL_TESTS, TESTS
 from incumbent.usecases.holdouts import get_holdout
 from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
@@ -55,6 +55,7 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
     unknown = [name for name in policy.tests.required if name not in TESTS] if policy.tests else []
     if unknown:
         raise InvalidInput(f"[tests] requires {', '.join(unknown)}, which is no test; there are: {', '.join(TESTS)}")
+    _check_kept_back(policy)
     with attempting(ws, act="set-policy", kind="policy", object_id=target), governed(ws) as tx:
         acting = check_acting(ws, tx, "set-policy")
         if policy.holdout is not None:
@@ -65,6 +66,16 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
         )
     assert entry.draft.object.digest is not None
     return SetPolicy(target, policy, entry.draft.object.digest, entry.seq, entry.at, acting.actor)
+
+
+def _check_kept_back(policy: GatePolicy) -> None:
+    """Refuse tests that tell at every look what Thresholdout keeps back. Raises InvalidInput."""
+    telling = [name for name in policy.tests.required if name in LABEL_TESTS] if policy.tests else []
+    if telling and policy.holdout is not None and policy.holdout.thresholdout is not None:
+        raise InvalidInput(
+            f"the tests {', '.join(telling)} tell at every look what the holdout's labels say, and nothing would be left for reuse = "
+            '"thresholdout" to keep back; take spend or ladder, or require them of another holdout with `incumbent testscore run`'
+        )
 
 
 def get_policy(ws: Workspace, *, model: str, slot: str | None = None) -> PolicyInForce:

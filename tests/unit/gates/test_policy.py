@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from incumbent.base.documents import document_bytes, parse_document
 from incumbent.base.errors import InvalidInput
-from incumbent.gates.policy import CEILING_ONLY, GuardrailRule, HoldoutRule, PrimaryRule, Scoring, TestsRule, parse_policy, policy_from_json
+from incumbent.gates.holdout_rule import HoldoutRule, ThresholdoutRule
+from incumbent.gates.policy import CEILING_ONLY, GuardrailRule, PrimaryRule, Scoring, TestsRule, parse_policy, policy_from_json
 from incumbent.stats.metrics import METRICS
 from incumbent.stats.subgroups import RATES
 
@@ -134,7 +135,7 @@ def rail(**keys):
         (change(holdout={}), r"\[holdout\] name is missing"),
         (change(holdout={"name": " "}), "name is ' '; it takes a text that is not empty"),
         (change(holdout={**HOLDOUT, "looks_max": True}), "looks_max is True"),
-        (change(holdout={**HOLDOUT, "reuse": "thresholdout"}), "reuse is 'thresholdout'; it takes one of spend, ladder"),
+        (change(holdout={**HOLDOUT, "reuse": "free"}), "reuse is 'free'; it takes one of spend, ladder, thresholdout"),
         (change(scoring={"label": "a", "output": "b"}), r"\[scoring\] is for a policy without \[primary\]"),
         (primary(metric="roc"), "metric is 'roc'; it takes one of accuracy, auc"),
         (primary(metric=None), "metric is missing"),
@@ -215,3 +216,45 @@ def test_latencies_alone_score_no_column():
     policy = policy_from_json({"format": 1, "guardrail": [{"metric": "p50_latency_ms", "ceiling": 5}], "holdout": HOLDOUT})
     assert policy.scoring is None
     assert policy.needs == frozenset()
+
+
+REUSABLE = {"name": "march", "reuse": "thresholdout", "agreement": 0.04, "noise": 0.01}
+KEEPING = {
+    "format": 1, "primary": {"metric": "accuracy", "margin": 0.01, "label": "y", "output": "p"},
+    "guardrail": [{"metric": "p99_latency_ms", "ceiling": 5}], "holdout": REUSABLE,
+}  # fmt: skip
+
+
+def test_thresholdout_is_read_and_written_with_its_three_numbers():
+    policy = policy_from_json(KEEPING)
+    assert policy.holdout == HoldoutRule("march", 20, "thresholdout", 0.95, thresholdout=ThresholdoutRule(0.04, 0.01, 5))
+    written = policy.to_json()
+    assert written["holdout"] == {**REUSABLE, "looks_max": 20, "confidence": 0.95, "training": "training", "answers_max": 5}
+    assert policy_from_json(parse_document(document_bytes(written))) == policy
+    assert "agreement" not in policy_from_json({**KEEPING, "holdout": {"name": "march"}}).to_json()["holdout"], "older digests stay"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"holdout": {**REUSABLE, "agreement": None}}, "agreement is missing; it takes a number above 0"),
+        ({"holdout": {**REUSABLE, "noise": 0}}, "noise is 0; it takes a number"),
+        ({"holdout": {**REUSABLE, "noise": 1e-300, "agreement": 1e-299}}, "noise is 1e-300; it takes a number"),
+        ({"holdout": {**REUSABLE, "noise": float("nan")}}, "noise is nan"),
+        ({"holdout": {**REUSABLE, "noise": 0.04}}, "no comparison means anything"),
+        ({"holdout": {**REUSABLE, "noise": 0.00003}}, "nothing is kept back"),
+        ({"holdout": {**REUSABLE, "answers_max": 0}}, "answers_max is 0"),
+        ({"holdout": {**REUSABLE, "reuse": "spend"}}, "unknown key agreement, noise"),
+        ({"primary": None, "scoring": None}, r"without \[primary\] there is none"),
+        ({"primary": {**KEEPING["primary"], "method": "points"}}, 'takes method = "paired"'),
+        ({"primary": {**KEEPING["primary"], "margin": "noise"}}, "a margin that is a number"),
+        ({"guardrail": [{"metric": "recall", "floor": 0.5}]}, "the guardrails on recall tell at every look"),
+        ({"guardrail": [{"metric": "calibration_error", "ceiling": 0.5}]}, "the guardrails on calibration_error tell"),
+        ({"guardrail": [{"metric": "subgroup_gap", "by": "g", "of": "tpr", "ceiling": 0.5}]}, "the guardrails on subgroup_gap tell"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_thresholdout_cannot_hold_is_refused(changes, message):
+    document = {key: value for key, value in {**KEEPING, **changes}.items() if value is not None}
+    document["holdout"] = {key: value for key, value in document["holdout"].items() if value is not None}
+    with pytest.raises(InvalidInput, match=message):
+        policy_from_json(document)

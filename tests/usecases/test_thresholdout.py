@@ -1,0 +1,169 @@
+"""Thresholdout through evaluate and promote: whose rows answer, what that costs, and noise that can be drawn again."""
+
+import json
+
+import polars as pl
+import pytest
+
+from incumbent.base.errors import InvalidInput, Refused
+from incumbent.bootstrap.models import open_model_host
+from incumbent.bootstrap.workspace import open_workspace
+from incumbent.config import read_settings
+from incumbent.usecases.evaluate import evaluate
+from incumbent.usecases.holdout_answers import draw_noise
+from incumbent.usecases.holdouts import list_holdouts, register_holdout
+from incumbent.usecases.ledger_rotate import rotate_key
+from incumbent.usecases.live import get_live
+from incumbent.usecases.live_run import begin_run
+from incumbent.usecases.policies import set_policy
+from incumbent.usecases.promote import promote
+from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare, register_factor, sign_all
+
+WHO = {"model": MODEL, "slot": SLOT}
+KEEPING = POLICY.replace("looks_max = 20", 'looks_max = 20\nreuse = "thresholdout"\nagreement = 0.2\nnoise = 0.002\nanswers_max = 2')
+LIKE = make_rows(0).with_columns(pl.col("y_true") + 0.001)
+"""Training rows with the holdout's inputs and other labels: what is gained on them is what is gained on the holdout, nearly."""
+
+
+@pytest.fixture
+def ws(tmp_path):
+    (tmp_path / "project").mkdir()
+    opened = open_workspace(read_settings(tmp_path / "project", {"INCUMBENT_KEYS": str(tmp_path / "keys")}))
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def host(ws):
+    opened = open_model_host(ws)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bundles(tmp_path):
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def office(ws, host, bundles):
+    """An office whose first version is live, judged by Thresholdout's policy with nothing to beat."""
+    opened = open_office(ws)
+    prepare(opened, bundles, policy=KEEPING)
+    go_live(opened, host, 1)
+    return opened
+
+
+def primary(evidence):
+    (found,) = [result for result in evidence.verdict.results if result.rule == "primary mae"]
+    return found
+
+
+def judge(office, host, version):
+    return evaluate(office["rita"], host, **WHO, version=version)
+
+
+def test_who_was_fitted_to_the_training_rows_is_answered_by_the_holdout_and_promoted_by_what_it_says(ws, office, host, bundles):
+    register_factor(office["ann"], bundles, 2.0)  # its training rows are around x = 102, where the gain is fifty times that of the holdout
+    found = judge(office, host, 2)
+    answer = primary(found)
+    x = make_rows(0)["x"]
+    truth = make_rows(0)["y_true"]
+    gain = float((1.5 * x - truth).abs().mean() - (2.0 * x - truth).abs().mean())
+    assert (found.verdict.outcome, answer.facts["answered_by"], answer.facts["answers"]) == ("passed", "holdout", 1)
+    assert answer.estimate == pytest.approx(gain, abs=0.05), "with noise of scale 0.002"
+    assert answer.low < gain < answer.high
+    assert "the holdout answered with noise of scale 0.002, answer 1 of 2; look 2 of 20" in answer.reason
+    assert "champion" not in json.dumps(answer.to_json()["facts"]), "neither model's own score is told"
+    sign_all(office, 2)
+    promote(office["olga"], **WHO, version=2, reason="better")
+    assert get_live(ws, slot=SLOT).live.version == 2
+
+
+def test_looks_at_which_the_holdout_agrees_are_free_and_the_others_end(ws, office, host, bundles):
+    register_factor(office["ann"], bundles, 2.0, training=LIKE)
+    register_factor(office["ann"], bundles, 1.9)
+    free = [primary(judge(office, host, 2)) for _ in range(2)]
+    assert [(r.outcome, r.facts["answered_by"], r.facts["answers"]) for r in free] == [("passed", "training", 0)] * 2
+    assert "and 2 of its 2 answers are left" in free[1].reason
+    assert free[0].facts["noise_seed_digest"] != free[1].facts["noise_seed_digest"]
+    assert free[0].facts["noise_entries"][1] == free[1].facts["noise_entries"][1], "the threshold keeps its noise while nothing is spent"
+    set_policy(office["rita"], target=MODEL, text=KEEPING.replace("answers_max = 2", "answers_max = 500"))
+    paid = [primary(judge(office, host, 3)) for _ in range(2)]
+    assert [(r.facts["answered_by"], r.facts["answers"], r.facts["answers_max"]) for r in paid] == [("holdout", 1, 2), ("holdout", 2, 2)]
+    assert paid[0].estimate != paid[1].estimate, "each look has noise of its own"
+    assert paid[1].facts["noise_entries"][1] == paid[0].facts["noise_entries"][0]
+    ended = judge(office, host, 2)
+    assert (ended.verdict.outcome, primary(ended).facts["answered_by"]) == ("undecided", "nobody")
+    assert "the 2 answers that this holdout may give are used up" in primary(ended).reason
+    sign_all(office, 2)
+    with pytest.raises(Refused, match="undecided"):
+        promote(office["olga"], **WHO, version=2, reason="better")
+    again(ws, office, [*free, *paid])
+
+
+def again(ws, office, results):
+    """Draw the noise again, after the ledger's key was rotated, and hold it to what the evidence says."""
+    rotate_key(office["ada"])
+    with ws.store.begin(read_only=True) as tx:
+        for result in results:
+            look, steady = result.facts["noise_entries"]
+            assert draw_noise(ws, tx, look=look, steady=steady).seed_digest == result.facts["noise_seed_digest"]
+        (last, before), (steady, _) = results[-1].facts["noise_entries"], results[-2].facts["noise_entries"]
+        drawn = draw_noise(ws, tx, look=last, steady=before)
+    assert before == steady
+    gain = results[-1].estimate - 0.002 * drawn.answer
+    first = results[-2].estimate - 0.002 * draw_of(ws, results[-2]).answer
+    assert gain == pytest.approx(first, abs=0.0002), "without its noise the same challenger has the same gain at both looks"
+
+
+def draw_of(ws, result):
+    look, steady = result.facts["noise_entries"]
+    with ws.store.begin(read_only=True) as tx:
+        return draw_noise(ws, tx, look=look, steady=steady)
+
+
+def test_a_copy_of_the_holdout_has_no_answers_of_its_own(ws, office, host, bundles):
+    register_factor(office["ann"], bundles, 1.9)
+    for _ in range(2):
+        assert primary(judge(office, host, 2)).facts["answered_by"] == "holdout"
+    with begin_run(office["ann"], experiment="data") as run:
+        run.log_artifact(make_rows(0).reverse(), "holdout")
+    register_holdout(office["rita"], name="copy", run=run.id, artifact="holdout")
+    set_policy(office["rita"], target=MODEL, text=KEEPING.replace('"frozen"', '"copy"'))
+    assert primary(judge(office, host, 2)).facts["answered_by"] == "nobody"
+
+
+def test_looks_that_told_all_count_as_answers(office, host, bundles):
+    register_factor(office["ann"], bundles, 1.9)
+    set_policy(office["rita"], target=MODEL, text=POLICY)
+    for _ in range(2):
+        assert primary(judge(office, host, 2)).facts.get("answered_by") is None
+    set_policy(office["rita"], target=MODEL, text=KEEPING)
+    assert primary(judge(office, host, 2)).facts["answers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (
+            make_rows(10_000).drop("y_true"),
+            "these lack y_true; they have x, who. Have the pipeline give such rows, or let the policy price reuse by",
+        ),
+        (LIKE.with_columns(y_true=pl.lit(None, pl.Float64)), "these cannot be scored: 400 of 400 rows"),
+    ],
+    ids=["no label", "no truth"],
+)
+def test_training_rows_that_cannot_be_compared_refuse_the_policy_and_spend_no_look(ws, office, host, bundles, training, message):
+    register_factor(office["ann"], bundles, 2.0, training=training)
+    before = list_holdouts(ws)[0].looks
+    with pytest.raises(Refused, match=message):
+        judge(office, host, 2)
+    assert list_holdouts(ws)[0].looks == before
+
+
+def test_a_policy_whose_tests_tell_the_labels_is_refused(office):
+    with pytest.raises(InvalidInput, match="the tests subgroups, beats-benchmark tell at every look what the holdout's labels say"):
+        set_policy(office["rita"], target=MODEL, text=KEEPING.replace('["serves"]', '["serves", "subgroups", "beats-benchmark"]'))
