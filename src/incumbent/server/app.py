@@ -21,6 +21,7 @@ from incumbent.server.errors import HttpProblem, find_status, problem_body
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow import wire
 from incumbent.server.routes import Route, find_route
+from incumbent.server.telemetry import ROUTE_KEY
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,6 +74,7 @@ class App:
             headers = read_headers(scope["headers"])
             check_origin(self.server.door, scope["method"], headers)
             route, path = find_route(scope["method"], raw_path)
+            scope[ROUTE_KEY] = route.path
             address = (scope.get("client") or ("", 0))[0]
             request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, b"", address)
             caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None

@@ -11,6 +11,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
 from incumbent.server.group import GroupWriter
+from incumbent.server.telemetry import Telemetry
 from incumbent.usecases.ports import ModelHost
 from incumbent.usecases.workspace import Workspace
 
@@ -25,6 +26,7 @@ class Server:
     host: ModelHost
     door: Door
     writer: GroupWriter = field(default_factory=GroupWriter)
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import api_predict, api_slots, health, inference_v2
+from incumbent.server import api_predict, api_slots, health, inference_v2, metrics
 from incumbent.server.access import mlflow_right
 from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
@@ -17,7 +17,7 @@ from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
-from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS, SESSION
+from incumbent.usecases.rights import METRICS, PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
 Answerer = Callable[[Server, Request], Response]
 
@@ -61,6 +61,7 @@ ROUTES = (
     Route("GET", "/ledger/{seq}", ledger.show_entry, READ),
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
+    Route("GET", "/metrics", metrics.get_metrics, METRICS),
     Route("GET", "/api/v1/slots", api_slots.list_slots, READ),
     Route("GET", "/api/v1/slots/{slot}", api_slots.get_slot, READ),
     Route("POST", "/api/v1/slots/{slot}/predict", api_predict.predict_rows, PREDICT),

@@ -12,6 +12,7 @@ from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.server.app import App
 from incumbent.server.messages import Server
 from incumbent.server.patience import PatientProtocol
+from incumbent.server.telemetry import Measured
 
 SHUTDOWN_S = 15
 
@@ -40,10 +41,11 @@ def serve(
         Unavailable: The port is taken.
     """
     app = App(server)
+    measured = Measured(app, server.telemetry, server.writer)
     try:
         with _listen(server, host, port) as listener:
             config = uvicorn.Config(
-                app, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
+                measured, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
                 ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None, http=PatientProtocol,
             )  # fmt: skip
             running = uvicorn.Server(config)

@@ -3,7 +3,7 @@
     public     anybody, also without a name                   session    whoever is logged in with a browser
     read       every role                                     predict    everybody but auditors and those who are admins alone
     track      log runs, metrics, artifacts                   govern     ask for a change of what is governed: the act itself is
-                                                                         judged by the use case, against the table of acts
+    metrics    read the server's figures                                 judged by the use case, against the table of acts
 
 A person's rights are what their roles give at this moment. A token narrows them by its scope and never widens them.
 """
@@ -39,6 +39,7 @@ class Right:
 PUBLIC = "public"
 SESSION = "session"
 READ = "read"
+METRICS = "metrics"
 PREDICT = "predict"
 TRACK = "track"
 GOVERN = "govern"
@@ -50,6 +51,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
             Right(PUBLIC, frozenset(ROLES), "is open to anybody, also to whoever does not say who they are"),
             Right(SESSION, frozenset(ROLES), "is about one's own log-in: a browser's session, never a token"),
             Right(READ, frozenset(ROLES), "reads: slots, versions, runs, lineage, pages"),
+            Right(METRICS, frozenset(ROLES), "reads the figures that the server keeps about itself, at /metrics"),
             Right(PREDICT, _WORKERS, "asks a live model; the answer is recorded"),
             Right(TRACK, _WORKERS, "logs runs, params, metrics, artifacts"),
             Right(GOVERN, _WORKERS, "asks for a governed act, which its use case judges"),
@@ -117,7 +119,7 @@ def server_rights_table() -> str:
     '| right | developer | validator | approver | operator | auditor | admin | service | what it lets one do |'
     """
     lines = [f"| right | {' | '.join(ROLES)} | what it lets one do |", "|---" * (len(ROLES) + 2) + "|"]
-    for name in (PUBLIC, SESSION, READ, PREDICT, TRACK, GOVERN):
+    for name in (PUBLIC, SESSION, READ, METRICS, PREDICT, TRACK, GOVERN):
         cells = ["anybody" if name == PUBLIC else "yes" if role in RIGHTS[name].roles else "" for role in ROLES]
         lines.append(f"| `{name}` | {' | '.join(cells)} | {RIGHTS[name].meaning} |")
     return "\n".join(lines) + "\n"

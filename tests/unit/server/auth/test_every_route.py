@@ -34,6 +34,7 @@ TABLE = {
     "GET /ledger/{seq}": EVERYBODY,
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
+    "GET /metrics": EVERYBODY,
     "GET /api/v1/slots": EVERYBODY,
     "GET /api/v1/slots/{slot}": EVERYBODY,
     "POST /api/v1/slots/{slot}/predict": WORKERS,
