@@ -296,7 +296,7 @@ class Histories(RuleBasedStateMachine):
                 assert stage in expected, "the plan reruns needlessly"
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [25, pytest.param(400, marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])])
 def test_no_history_gives_a_stale_result_or_a_needless_rerun(examples):
     from hypothesis.stateful import run_state_machine_as_test
 
