@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -18,8 +18,10 @@ from incumbent.server.auth.guard import Guard, check_form
 from incumbent.server.auth.origin import check_origin, read_headers
 from incumbent.server.auth.seal import seal
 from incumbent.server.errors import HttpProblem, find_status, problem_body
+from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow import wire
+from incumbent.server.mlflow.paths import QUICK
 from incumbent.server.routes import Route, find_route
 from incumbent.server.telemetry import ROUTE_KEY
 
@@ -79,6 +81,8 @@ class App:
             request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, b"", address)
             caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None
             body = await asyncio.wait_for(_read_body(headers, receive), BODY_TIMEOUT_S)
+            if route.answer in QUICK:
+                return await self._write(route, replace(request, body=body), where, caller)
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
             if wire.is_mlflow(raw_path):
@@ -93,15 +97,40 @@ class App:
         return await asyncio.get_running_loop().run_in_executor(self._threads, _judged, work, *given)
 
     def _ask(self, route: Route, request: Request, where: str, admitted: Caller | None) -> Response:
+        begun, caller = self._begin(route, request, where, admitted)
+        if isinstance(begun, Write):
+            begun = begun.answer(self.server.writer.write(self.server.ws.store, begun.work))
+        return self._seal(begun, caller)
+
+    def _begin(self, route: Route, request: Request, where: str, admitted: Caller | None) -> tuple[Response | Write, Caller]:
         caller = admitted or self._guard.admit(route.right, request, where)
         check_form(caller, request)
-        response = route.answer(self._guard.act_as(caller), replace(request, caller=caller))
+        return route.answer(self._guard.act_as(caller), replace(request, caller=caller)), caller
+
+    def _seal(self, response: Response, caller: Caller) -> Response:
         return seal(response, caller, is_single_user=self._guard.is_single_user(), is_secure=self.server.door.is_secure)
+
+    async def _write(self, route: Route, request: Request, where: str, admitted: Caller | None) -> Response:
+        """Ask a route that comes to a small write: in the writer's own thread."""
+
+        def begin() -> Write:
+            begun, caller = self._begin(route, request, where, admitted)
+            assert isinstance(begun, Write)
+            return Write(begun.work, lambda result: self._seal(begun.answer(result), caller))
+
+        with _judging():
+            return await self.server.writer.write_begun(self.server.ws.store, begin)  # type: ignore[no-any-return]  # of _seal
 
 
 def _judged(work: Callable[..., _T], *given: object) -> _T:
-    try:
+    with _judging():
         return work(*given)
+
+
+@contextlib.contextmanager
+def _judging() -> Iterator[None]:
+    try:
+        yield
     except (HttpProblem, IncumbentError):
         raise
     except Exception as error:

@@ -14,12 +14,13 @@ from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
 from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
+from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import METRICS, PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
-Answerer = Callable[[Server, Request], Response]
+Answerer = Callable[[Server, Request], Response | Write]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ ROUTES = (
     *(Route(method, path, answer, mlflow_right(method, path)) for method, path, answer in MLFLOW_PATHS),
 )
 
+_WITHOUT_PLACEHOLDERS = {(one.method, one.path.encode("ascii")): one for one in ROUTES if "{" not in one.path}
+
 
 def routes_table() -> str:
     """Return the table of routes and the rights that they ask for, in Markdown."""
@@ -102,6 +105,8 @@ def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
         InvalidInput: A segment is not UTF-8.
     """
     wanted = "GET" if method == "HEAD" else method
+    if (wanted, raw_path) in _WITHOUT_PLACEHOLDERS:
+        return _WITHOUT_PLACEHOLDERS[wanted, raw_path], {}
     segments = raw_path.split(b"/")[1:]
     allowed: set[str] = set()
     for route in ROUTES:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow import experiments, runs
 from incumbent.server.mlflow.wire import PREFIX
 
-PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response]], ...] = tuple(
+PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...] = tuple(
     (method, f"{PREFIX}/{path}", answer)
     for method, path, answer in (
         ("POST", "experiments/create", experiments.create),
@@ -33,3 +34,8 @@ PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response]], ...] = tupl
         ("GET", "metrics/get-history", runs.get_history),
     )
 )
+
+QUICK: frozenset[Callable[[Server, Request], Response | Write]] = frozenset(
+    {runs.create, runs.update, runs.log_metric, runs.log_param, runs.log_batch, runs.set_tag, runs.delete_tag}
+)
+"""What comes by the thousand, and to a small write: asked in the thread that writes (`server/group.py`)."""

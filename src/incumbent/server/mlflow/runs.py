@@ -7,6 +7,7 @@ import msgspec
 
 from incumbent.base.errors import InvalidInput
 from incumbent.base.metric import PointCells
+from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair, is_wanted
 from incumbent.server.mlflow.replies import describe_history, describe_info, describe_runs
@@ -90,7 +91,7 @@ class _History(_Run, kw_only=True):
     max_results: int = HISTORY_PAGE_MAX
 
 
-def create(server: Server, request: Request) -> Response:
+def create(server: Server, request: Request) -> Write:
     """Begin a run."""
     asked = read_body(request, _Create)
     ws = server.ws
@@ -106,7 +107,7 @@ def create(server: Server, request: Request) -> Response:
         [described] = describe_runs(tx, [run])
         return described
 
-    return reply({"run": server.writer.write(ws.store, write)})
+    return Write(write, lambda described: reply({"run": described}))
 
 
 def get(server: Server, request: Request) -> Response:
@@ -117,7 +118,7 @@ def get(server: Server, request: Request) -> Response:
     return reply({"run": described})
 
 
-def update(server: Server, request: Request) -> Response:
+def update(server: Server, request: Request) -> Write:
     """End a run, go on with it, or rename it."""
     asked = read_body(request, _Update)
     run_id = _id(asked)
@@ -137,57 +138,51 @@ def update(server: Server, request: Request) -> Response:
         assert found is not None
         return describe_info(tx.runs.get(run_id), experiment_id_of(found), is_deleted=False)
 
-    return reply({"run_info": server.writer.write(server.ws.store, write)})
+    return Write(write, lambda described: reply({"run_info": described}))
 
 
-def delete(server: Server, request: Request) -> Response:
+def delete(server: Server, request: Request) -> Write:
     """Put a run out of sight."""
     run_id, now = _id(read_body(request, _Run)), server.ws.clock.now()
-    server.writer.write(server.ws.store, lambda tx: tx.open_runs.set_deleted(run_id, now))
-    return reply({})
+    return Write(lambda tx: tx.open_runs.set_deleted(run_id, now), _done)
 
 
-def restore(server: Server, request: Request) -> Response:
+def restore(_server: Server, request: Request) -> Write:
     """Bring a run back."""
     run_id = _id(read_body(request, _Run))
-    server.writer.write(server.ws.store, lambda tx: tx.open_runs.set_deleted(run_id, None))
-    return reply({})
+    return Write(lambda tx: tx.open_runs.set_deleted(run_id, None), _done)
 
 
-def log_metric(server: Server, request: Request) -> Response:
+def log_metric(_server: Server, request: Request) -> Write:
     """Add a point."""
     asked = read_body(request, _LogMetric)
     run_id = _id(asked)
     points = _points([_Metric(asked.key, asked.value, asked.timestamp, asked.step)])
-    server.writer.write(server.ws.store, lambda tx: tx.open_runs.append(run_id, points))
-    return reply({})
+    return Write(lambda tx: tx.open_runs.append(run_id, points), _done)
 
 
-def log_param(server: Server, request: Request) -> Response:
+def log_param(_server: Server, request: Request) -> Write:
     """Set a param, once."""
     asked = read_body(request, _LogPair)
     run_id, params = _id(asked), _params([Pair(asked.key, asked.value)])
-    server.writer.write(server.ws.store, lambda tx: tx.open_runs.set_params(run_id, params))
-    return reply({})
+    return Write(lambda tx: tx.open_runs.set_params(run_id, params), _done)
 
 
-def set_tag(server: Server, request: Request) -> Response:
+def set_tag(_server: Server, request: Request) -> Write:
     """Set a tag."""
     asked = read_body(request, _LogPair)
     run_id, tags = _id(asked), _tags([Pair(asked.key, asked.value)])
-    server.writer.write(server.ws.store, lambda tx: _write_tags(tx, run_id, tags))
-    return reply({})
+    return Write(lambda tx: _write_tags(tx, run_id, tags), _done)
 
 
-def delete_tag(server: Server, request: Request) -> Response:
+def delete_tag(_server: Server, request: Request) -> Write:
     """Remove a tag."""
     asked = read_body(request, _LogPair)
     run_id = _id(asked)
-    server.writer.write(server.ws.store, lambda tx: tx.open_runs.delete_tag(run_id, asked.key))
-    return reply({})
+    return Write(lambda tx: tx.open_runs.delete_tag(run_id, asked.key), _done)
 
 
-def log_batch(server: Server, request: Request) -> Response:
+def log_batch(_server: Server, request: Request) -> Write:
     """Add points, params and tags, all or none."""
     asked = read_body(request, _Batch)
     run_id = _id(asked)
@@ -206,8 +201,7 @@ def log_batch(server: Server, request: Request) -> Response:
         if tags:
             _write_tags(tx, run_id, tags)
 
-    server.writer.write(server.ws.store, write)
-    return reply({})
+    return Write(write, _done)
 
 
 def search(server: Server, request: Request) -> Response:
@@ -236,6 +230,10 @@ def get_history(server: Server, request: Request) -> Response:
         found = tx.open_runs.page_history(run_id, asked.metric_key, limit=limit + 1, offset=offset)
     shown, more = page(found, limit, offset)
     return reply({"metrics": describe_history(asked.metric_key, shown), **more})
+
+
+def _done(_: object) -> Response:
+    return reply({})
 
 
 def _write_tags(tx: Transaction, run_id: str, tags: dict[str, str]) -> None:
