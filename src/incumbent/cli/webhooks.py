@@ -68,7 +68,7 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**_describe(made.webhook), "secret": made.secret})
         return 0
-    print(made.secret)
+    print(made.secret, flush=True)  # before what goes to stderr, where both go to one place
     print(f"{made.webhook.webhook_id} is told of {_events(made.webhook)}; the secret is not shown again", file=sys.stderr)
     return 0
 
