@@ -2,7 +2,7 @@
 
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.base.version import __version__
-from incumbent.server.api_predict import name_answer
+from incumbent.server.api.slots import name_answer
 from incumbent.server.messages import Request, Response, Server, json_response
 from incumbent.serving.tensors import describe_tensors, output_tensors, parse_infer_request
 from incumbent.usecases.live import list_live

@@ -5,11 +5,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import api_predict, api_slots, health, inference_v2, metrics
+from incumbent.server import health, inference_v2, metrics
 from incumbent.server.access import mlflow_right
+from incumbent.server.api.answering import answer
+from incumbent.server.api.table import OPERATIONS
 from incumbent.server.auth import pages as log_in_pages
 from incumbent.server.auth import provider_pages
 from incumbent.server.auth import style as log_in_style
@@ -63,10 +66,7 @@ ROUTES = (
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/metrics", metrics.get_metrics, METRICS),
-    Route("GET", "/api/v1/slots", api_slots.list_slots, READ),
-    Route("GET", "/api/v1/slots/{slot}", api_slots.get_slot, READ),
-    Route("POST", "/api/v1/slots/{slot}/predict", api_predict.predict_rows, PREDICT),
-    Route("GET", "/api/v1/trace/{subject}", api_slots.get_trace, READ),
+    *(Route(one.method, one.full_path, partial(answer, one), one.right) for one in OPERATIONS),
     Route("GET", "/v2", inference_v2.get_server, PUBLIC),
     Route("GET", "/v2/health/live", inference_v2.get_live, PUBLIC),
     Route("GET", "/v2/health/ready", inference_v2.get_ready, PUBLIC),

@@ -1,0 +1,101 @@
+"""From a line of the table to an answer: read the request strictly, do it, write what came of it with pages, ETags and problems."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.errors import IncumbentError, InvalidInput
+from incumbent.server.api.bodies import check_no_body, read_body, read_query
+from incumbent.server.api.cursor import read_cursor, write_cursor
+from incumbent.server.api.operation import PAGE_ROWS, Answer, Call, Operation, Page
+from incumbent.server.errors import PROBLEM_TYPE, HttpProblem, find_problem, find_status, problem_body
+from incumbent.server.messages import Request, Response, Server
+
+_PAGE_FIELDS: Mapping[str, type] = {"limit": int, "cursor": str}
+
+
+def answer(operation: Operation, server: Server, request: Request) -> Response:
+    """Answer a request by a line of the table; what goes wrong is answered as a problem document."""
+    try:
+        call = _read(operation, request)
+        done = operation.do(server, call)
+        if isinstance(done, Response):
+            return done
+        response = _write(operation, call, done)
+    except (HttpProblem, IncumbentError) as error:
+        return tell(error)
+    return response if operation.is_write else _compare(response, request)
+
+
+def tell(error: HttpProblem | IncumbentError) -> Response:
+    """Return an error as a problem document (RFC 9457)."""
+    status = error.status if isinstance(error, HttpProblem) else find_status(error)
+    headers = error.headers if isinstance(error, HttpProblem) else {"retry-after": "1"} if status == 503 else {}
+    return Response(status, problem_body(status, str(error), problem=find_problem(error)), PROBLEM_TYPE, headers)
+
+
+def _read(operation: Operation, request: Request) -> Call:
+    query, paging = read_query(request, operation.query, _PAGE_FIELDS if operation.is_paged else None)
+    body = None
+    if operation.body is None:
+        check_no_body(request)
+    else:
+        body = read_body(request, operation.body)
+    cursor = paging.get("cursor", "")
+    return Call(
+        path=request.path,
+        query=query,
+        body=body,
+        request=request,
+        limit=_read_limit(paging["limit"], operation.rows_max) if "limit" in paging else PAGE_ROWS,
+        after=read_cursor(cursor, operation.name, _asked(operation, request.path, query)) if cursor else None,
+    )
+
+
+def _read_limit(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise InvalidInput(f"limit {text[:20]!r}: a page has 1 to {most} items")
+    return int(text)
+
+
+def _asked(operation: Operation, path: Mapping[str, str], query: object) -> dict[str, object]:
+    """Return what a list was asked for, page and size apart: a cursor is good for that alone."""
+    fields = msgspec.to_builtins(query) if operation.query is not None else {}
+    return {**fields, **{f"{{{name}}}": path[name] for name in operation.placeholders}}
+
+
+def _write(operation: Operation, call: Call, done: object) -> Response:
+    headers: Mapping[str, str] = {}
+    value = done
+    if isinstance(done, Page):
+        value, headers = _write_page(operation, call, done)
+    elif isinstance(done, Answer):
+        value, headers = done.value, done.headers
+    return Response(operation.status, msgspec.json.encode(value), headers=headers)
+
+
+def _write_page(operation: Operation, call: Call, page: Page) -> tuple[object, dict[str, str]]:
+    if page.after is None:
+        return {"items": page.items, "next_cursor": None}, {}
+    cursor = write_cursor(page.after, operation.name, _asked(operation, call.path, call.query))
+    fields = {name: value for name, value in call.request.read_query().items() if name != "cursor"}
+    path = operation.full_path
+    for name in operation.placeholders:
+        path = path.replace(f"{{{name}}}", quote(call.path[name], safe=""))
+    link = f'<{path}?{urlencode({**fields, "cursor": cursor})}>; rel="next"'
+    return {"items": page.items, "next_cursor": cursor}, {"link": link}
+
+
+def _compare(response: Response, request: Request) -> Response:
+    """Give what was read its ETag, and leave the body away where the caller has it already (RFC 9110, 13.1.2)."""
+    etag = f'"{digest_bytes(response.body).partition(":")[2][:32]}"'
+    headers = {**response.headers, "etag": etag, "cache-control": "private, no-cache", "vary": "authorization, cookie"}
+    if _names(request.headers.get("if-none-match", ""), etag):
+        return Response(304, b"", response.media_type, headers)
+    return Response(response.status, response.body, response.media_type, headers)
+
+
+def _names(given: str, etag: str) -> bool:
+    return any(one.strip() in {"*", etag, f"W/{etag}"} for one in given.split(","))
