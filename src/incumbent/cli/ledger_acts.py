@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from incumbent.base.documents import Json
+from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
 from incumbent.cli.table import print_table, printable
 from incumbent.usecases.ledger_attack import Row, attack_copy
@@ -12,7 +13,7 @@ from incumbent.usecases.ledger_erase import erase_text
 from incumbent.usecases.ledger_own import ownership_sql
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.ledger_rotate import rotate_key
-from incumbent.usecases.ledger_witness import witness_export, witness_ledger
+from incumbent.usecases.ledger_witness import import_cosignatures, witness_export, witness_ledger
 from incumbent.usecases.workspace import Workspace
 
 CORRUPT = 4
@@ -23,7 +24,9 @@ Run = Callable[[Workspace, argparse.Namespace], int]
 def add_verbs(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     """Add the sub-commands."""
     witness = verb("witness", _witness, "cosign the newest checkpoint from a second place, if it continues what was cosigned before")
-    witness.add_argument("--memory", type=Path, required=True, metavar="FILE", help="what was cosigned last; made the first time")
+    what = witness.add_mutually_exclusive_group(required=True)
+    what.add_argument("--memory", type=Path, metavar="FILE", help="what was cosigned last; made the first time")
+    what.add_argument("--import", type=Path, dest="note", metavar="NOTE", help="cosign nothing: keep what a witness cosigned on an export")
     witness.add_argument("--name", default="witness", help="of the witness's key (default: witness)")
     witness.add_argument("--export", type=Path, metavar="EXPORT.zip", help="an export, instead of this workspace's ledger")
     rotate = verb("rotate", _rotate, "let a new key sign the ledger from now on; both sign the entry that says so")
@@ -41,6 +44,8 @@ def add_verbs(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
 
 
 def _witness(ws: Workspace, arguments: argparse.Namespace) -> int:
+    if arguments.note is not None:
+        return _import(ws, arguments)
     if arguments.export is None:
         seen = witness_ledger(ws, memory=arguments.memory, name=arguments.name)
     else:
@@ -55,6 +60,17 @@ def _witness(ws: Workspace, arguments: argparse.Namespace) -> int:
     if seen.bar:
         print(f"the cosignature is kept, but counts for no sign-off: {printable(seen.bar)}. {HOW_TO_COUNT}")
     print(f"the witness's key, for `ledger verify --witness`: {seen.vkey}\n\n{seen.note}", end="")
+    return 0
+
+
+def _import(ws: Workspace, arguments: argparse.Namespace) -> int:
+    if arguments.export is not None:
+        raise InvalidInput("--import brings a note back to this workspace's ledger, and --export names another; give one of them")
+    imported = import_cosignatures(ws, path=arguments.note)
+    if arguments.json:
+        print_json({"size": imported.size, "witnesses": [*imported.witnesses]})
+    else:
+        print(f"kept beside the checkpoint of {imported.size} entries: what {', '.join(imported.witnesses)} cosigned, verified")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 A witness has a memory (a file with the last note it cosigned) and a key of its own. It cosigns a checkpoint when the whole ledger
 verifies and begins with what it remembers; whoever holds the ledger's key and the database can then no longer rewrite what it saw.
-It needs no access to the database: an export will do. Its memory is on the disk before its signature leaves (C2SP tlog-witness).
+It needs no access to the database: an export will do, and its note comes back with `import_cosignatures`. Its memory is on the disk before
+its signature leaves (C2SP tlog-witness).
 """
 
 import base64
@@ -15,16 +16,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, NoReturn
 
-from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Unavailable
+from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.ledger.entry import parse_entry
 from incumbent.ledger.note import cosignature_line, cosigned_bytes, key_hash
 from incumbent.ledger.offline import verify_export
 from incumbent.ledger.primitives import Malformed, Note, parse_note, parse_vkey, verify_cosignature
 from incumbent.usecases.ledger_export import write_archive
-from incumbent.usecases.recording import check_acting
-from incumbent.usecases.witnesses import tell_standing
+from incumbent.usecases.ledger_log import NO_LEDGER
+from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import attempting, check_acting
+from incumbent.usecases.witnesses import list_counted, tell_standing
 from incumbent.usecases.workspace import Workspace
 
 WITNESS = "witness"
@@ -48,6 +51,19 @@ class Witnessed:
     note: str
     vkey: str
     bar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came back.
+
+    Attributes:
+        size: How many entries the cosigned checkpoint covers.
+        witnesses: The registered keys whose cosignatures are kept.
+    """
+
+    size: int
+    witnesses: tuple[str, ...]
 
 
 def witness_ledger(ws: Workspace, *, memory: Path, name: str = WITNESS) -> Witnessed:
@@ -86,6 +102,67 @@ def witness_export(ws: Workspace, *, path: Path, memory: Path, name: str = WITNE
             return _witness(ws, file, memory, name)
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+
+
+def import_cosignatures(ws: Workspace, *, path: Path) -> Imported:
+    """Keep the cosignatures that a note brings back from a second place, where only an export was.
+
+    Kept is what a registered witness's key is proven to have signed over a checkpoint that this ledger has; nothing else of the note is.
+
+    Args:
+        ws: The workspace.
+        path: File with the note: what the witness printed, or its memory.
+
+    Raises:
+        NotFound: There is no such file, or no ledger.
+        InvalidInput: It is no note, or a note of another ledger.
+        Corrupt: This ledger has another checkpoint of that size, or none: one of the two was rewritten, or its end is gone.
+        Refused: No line is proven to be a registered witness's, or the actor may not. What was not kept is on record as an attempt.
+    """
+    note = _read_note(path)
+    with attempting(ws, act="witness", kind="ledger", object_id=note.origin[:80]), ws.store.begin() as tx:
+        check_acting(ws, tx, "witness")
+        known = tx.checkpoints.find(note.size)
+        if known is None or parse_note(known.note).body != note.body:
+            _tell_apart(tx, note)
+        witnesses = {(witness.name, key_hash(witness.name, witness.raw, is_cosigner=True)): witness for witness in list_counted(tx)}
+        kept = []
+        for name, hashed, blob in note.signatures:
+            witness, alone = witnesses.get((name, hashed)), replace(note, signatures=((name, hashed, blob),))
+            if witness is not None and verify_cosignature(alone, name, witness.raw) is not None:
+                tx.checkpoints.cosign(note.size, f"— {name} {base64.b64encode(hashed + blob).decode()}\n")
+                kept.append(witness.key_id)
+        if not kept:
+            told = ", ".join(name for name, _, _ in note.signatures if name != note.origin) or "nobody"
+            raise Refused(
+                f"the note has lines of {told}, and none is proven to be of a witness that is registered here and not revoked. An admin "
+                "registers a key with `incumbent witnesses add VKEY --owner ID`; then come back with this note"
+            )
+    return Imported(note.size, tuple(dict.fromkeys(kept)))
+
+
+def _read_note(path: Path) -> Note:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_NOTE_BYTES_MAX + 1)
+        return parse_note(data)
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+    except Malformed as error:
+        raise InvalidInput(f"{path} is no note that a witness cosigned: {error}") from error
+
+
+def _tell_apart(tx: Transaction, note: Note) -> NoReturn:
+    """Say what a note is that fits no checkpoint here. Raises NotFound, InvalidInput, Corrupt."""
+    newest = tx.checkpoints.find()
+    if newest is None:
+        raise NotFound(NO_LEDGER)
+    here = parse_note(newest.note)
+    if here.origin != note.origin:
+        raise InvalidInput(f"the note is of ledger {note.origin[:80]}, and this is {here.origin[:80]}")
+    if note.size > here.size:
+        raise Corrupt(f"the note covers {note.size} entries, and this ledger has {here.size}: its end is gone, or a backup was restored")
+    raise Corrupt(f"the note covers {note.size} entries, and this ledger's first {note.size} are others: one of the two was rewritten")
 
 
 def _witness(ws: Workspace, file: IO[bytes], memory: Path, name: str) -> Witnessed:

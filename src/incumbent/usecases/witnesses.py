@@ -99,6 +99,11 @@ def list_witnesses(ws: Workspace) -> Sequence[Witness]:
         return _list(tx)
 
 
+def list_counted(tx: Transaction) -> list[Witness]:
+    """Return the witnesses that are registered and not revoked."""
+    return [witness for witness in _list(tx) if witness.revoked_at is None]
+
+
 def count_cosignatures(tx: Transaction, seq: int, authorships: Sequence[Authorship] = ()) -> int:
     """Return by how many witnesses the ledger was cosigned that count for a version with these authors, after an entry was in it.
 
