@@ -12,7 +12,8 @@ from incumbent.usecases.workspace import Workspace
 
 EXAMPLES = """
 A holdout is a table that a run gave: the columns that bundles are asked with, and the truth. Every evaluation on it is a look,
-counted in the ledger before its result is known; a policy says how many looks it may have, and each one has its price.
+counted in the ledger before its result is known; a policy says how many looks it may have, and each one has its price. Holdouts that
+share half of their rows share their looks.
 
 examples:
   incumbent holdouts add march --run RUN --artifact holdout
@@ -42,11 +43,21 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         listed: list[Json] = [_describe(holdout) for holdout in found]
         print_json({"holdouts": listed})
     elif found:
-        rows = [[h.name, f"{h.rows:,}", str(h.looks), show_time(h.registered_at), h.actor, h.artifact.digest] for h in found]
-        print_table(["holdout", "rows", "looks", "frozen", "by", "data"], rows)
+        rows = [
+            [h.name, f"{h.rows:,}", str(h.looks), ", ".join(h.shares) or "-", show_time(h.registered_at), h.actor, h.artifact.digest]
+            for h in found
+        ]
+        print_table(["holdout", "rows", "looks", "shares rows with", "frozen", "by", "data"], rows)
+        for holdout in found:
+            _tell_unread(holdout)
     else:
         print("no holdout yet: `incumbent holdouts add NAME --run RUN` freezes one")
     return 0
+
+
+def _tell_unread(holdout: Holdout) -> None:
+    if holdout.unread:
+        print(f"{holdout.name} was not compared with {', '.join(holdout.unread)}, whose rows could no longer be read when it was frozen")
 
 
 def _describe(holdout: Holdout) -> dict[str, Json]:
@@ -54,6 +65,8 @@ def _describe(holdout: Holdout) -> dict[str, Json]:
         "name": holdout.name,
         "rows": holdout.rows,
         "looks": holdout.looks,
+        "shares": [*holdout.shares],
+        "unread": [*holdout.unread],
         "columns": [*holdout.columns],
         "artifact": holdout.artifact.to_json(),
         "run": holdout.run_id,
@@ -68,4 +81,7 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json(_describe(holdout))
     else:
         print(f"holdout {holdout.name} is frozen: {holdout.rows:,} rows, {holdout.artifact.digest}; {holdout.looks} looks so far")
+        if holdout.shares:
+            print(f"it shares rows with {', '.join(holdout.shares)}: looks at either count for both")
+        _tell_unread(holdout)
     return 0
