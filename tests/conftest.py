@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,23 +25,57 @@ def postgres_server() -> Iterator[str]:
     except (OSError, subprocess.SubprocessError, AssertionError, KeyError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL does not start here: {error}")
+    _forgo_durability(server.get_uri())
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The address of an empty database of this test's own."""
+def _forgo_durability(address: str) -> None:
+    """No test cuts the power of PostgreSQL itself, and hundreds make a database: they need not wait for the disk."""
+    import psycopg
+
+    with psycopg.connect(address, autocommit=True) as admin:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            admin.execute(f"ALTER SYSTEM SET {setting} = off")
+        admin.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _postgres_database(server: str, like: str = "template1") -> Iterator[str]:
     import psycopg
 
     name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    head, _, tail = postgres_server.partition("/postgres?")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+    head, _, tail = server.partition("/postgres?")
     yield f"{head}/{name}?{tail}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
+    with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The address of an empty database of this test's own."""
+    with _postgres_database(postgres_server) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database that holds a store just opened, to be copied."""
+    from incumbent.storage.sql_store import open_sql_store
+
+    with _postgres_database(postgres_server) as address:
+        open_sql_store(address, algorithm="blake3").close()
+        yield address.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture
+def postgres_store_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """The address of a store of this test's own that was opened once before."""
+    with _postgres_database(postgres_server, postgres_template) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

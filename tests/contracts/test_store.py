@@ -34,9 +34,9 @@ class TestSqliteInMemory(StoreContract):
 class SharedStore:
     """What holds where several processes open one store."""
 
-    def test_two_processes_that_open_a_new_workspace_at_once_both_succeed(self, url: str) -> None:
-        assert run_together(open_and_create, [(url, n) for n in range(3)]) == [0, 0, 0]
-        store = open_sql_store(url, algorithm="blake3")
+    def test_two_processes_that_open_a_new_workspace_at_once_both_succeed(self, new_url: str) -> None:
+        assert run_together(open_and_create, [(new_url, n) for n in range(3)]) == [0, 0, 0]
+        store = open_sql_store(new_url, algorithm="blake3")
         with store.begin(read_only=True) as tx:
             assert sorted(run.run_id for run in tx.index.search(parse_query(""), limit=9)) == ["run-000000", "run-000001", "run-000002"]
         assert store.check() == []
@@ -91,10 +91,18 @@ class TestSqliteFile(StoreContract, SharedStore):
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'a folder' / '..' / 'incumbent.db'}".replace("/a folder/..", "")
 
+    @pytest.fixture
+    def new_url(self, url: str) -> str:
+        return url
+
 
 class TestPostgres(StoreContract, SharedStore):
     @pytest.fixture
-    def url(self, postgres_url: str) -> str:
+    def url(self, postgres_store_url: str) -> str:
+        return postgres_store_url
+
+    @pytest.fixture
+    def new_url(self, postgres_url: str) -> str:
         return postgres_url
 
     def test_a_run_that_is_being_sealed_takes_no_point_from_another_connection(self, url: str) -> None:
@@ -116,13 +124,13 @@ class TestPostgres(StoreContract, SharedStore):
             open_sql_store("postgresql://me:secret@127.0.0.1:1/work", algorithm="blake3")
         assert "secret" not in str(caught.value)
 
-    def test_a_database_of_another_program_is_left_alone(self, url: str) -> None:
+    def test_a_database_of_another_program_is_left_alone(self, new_url: str) -> None:
         import psycopg
 
-        with psycopg.connect(url, autocommit=True) as raw:
+        with psycopg.connect(new_url, autocommit=True) as raw:
             raw.execute("CREATE TABLE customers (id int)")
         with pytest.raises(InvalidInput, match="another program .*customers"):
-            open_sql_store(url, algorithm="blake3")
+            open_sql_store(new_url, algorithm="blake3")
 
 
 def run_together(target: object, arguments: list[tuple[object, ...]]) -> list[int | None]:

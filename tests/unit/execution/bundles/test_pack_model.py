@@ -61,8 +61,7 @@ def ask(folder, columns, **allowed):
         return served.answer(columns)
 
 
-@pytest.mark.parametrize("as_frame", [True, False], ids=["frame", "matrix"])
-@pytest.mark.parametrize("data", [CANCER, IRIS], ids=["breast cancer", "iris"])
+@pytest.mark.parametrize(("data", "as_frame"), [(CANCER, True), (IRIS, False)], ids=["breast cancer, frame", "iris, matrix"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_bundle_answers_every_row_as_the_model_does_bit_for_bit(tmp_path, name, data, as_frame):
     X = data.data if as_frame else data.data.to_numpy()
