@@ -8,7 +8,7 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from incumbent.base.errors import IncumbentError, Refused
+from incumbent.base.errors import Corrupt, IncumbentError, Refused
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.ledger_verify import verify_ledger
@@ -126,7 +126,7 @@ class GuardedMachine(RuleBasedStateMachine):
             assert after == self.world.committed, "a transaction that was cut off left something"
         new = self.read()
         kinds = [(entry["act"], entry["object"]["kind"]) for entry in new]
-        if isinstance(error, Refused) and not self.raced:
+        if isinstance(error, Refused | Corrupt) and not self.raced:  # damaged bytes are an attempt, too
             assert kinds, f"a refusal that nobody recorded: {error}"
             assert kinds[-1][0] == "refuse", f"a refusal that nobody recorded: {error}"
             assert set(kinds[:-1]) <= {("evaluate", "look")}, "a refused attempt changed something"
