@@ -1,4 +1,4 @@
-"""`incumbent runs`: list, search, show, compare and export runs, and add notes to them."""
+"""`incumbent runs`: list, search, show, compare and export runs, tell others of their lineage, and add notes to them."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Unavailable
 from incumbent.base.metric import MetricPoint
+from incumbent.bootstrap.carriers import open_carrier
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
 from incumbent.cli.table import print_table, printable
@@ -20,6 +21,7 @@ from incumbent.tracking.run import Run
 from incumbent.tracking.search import Combination, Comparison, Condition, Query, parse_query
 from incumbent.usecases import log_run
 from incumbent.usecases.drain_spools import drain_spools
+from incumbent.usecases.openlineage import get_lineage_events, send_lineage
 from incumbent.usecases.stage_logs import list_stage_logs
 from incumbent.usecases.workspace import Workspace
 
@@ -34,6 +36,7 @@ examples:
   incumbent runs compare run-0a1b2c run-3d4e5f        only what differs; --all for everything
   incumbent runs note run-0a1b2c "the one we showed to the board"
   incumbent runs export run-0a1b2c --output run.json  everything, with every metric point
+  incumbent runs lineage run-0a1b2c                   as OpenLineage events, one a line
 
 fields of a search: metrics.NAME (its last value), params.NAME, tags.NAME, and of the run itself: state, name, experiment,
 pipeline, run_id, parent_id, started_at, ended_at, duration_s, commit, seed.
@@ -44,12 +47,12 @@ _VALUE_SHOWN = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    verbs = parser.add_subparsers(metavar="ls|search|show|log|compare|note|export", required=True)
+    verbs = parser.add_subparsers(metavar="ls|search|show|log|compare|note|export|lineage", required=True)
 
     def verb(name: str, run_verb: Callable[[Workspace, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(run_verb=run_verb)
-        if name not in ("note", "export"):
+        if name not in ("note", "export", "lineage"):
             sub.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else")
         return sub
 
@@ -75,6 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export = verb("export", _export, "write a run, with every metric point, as one JSON document")
     export.add_argument("run", metavar="RUN")
     export.add_argument("--output", type=Path, metavar="FILE", help="where to (default: stdout)")
+    lineage = verb("lineage", _lineage, "write what a run took and gave as OpenLineage events, one a line")
+    lineage.add_argument("run", metavar="RUN")
+    lineage.add_argument("--output", type=Path, metavar="FILE", help="where to (default: stdout)")
+    lineage.add_argument("--send", metavar="URL", help="send them to this server of OpenLineage instead")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -307,8 +314,27 @@ def _export(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         print_json(document)
         return 0
-    try:
-        arguments.output.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise Unavailable(f"{arguments.output} cannot be written: {error.strerror}") from error
+    _write(arguments.output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def _lineage(ws: Workspace, arguments: argparse.Namespace) -> int:
+    if arguments.send is not None:
+        answers = send_lineage(ws, carrier=open_carrier(), url=arguments.send, run=arguments.run)
+        if not 200 <= answers[-1].status < 300:
+            raise Unavailable(f"{arguments.send} did not take event {len(answers)}: {answers[-1].detail or answers[-1].status}")
+        print(f"sent {len(answers)} events")
+        return 0
+    lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in get_lineage_events(ws, arguments.run))
+    if arguments.output is None:
+        print(lines, end="")
+    else:
+        _write(arguments.output, lines)
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
