@@ -59,15 +59,38 @@ def register(
             check_acting(ws, tx, "register")
             source = tx.runs.get(run)
             found, key = find_output(tx, source, artifact)
-        return _register(ws, model, source, (artifact, found, key), slot=slot, serving=serving or {})
+        return add_version(ws, model, source, (artifact, found, key), slot=slot, serving=serving or {})
 
 
-def _register(
-    ws: Workspace, model: str, source: Run, output: tuple[str, Artifact, Digest | None], *, slot: str | None, serving: Mapping[str, Json]
+def add_version(
+    ws: Workspace,
+    model: str,
+    source: Run,
+    output: tuple[str, Artifact, Digest | None],
+    *,
+    slot: str | None = None,
+    serving: Mapping[str, Json] | None = None,
+    more: Mapping[str, Json] | None = None,
+    facts: Mapping[str, Json] | None = None,
 ) -> ModelVersion:
+    """Make an artifact the next version of a model, with its entry.
+
+    Args:
+        ws: The workspace; its actor is recorded.
+        model: A legal name.
+        source: The run that gave it.
+        output: The artifact's name, the artifact, and the key of the action that gave it.
+        slot: Where it asks for a place.
+        serving: Pinned with the version.
+        more: Further fields of its manifest.
+        facts: Further facts of its row.
+
+    Raises:
+        InvalidInput, Refused, Corrupt: As `register` says.
+    """
     artifact, found, key = output
     files, card, scan = _read_files(ws, artifact, found)
-    facts: Document = {} if card is None else {"bundle": card.to_json()}
+    told: Document = {**(facts or {}), **({} if card is None else {"bundle": card.to_json()})}
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "register")
         authors, since = describe_authors(ws, tx, model, source)
@@ -77,15 +100,16 @@ def _register(
             "version": number,
             "authors": authors,
             "authors_since": since,
-            "serving": dict(serving),
+            "serving": dict(serving or {}),
             "pickles": scan,
+            **(more or {}),
         }
         [digest] = tx.documents.put([manifest])
         name = f"{model}@{number}"
         refs = {"bundle": str(found.digest), "manifest": str(digest), "run": source.run_id}
         entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, subject=name, refs=refs)
         version = ModelVersion(
-            model, number, found, source.run_id, key, digest, created_at=entry.at, actor=acting.actor, facts=facts, seq=entry.seq
+            model, number, found, source.run_id, key, digest, created_at=entry.at, actor=acting.actor, facts=told, seq=entry.seq
         )
         tx.registry.add_version(version)
         if slot is not None:
