@@ -93,6 +93,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             _act("archive", "operator", "retires a version: Production -> Archived"),
             _act("note", _WORKERS, "adds a note"),
             _act("tag", _WORKERS, "adds a tag"),
+            _act("set-alias", _WORKERS, "points an alias that says nothing about what is live at a version, or at none"),
             _act("open-finding", f"{_WORKERS} auditor", "raises an issue with an owner and a due date"),
             _act(
                 "close-finding", "validator approver", "I have examined this finding and hold it to be resolved as stated",
