@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
-from incumbent.server.mlflow import experiments, runs
+from incumbent.server.mlflow import experiments, registry, registry_versions, runs
 from incumbent.server.mlflow.wire import PREFIX
 
 PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...] = tuple(
@@ -32,6 +32,28 @@ PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...
         ("POST", "runs/delete-tag", runs.delete_tag),
         ("POST", "runs/search", runs.search),
         ("GET", "metrics/get-history", runs.get_history),
+        ("POST", "registered-models/create", registry.create),
+        ("GET", "registered-models/get", registry.get),
+        ("POST", "registered-models/rename", registry.rename),
+        ("PATCH", "registered-models/update", registry.update),
+        ("DELETE", "registered-models/delete", registry.delete),
+        ("GET", "registered-models/search", registry.search),
+        ("POST", "registered-models/get-latest-versions", registry.get_latest),
+        ("GET", "registered-models/get-latest-versions", registry.get_latest),
+        ("POST", "registered-models/set-tag", registry.set_tag),
+        ("DELETE", "registered-models/delete-tag", registry.delete_tag),
+        ("POST", "registered-models/alias", registry.put_alias),
+        ("DELETE", "registered-models/alias", registry.remove_alias),
+        ("GET", "registered-models/alias", registry.get_alias),
+        ("POST", "model-versions/create", registry_versions.create),
+        ("GET", "model-versions/get", registry_versions.get),
+        ("GET", "model-versions/get-download-uri", registry_versions.get_download_uri),
+        ("PATCH", "model-versions/update", registry_versions.update),
+        ("DELETE", "model-versions/delete", registry_versions.delete),
+        ("GET", "model-versions/search", registry_versions.search),
+        ("POST", "model-versions/set-tag", registry_versions.set_tag),
+        ("DELETE", "model-versions/delete-tag", registry_versions.delete_tag),
+        ("POST", "model-versions/transition-stage", registry_versions.transition),
     )
 )
 

@@ -1,0 +1,371 @@
+"""MLflow's routes of the registry, asked without a socket: words, aliases, versions, searches, and what each refuses."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from asgi import Client, open_app
+from incumbent.base.artifact import Artifact
+from incumbent.bootstrap.workspace import open_workspace
+from incumbent.config import read_settings
+from incumbent.tracking.experiment import LoggedModel, ModelFile
+from incumbent.tracking.run import RunArtifact
+from incumbent.usecases.list_versions import get_version
+from incumbent.usecases.live import get_live
+
+PREFIX = "/api/2.0/mlflow/"
+INVALID, ABSENT, DENIED = (400, "INVALID_PARAMETER_VALUE"), (404, "RESOURCE_DOES_NOT_EXIST"), (403, "PERMISSION_DENIED")
+MLMODEL = """artifact_path: model
+signature:
+  inputs: '[{"type": "double", "name": "x", "required": true}, {"type": "long", "name":
+    "it''s n", "required": false}]'
+  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1]}}]'
+  params: null
+"""
+EXAMPLE = json.dumps({"columns": ["it's n", "x"], "data": [[3, 1.5], [4, 2.5]]})
+M_ID = "m-" + "a" * 32
+
+
+class Registry:
+    """A server, and what a client would have logged to it."""
+
+    def __init__(self, ws) -> None:
+        self.ws = ws
+        self.app = open_app(ws)
+        self.client = Client(self.app)
+
+    def ask(self, method, path, **fields):
+        if method == "GET":
+            answer = self.client.get(f"{PREFIX}{path}?{urlencode(fields, doseq=True)}")
+        else:
+            answer = self.client.ask(method, PREFIX + path, body=json.dumps(fields).encode(), headers={"content-type": "application/json"})
+        return answer.status, json.loads(answer.body)
+
+    def must(self, method, path, **fields):
+        status, answer = self.ask(method, path, **fields)
+        assert status == 200, answer
+        return answer
+
+    def refused(self, method, path, **fields):
+        status, answer = self.ask(method, path, **fields)
+        assert status >= 400, answer
+        return (status, answer["error_code"]), answer["message"]
+
+    def begin_run(self, files=None):
+        run_id = self.must("POST", "runs/create", tags=[{"key": "team", "value": "ops"}])["run"]["info"]["run_id"]
+        self.must(
+            "POST",
+            "runs/log-batch",
+            run_id=run_id,
+            params=[{"key": "depth", "value": "6"}],
+            metrics=[{"key": "auc", "value": 0.5, "timestamp": 1000, "step": 0}, {"key": "bad", "value": "NaN", "timestamp": 1, "step": 0}],
+        )
+        self.put_files(run_id, files or {"model/MLmodel": MLMODEL, "model/input_example.json": EXAMPLE, "other.txt": "x"})
+        return run_id
+
+    def put_files(self, run_id, files):
+        stored = {path: self.ws.blobs.put([text.encode()]) for path, text in files.items()}
+        with self.ws.store.begin() as tx:
+            tx.runs.record_artifacts(
+                [
+                    RunArtifact(run_id, "output", path, Artifact("file", one.digest, one.size, path.rpartition("/")[2]))
+                    for path, one in stored.items()
+                ]
+            )
+
+    def log_model(self, run_id, model_id=M_ID, files=None):
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        with self.ws.store.begin() as tx:
+            number = tx.experiments.find(tx.runs.get(run_id).experiment).number
+            tx.logged_models.create(LoggedModel(model_id, number, "model", run_id, "", "READY", now, now))
+        for path, text in (files or {"MLmodel": MLMODEL}).items():
+            stored = self.ws.blobs.put([text.encode()])
+            with self.ws.store.begin() as tx:
+                tx.logged_models.put_file(ModelFile(model_id, path, stored.digest, stored.size))
+
+    def make(self, name, run_id, /, **more):
+        return self.must("POST", "model-versions/create", name=name, source=f"runs:/{run_id}/model", **more)["model_version"]
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    opened = open_workspace(read_settings(tmp_path_factory.mktemp("registry"), {}))
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture(scope="module")
+def registry(ws):
+    made = Registry(ws)
+    yield made
+    made.app.close()
+
+
+@pytest.fixture(scope="module")
+def run_id(registry):
+    return registry.begin_run()
+
+
+def test_a_model_is_made_described_tagged_and_put_out_of_sight(registry):
+    made = registry.must("POST", "registered-models/create", name="credit", description="who pays", tags=[{"key": "team", "value": "risk"}])
+    assert made["registered_model"]["creation_timestamp"] > 1_700_000_000_000
+    assert made["registered_model"] | {"creation_timestamp": 0, "last_updated_timestamp": 0} == {
+        "name": "credit", "creation_timestamp": 0, "last_updated_timestamp": 0, "description": "who pays", "latest_versions": [],
+        "tags": [{"key": "team", "value": "risk"}], "aliases": [],
+    }  # fmt: skip
+    assert registry.refused("POST", "registered-models/create", name="credit")[0] == (400, "RESOURCE_ALREADY_EXISTS")
+    registry.must("PATCH", "registered-models/update", name="credit", description="who pays back")
+    registry.must("POST", "registered-models/set-tag", name="credit", key="owner/ü", value="ann")
+    registry.must("DELETE", "registered-models/delete-tag", name="credit", key="team")
+    found = registry.must("GET", "registered-models/get", name="credit")["registered_model"]
+    assert (found["description"], found["tags"]) == ("who pays back", [{"key": "owner/ü", "value": "ann"}])
+    answer, message = registry.refused("POST", "registered-models/rename", name="credit", new_name="debit")
+    assert answer == DENIED
+    assert "cannot be renamed" in message
+    registry.must("DELETE", "registered-models/delete", name="credit")
+    assert registry.refused("GET", "registered-models/get", name="credit")[0] == ABSENT
+    assert registry.must("GET", "registered-models/search").get("registered_models") == []
+    registry.must("POST", "registered-models/create", name="credit")
+    assert registry.must("GET", "registered-models/get", name="credit")["registered_model"]["tags"] == []
+
+
+def test_a_version_holds_what_the_run_said_and_no_longer_changes_with_it(registry, ws):
+    run_id = registry.begin_run()
+    registry.must("POST", "registered-models/create", name="frozen")
+    made = registry.make(
+        "frozen", run_id, run_id=run_id, description="first", tags=[{"key": "a", "value": "b"}], run_link="https://x.test/1"
+    )
+    wanted = {
+        "name": "frozen", "version": "1", "current_stage": "None", "status": "READY", "run_id": run_id, "description": "first",
+        "source": f"runs:/{run_id}/model", "tags": [{"key": "a", "value": "b"}], "run_link": "https://x.test/1", "aliases": [],
+    }  # fmt: skip
+    assert {key: made[key] for key in wanted} == wanted
+    before = get_version(ws, model="frozen", version=1)
+    registry.must("POST", "runs/log-metric", run_id=run_id, key="auc", value=0.9, timestamp=2000)
+    registry.must("POST", "runs/set-tag", run_id=run_id, key="team", value="others")
+    registry.put_files(run_id, {"model/MLmodel": "other: bytes\n", "model/late.txt": "late"})
+    after = get_version(ws, model="frozen", version=1)
+    assert after.manifest == before.manifest
+    said = after.manifest["run_snapshot"]
+    assert (said["params"], said["tags"]["team"]) == ({"depth": "6"}, "ops")
+    assert {name: point["value"] for name, point in said["metrics"].items()} == {"auc": 0.5, "bad": "nan"}
+    assert [one["path"] for one in said["artifacts"]] == ["model/MLmodel", "model/input_example.json", "other.txt"]
+    files = {one["path"]: one["sha256"] for one in after.manifest["files"]}
+    assert sorted(files) == ["bundle.json", "mlflow/MLmodel", "mlflow/input_example.json"]
+    assert files["mlflow/input_example.json"] == hashlib.sha256(EXAMPLE.encode()).hexdigest()
+
+
+def test_a_signature_of_named_columns_becomes_the_bundles(registry, ws, run_id):
+    registry.must("POST", "registered-models/create", name="signed")
+    registry.make("signed", run_id)
+    card = get_version(ws, model="signed", version=1).version.facts["bundle"]
+    assert (card["loader"], card["needs_pickle"], card["example"]) == ("mlflow", False, {"x": 1.5, "it's n": 3})
+    assert card["signature"] == {
+        "inputs": [{"name": "x", "type": "float", "nullable": False}, {"name": "it's n", "type": "int", "nullable": True}],
+        "outputs": [{"name": "prediction", "type": "float", "nullable": False}],
+    }
+    assert card["settings"]["frame"]["columns"] == [{"name": "x", "dtype": "float64"}, {"name": "it's n", "dtype": "int64"}]
+
+
+def test_a_logged_model_is_registered_by_either_of_its_addresses(registry, run_id):
+    registry.log_model(run_id)
+    registry.must("POST", "registered-models/create", name="logged")
+    for source in (f"models:/{M_ID}", f"mlflow-artifacts:/0/models/{M_ID}/artifacts"):
+        made = registry.must("POST", "model-versions/create", name="logged", source=source, model_id=M_ID)["model_version"]
+        assert (made["run_id"], made["model_id"], made["source"]) == (run_id, M_ID, source)
+    wrong = {"name": "logged", "source": f"models:/{M_ID}"}
+    assert registry.refused("POST", "model-versions/create", **wrong, model_id="m-" + "b" * 32)[0] == INVALID
+    assert registry.refused("POST", "model-versions/create", **wrong, run_id="run-other")[0] == INVALID
+    assert registry.refused("POST", "model-versions/create", name="logged", source="models:/m-" + "c" * 32)[0] == ABSENT
+
+
+SOURCES = [
+    "", "model", "/etc/passwd", "file:///etc/passwd", "file:/etc/passwd", "FILE:/etc", "http://127.0.0.1:1/x", "https://example.com/m",
+    "s3://bucket/model", "gs://b/m", "dbfs:/m", "ftp://h/m", "\\\\host\\share", "models:/other/1", "models:/m-xyz", "runs:/RUN",
+    "runs:/RUN/", "runs:/RUN//model", "runs:/RUN/../other/model", "runs:/RUN/model/..", "runs:/RUN/./model", "runs:/RUN/%2e%2e/secret",
+    "runs:/RUN/%252e%252e/secret", "runs:/RUN/..\\secret", "runs:/RUN/model?x=1", "runs:/RUN/model#x", "runs:/RUN/a\x00b", "runs:/RUN/a\nb",
+    "runs://host/RUN/model", "mlflow-artifacts://evil.example/0/RUN/artifacts/model", "mlflow-artifacts:/0/RUN/artifacts/../../x",
+    "mlflow-artifacts:/0/RUN/artifacts", "mlflow-artifacts:/../RUN/artifacts/model", "mlflow-artifacts:/0/RUN/model",
+    f"mlflow-artifacts:/0/models/{M_ID}/artifacts/../x", "runs:/RUN/" + "a" * 3000, "file:runs:/RUN/model",
+]  # fmt: skip
+
+
+def test_a_source_that_is_not_of_this_server_is_refused_and_nothing_is_made(registry, run_id):
+    registry.must("POST", "registered-models/create", name="sources")
+    for source in SOURCES:
+        answer, message = registry.refused("POST", "model-versions/create", name="sources", source=source.replace("RUN", run_id))
+        assert answer == INVALID, source
+        assert "Invalid model version source" in message
+    assert registry.must("GET", "model-versions/search", filter="name = 'sources'")["model_versions"] == []
+
+
+def test_files_of_which_one_leaves_its_folder_or_none_is_there_are_refused(registry, run_id):
+    hostile = "m-" + "d" * 32
+    registry.log_model(run_id, hostile, {"../../out.txt": "x"})
+    registry.must("POST", "registered-models/create", name="hostile")
+    answer, message = registry.refused("POST", "model-versions/create", name="hostile", source=f"models:/{hostile}")
+    assert answer == INVALID
+    assert "leaves its folder" in message
+    answer, message = registry.refused("POST", "model-versions/create", name="hostile", source=f"runs:/{run_id}/absent")
+    assert answer == ABSENT
+    assert "no files" in message
+    registry.must("POST", "runs/delete", run_id=(other := registry.begin_run()))
+    assert registry.refused("POST", "model-versions/create", name="hostile", source=f"runs:/{other}/model")[0] == DENIED
+
+
+def test_versions_are_described_tagged_found_paged_and_put_out_of_sight(registry, run_id):
+    registry.must("POST", "registered-models/create", name="many")
+    for _ in range(5):
+        registry.make("many", run_id)
+    registry.must("POST", "model-versions/set-tag", name="many", version="2", key="kind", value="good")
+    registry.must("POST", "model-versions/set-tag", name="many", version="3", key="kind", value="good")
+    registry.must("DELETE", "model-versions/delete-tag", name="many", version="3", key="kind")
+    updated = registry.must("PATCH", "model-versions/update", name="many", version="4", description="fourth")["model_version"]
+    assert updated["description"] == "fourth"
+
+    def find(text, **more):
+        return [one["version"] for one in registry.must("GET", "model-versions/search", filter=text, **more)["model_versions"]]
+
+    by_number = {"order_by": ["version_number ASC"]}
+    assert find("name = 'many' AND tags.kind = 'good'") == ["2"]
+    assert find(f"name = 'many' AND run_id = '{run_id}' AND version_number > 3", **by_number) == ["4", "5"]
+    assert find("name LIKE 'man%' AND version_number <= 2", order_by=["name ASC", "version_number DESC"]) == ["2", "1"]
+    first = registry.must("GET", "model-versions/search", filter="name = 'many'", max_results=2, **by_number)
+    rest = registry.must("GET", "model-versions/search", filter="name = 'many'", page_token=first["next_page_token"], **by_number)
+    assert [one["version"] for one in [*first["model_versions"], *rest["model_versions"]]] == ["1", "2", "3", "4", "5"]
+    assert registry.must("POST", "registered-models/get-latest-versions", name="many")["model_versions"][0]["version"] == "5"
+    registry.must("DELETE", "model-versions/delete", name="many", version="5")
+    assert registry.refused("GET", "model-versions/get", name="many", version="5")[0] == ABSENT
+    assert registry.make("many", run_id)["version"] == "6"
+    uri = registry.must("GET", "model-versions/get-download-uri", name="many", version="4")
+    assert uri == {"artifact_uri": "mlflow-artifacts:/versions/many/4"}
+
+
+def test_models_are_found_by_name_and_tag_in_pages(registry):
+    for name in ("find-a", "find-b", "find-c"):
+        registry.must("POST", "registered-models/create", name=name, tags=[{"key": "k", "value": name[-1]}])
+    found = registry.must("GET", "registered-models/search", filter="name LIKE 'find-%'", order_by=["name DESC"], max_results=2)
+    more = registry.must(
+        "GET", "registered-models/search", filter="name LIKE 'find-%'", order_by=["name DESC"], page_token=found["next_page_token"]
+    )
+    assert [one["name"] for one in found["registered_models"] + more["registered_models"]] == ["find-c", "find-b", "find-a"]
+    assert "next_page_token" not in more
+    [one] = registry.must("GET", "registered-models/search", filter="name ILIKE 'FIND%' AND tags.`k` = 'b'")["registered_models"]
+    assert one["name"] == "find-b"
+    no_prompts = registry.must("GET", "registered-models/search", filter="name LIKE 'find-%' AND tags.`mlflow.prompt.is_prompt` != 'true'")
+    assert len(no_prompts["registered_models"]) == 3
+
+
+def test_an_alias_that_is_a_word_is_moved_freely_and_the_ledger_has_each_move(registry, ws, run_id):
+    registry.must("POST", "registered-models/create", name="words")
+    registry.make("words", run_id)
+    registry.make("words", run_id)
+    for version in ("1", "2", "2"):
+        registry.must("POST", "registered-models/alias", name="words", alias="Best_1", version=version)
+    found = registry.must("GET", "registered-models/alias", name="words", alias="Best_1")["model_version"]
+    assert (found["version"], found["aliases"]) == ("2", ["Best_1"])
+    assert registry.must("GET", "registered-models/get", name="words")["registered_model"]["aliases"] == [
+        {"alias": "Best_1", "version": "2"}
+    ]
+    for _ in range(2):
+        registry.must("DELETE", "registered-models/alias", name="words", alias="Best_1")
+    answer, message = registry.refused("GET", "registered-models/alias", name="words", alias="Best_1")
+    assert (answer, message) == (INVALID, "Registered model alias Best_1 not found: nobody has set it")
+    with ws.store.begin(read_only=True) as tx:
+        moves = [(one.draft.actor.actor_id, one.draft.before, one.draft.after) for one in tx.ledger.find(object_name="alias words:Best_1")]
+    assert moves == [(ws.actor, "words@2", ""), (ws.actor, "words@1", "words@2"), (ws.actor, "", "words@1")]
+
+
+def test_a_governed_alias_and_the_stages_are_the_models_own_slot(registry, ws, run_id):
+    registry.must("POST", "registered-models/create", name="live")
+    for _ in range(3):
+        registry.make("live", run_id)
+    answer, message = registry.refused("POST", "registered-models/alias", name="live", alias="Champion", version="1")
+    assert answer == DENIED
+    assert "live@1 is a candidate in slot live/production (Staging), and waits there" in message
+    assert [placed.version for placed in get_live(ws, "live/production").staging] == [1]
+    assert registry.must("GET", "model-versions/get", name="live", version="1")["model_version"]["current_stage"] == "Staging"
+    answer, message = registry.refused("GET", "registered-models/alias", name="live", alias="production")
+    assert (answer, message.partition(": ")[2]) == (INVALID, "no version of it is live in slot live/production")
+    moved = {"name": "live", "version": "2", "archive_existing_versions": False}
+    assert registry.must("POST", "model-versions/transition-stage", **moved, stage="staging")["model_version"]["current_stage"] == "Staging"
+    answer, message = registry.refused("POST", "model-versions/transition-stage", **moved, stage="None")
+    assert answer == DENIED
+    assert "no version goes back to None: legal are Staging" in message
+    assert (
+        registry.must("POST", "model-versions/transition-stage", **moved, stage="Archived")["model_version"]["current_stage"] == "Archived"
+    )
+    answer, message = registry.refused("POST", "registered-models/alias", name="live", alias="champion", version="2")
+    assert answer == DENIED
+    assert "was never in Production" in message
+    latest = registry.must("GET", "registered-models/get-latest-versions", name="live", stages=["Staging", "none"])["model_versions"]
+    assert [(one["version"], one["current_stage"]) for one in latest] == [("1", "Staging"), ("3", "None")]
+    for path, fields in (("registered-models/delete", {}), ("model-versions/delete", {"version": "2"})):
+        answer, message = registry.refused("DELETE", path, name="live", **fields)
+        assert answer == DENIED
+        assert "slot live/production" in message
+    registry.must("GET", "model-versions/get", name="live", version="3")  # a refused deletion of the model hid none of its versions
+    with ws.store.begin(read_only=True) as tx:
+        assert {one.draft.after for one in tx.ledger.find(act="refuse")} >= {"promote", "roll-back"}
+
+
+GOOD = {"name": "bad-inputs", "version": "1", "key": "k", "value": "v", "alias": "a", "stage": "Staging", "source": "models:/m-" + "e" * 32}
+BAD = [
+    *((path, field, value, code)
+      for path, fields in {
+          "POST registered-models/create": "name", "POST registered-models/set-tag": "name key",
+          "DELETE registered-models/delete-tag": "name",
+          "POST registered-models/alias": "name alias version", "DELETE registered-models/alias": "name alias",
+          "GET registered-models/alias": "name alias", "GET registered-models/get": "name", "GET model-versions/get": "name version",
+          "PATCH model-versions/update": "name version", "POST model-versions/set-tag": "name version key",
+          "POST model-versions/transition-stage": "name version stage", "POST model-versions/create": "name",
+          "GET model-versions/get-download-uri": "name version", "DELETE model-versions/delete": "name version",
+      }.items()
+      for field in fields.split() for value, code in ((None, INVALID),)),
+    *(("POST registered-models/create", "name", value, INVALID)
+      for value in ("", "Upper", "a b", "../x", "a/b", "a" * 65, "ü", "a'; DROP TABLE models; --", 7, ["x"], {"a": 1}, "a\x00")),
+    *(("GET registered-models/get", "name", value, ABSENT) for value in ("absent", "../x", "a'--", "\x00", "x" * 5000)),
+    *(("POST model-versions/transition-stage", "version", value, INVALID) for value in ("0", "-1", "1.5", "abc", "9" * 30, [], "1 OR 1=1")),
+    *(("POST registered-models/alias", "alias", value, INVALID)
+      for value in ("", "latest", "LATEST", "v1", "V22", "a b", "a/b", "ü", "a" * 256, "..", "a'--", "x\n")),
+    *(("POST model-versions/transition-stage", "stage", value, INVALID) for value in ("", "Live", "Production ", 3, "'--")),
+    *(("POST registered-models/set-tag", field, value, INVALID)
+      for field, value in (("key", ""), ("key", "k" * 251), ("value", "v" * 100_001), ("key", 3), ("value", {"a": 1}))),
+    ("PATCH registered-models/update", "description", "d" * 100_001, INVALID),
+    ("POST model-versions/create", "run_link", "x" * 2001, INVALID), ("POST model-versions/create", "run_link", "a\nb", INVALID),
+    ("POST model-versions/create", "tags", [{"key": "a"}, {"key": "a"}], INVALID), ("POST model-versions/create", "tags", [{}], INVALID),
+    *((f"GET {path}/search", field, value, INVALID)
+      for path in ("registered-models", "model-versions")
+      for field, value in (
+          ("filter", "name = 'x' OR 1=1"), ("filter", "name = 'x'; DROP TABLE models"), ("filter", "(name = 'x')"), ("filter", "name = x"),
+          ("filter", "metrics.a > 1"), ("filter", "password = 'x'"), ("filter", "name LIKE"), ("filter", "name = 'x" + "'" * 4),
+          ("filter", "x" * 20_001), ("max_results", "-1"), ("max_results", "200001"), ("max_results", "a"), ("order_by", "name; DROP"),
+          ("order_by", "(SELECT 1)"), ("page_token", "zz"), ("page_token", "aW5jdW1iZW50Oi0x"))),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bad_inputs(registry, run_id):
+    registry.must("POST", "registered-models/create", name="bad-inputs")
+    return registry.make("bad-inputs", run_id)
+
+
+def test_bad_input_is_refused_in_mlflows_shape(registry, bad_inputs):
+    wrong = []
+    for what, field, value, code in BAD:
+        method, path = what.split()
+        fields = {} if path.endswith("search") else GOOD
+        given = {key: one for key, one in {**fields, field: value}.items() if one is not None}
+        status, answer = registry.ask(method, path, **given)
+        if (status, answer.get("error_code")) != code or not answer.get("message"):
+            wrong.append((what, field, str(value)[:40], status, answer))
+    assert wrong == []
+    assert registry.must("GET", "model-versions/search", filter="name = 'bad-inputs'")["model_versions"][0] == bad_inputs
+
+
+def test_a_path_that_is_a_name_elsewhere_is_no_route_here(registry):
+    answer = registry.client.get(PREFIX + "registered-models/" + quote("../experiments", safe=""))
+    assert (answer.status, json.loads(answer.body)["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
