@@ -10,7 +10,8 @@ from incumbent.governance.acts import ACTS, ROLES, check_right, check_roles, rig
 # Written by hand from the roles of the governance research, section 4: the code's table has to agree with it.
 RIGHTS = {
     "developer": "set-policy set-schema assess-tier register-holdout register propose reject evaluate note tag set-alias open-finding",
-    "validator": "set-policy set-schema assess-tier register-holdout reject evaluate attest validate note tag set-alias open-finding close-finding",
+    "validator": "set-policy set-schema assess-tier register-holdout reject evaluate attest validate note tag set-alias open-finding \
+        close-finding",
     "approver": "set-policy set-schema set-tiers assess-tier reject approve accept-risk note tag set-alias open-finding close-finding",
     "operator": "promote supersede roll-back break-glass archive note tag set-alias open-finding",
     "auditor": "open-finding witness",
