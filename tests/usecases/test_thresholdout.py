@@ -145,25 +145,19 @@ def test_looks_that_told_all_count_as_answers(office, host, bundles):
     assert primary(judge(office, host, 2)).facts["answers"] == 2
 
 
-@pytest.mark.parametrize(
-    ("training", "message"),
-    [
-        (
-            make_rows(10_000).drop("y_true"),
-            "these lack y_true; they have x, who. Have the pipeline give such rows, or let the policy price reuse by",
-        ),
-        (LIKE.with_columns(y_true=pl.lit(None, pl.Float64)), "these cannot be scored: 400 of 400 rows"),
-    ],
-    ids=["no label", "no truth"],
-)
-def test_training_rows_that_cannot_be_compared_refuse_the_policy_and_spend_no_look(ws, office, host, bundles, training, message):
-    register_factor(office["ann"], bundles, 2.0, training=training)
+def test_training_rows_that_cannot_be_compared_refuse_the_policy_and_spend_no_look(ws, office, host, bundles):
     before = list_holdouts(ws)[0].looks
-    with pytest.raises(Refused, match=message):
+    register_factor(office["ann"], bundles, 2.0, training=make_rows(10_000).drop("y_true"))
+    with pytest.raises(
+        Refused, match="these lack y_true; they have x, who. Have the pipeline give such rows, or let the policy price reuse"
+    ):
         judge(office, host, 2)
+    register_factor(office["ann"], bundles, 2.0, training=LIKE.with_columns(y_true=pl.lit(None, pl.Float64)))
+    with pytest.raises(Refused, match="these cannot be scored: 400 of 400 rows"):
+        judge(office, host, 3)
     assert list_holdouts(ws)[0].looks == before
 
 
-def test_a_policy_whose_tests_tell_the_labels_is_refused(office):
+def test_a_policy_whose_tests_tell_the_labels_is_refused(ws):
     with pytest.raises(InvalidInput, match="the tests subgroups, beats-benchmark tell at every look what the holdout's labels say"):
-        set_policy(office["rita"], target=MODEL, text=KEEPING.replace('["serves"]', '["serves", "subgroups", "beats-benchmark"]'))
+        set_policy(ws, target=MODEL, text=KEEPING.replace('["serves"]', '["serves", "subgroups", "beats-benchmark"]'))
