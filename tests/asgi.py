@@ -1,6 +1,7 @@
 """Asking the server's application without a socket: what uvicorn hands it, byte for byte, and what it answers."""
 
 import asyncio
+import itertools
 import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlencode
@@ -11,6 +12,7 @@ from incumbent.server.messages import Server
 from logins import CHEAP, PASSWORD
 
 LOCAL = "127.0.0.1:8765"
+GONE = {"type": "http.disconnect"}
 
 
 class NoModels:
@@ -28,6 +30,7 @@ class Answer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    is_complete: bool = True
 
     def get(self, name: str) -> str | None:
         found = [value for key, value in self.headers if key == name]
@@ -52,7 +55,15 @@ class Client:
     host: str = LOCAL
     address: str = "127.0.0.1"
 
-    def ask(self, method: str, path: str, *, body: bytes = b"", headers=(), form: dict[str, str] | None = None) -> Answer:
+    def ask(
+        self, method: str, path: str, *, body: bytes = b"", headers=(), form: dict[str, str] | None = None, pieces=(), stay=None
+    ) -> Answer:
+        """Ask, and return the answer.
+
+        Args:
+            pieces: The body in pieces, its length not said; at None the caller goes, at ... nothing comes any more.
+            stay: Told what the answer has brought so far, after each piece; the caller goes when it returns False.
+        """
         raw, _, query = path.partition("?")
         named = {**self.headers}
         if form is not None:
@@ -65,18 +76,34 @@ class Client:
             "query_string": query.encode("latin-1"),
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs], "client": (self.address, 50_000),
         }  # fmt: skip
+        if pieces:
+            named_now = {name for name, _ in scope["headers"]}
+            scope["headers"] += [] if b"content-length" in named_now else [(b"transfer-encoding", b"chunked")]
+        coming = itertools.chain(map(_message, pieces), [{"type": "http.request", "body": body, "more_body": False}])
         sent: list[dict] = []
 
-        async def receive():
-            return {"type": "http.request", "body": body, "more_body": False}
+        async def talk():
+            left = asyncio.Event()
 
-        async def send(message):
-            sent.append(message)
+            async def receive():
+                message = next(coming, ...)
+                if message is ...:
+                    await left.wait()
+                    message = GONE
+                return message
 
-        asyncio.run(self.app(scope, receive, send))
+            async def send(message):
+                sent.append(message)
+                if stay is not None and not stay(b"".join(one.get("body", b"") for one in sent)):
+                    left.set()
+
+            await self.app(scope, receive, send)
+
+        asyncio.run(talk())
         start = sent[0]
         found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-        return Answer(start["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
+        is_complete = len(sent) > 1 and not sent[-1].get("more_body", False)
+        return Answer(start["status"], found, b"".join(message.get("body", b"") for message in sent[1:]), is_complete)
 
     def get(self, path: str, **more) -> Answer:
         return self.ask("GET", path, **more)
@@ -93,6 +120,10 @@ class Client:
         if answer.status == 303:
             self.headers["cookie"] = answer.cookie
         return answer
+
+
+def _message(piece):
+    return {None: GONE, ...: ...}[piece] if piece in (None, ...) else {"type": "http.request", "body": piece, "more_body": True}
 
 
 def form_secret_in(page: Answer) -> str:

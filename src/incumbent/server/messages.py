@@ -1,6 +1,6 @@
 """A request as the routes see it, and what they give back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
@@ -11,27 +11,35 @@ from incumbent.base.errors import InvalidInput
 from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
 from incumbent.server.group import GroupWriter
+from incumbent.server.streams import Stream
 from incumbent.server.telemetry import Telemetry
 from incumbent.usecases.ports import ModelHost
 from incumbent.usecases.workspace import Workspace
 
 FORM_FIELDS_MAX = 200
+UPLOAD_BYTES_MAX = 5 << 30
+"""Default limit of one streamed body: as much as S3 takes in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the routes work with."""
+    """What the routes work with.
+
+    Attributes:
+        upload_bytes_max: Limit of one streamed body.
+    """
 
     ws: Workspace
     host: ModelHost
     door: Door
     writer: GroupWriter = field(default_factory=GroupWriter)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    upload_bytes_max: int = UPLOAD_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, body included.
+    """One request, body included; of a route that takes its body as a stream, `body` is empty, and `pieces` can be read once.
 
     Attributes:
         path: What the route's placeholders stood for, percent-decoded: a slot's "/" arrives as "%2F".
@@ -39,6 +47,7 @@ class Request:
         headers: Names in lower case; of a header given twice, the last.
         address: Where the connection comes from.
         caller: Who asks; nobody where the route is open to all.
+        pieces: The body of a route that takes a stream, as it comes in; reading it raises HttpProblem when no more will come.
     """
 
     method: str
@@ -48,6 +57,7 @@ class Request:
     body: bytes = b""
     address: str = ""
     caller: Caller = NOBODY
+    pieces: Iterable[bytes] = ()
 
     def read_json(self) -> Json:
         """Return the body as JSON values.
@@ -94,12 +104,13 @@ def _read_fields(text: str, what: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, headers, body."""
+    """Status, headers, body; with `stream`, the body is that, and `body` is empty."""
 
     status: int
     body: bytes
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Stream | None = None
 
 
 def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,11 +1,12 @@
 """The routes, as one table: method, path, who answers, which right it takes.
 
-`{name}` is one segment, percent-decoded after splitting.
+`{name}` is one segment, percent-decoded after splitting; `{name*}`, at the end, is all that is left, decoded as a whole.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
@@ -32,6 +33,7 @@ class Route:
 
     Attributes:
         right: What whoever asks has to have, from `incumbent.usecases.rights`; there is no route without one.
+        body: "stream" for a route that reads `request.pieces`: its body has a higher limit, and is never whole in memory.
 
     Raises:
         InvalidInput: There is no such right, so the server does not start.
@@ -41,6 +43,7 @@ class Route:
     path: str
     answer: Answerer
     right: str
+    body: Literal["whole", "stream"] = "whole"
 
     def __post_init__(self) -> None:
         if self.right not in RIGHTS:
@@ -122,12 +125,15 @@ def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
 
 
 def _match(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:
+    if pattern[-1].endswith("*}") and len(segments) > len(pattern):
+        last = len(pattern) - 1
+        segments = [*segments[:last], b"/".join(segments[last:])]
     if len(pattern) != len(segments):
         return None
     values = {}
     for part, segment in zip(pattern, segments, strict=True):
         if part.startswith("{"):
-            values[part[1:-1]] = segment
+            values[part.strip("{*}")] = segment
         elif part.encode("ascii") != segment:
             return None
     try:
