@@ -8,9 +8,10 @@ import msgspec
 from incumbent.base.version import __version__
 from incumbent.server.api.operation import PAGE_ROWS, PLACEHOLDERS, Operation, Out
 from incumbent.server.errors import PROBLEM_TYPE, PROBLEMS
-from incumbent.usecases.rights import PUBLIC, RIGHTS
+from incumbent.usecases.rights import PUBLIC, RIGHTS, SESSION
 
 Document = dict[str, Any]
+_SECURITY: Mapping[str, list[Document]] = {PUBLIC: [], SESSION: [{"session": []}]}
 _REF = "#/components/schemas/{name}"
 _ABOUT = """Everything that the command line and the Python package do to a workspace, over HTTP.
 
@@ -72,7 +73,7 @@ def _describe(one: Operation, found: Mapping[Any, Any]) -> Document:
         "tags": [one.tag],
         "summary": one.says,
         "x-right": one.right,
-        "security": [] if one.right == PUBLIC else [{"token": []}, {"basic": []}, {"session": []}],
+        "security": _SECURITY.get(one.right, [{"token": []}, {"basic": []}, {"session": []}]),
         "parameters": [*_placeholders(one), *_fields(one), *_headers(one)],
         "responses": {str(one.status): _describe_reply(one, found), **_describe_others(one)},
     }

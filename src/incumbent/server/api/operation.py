@@ -161,6 +161,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = {
     "seq": Placeholder("The number of a ledger entry.", "12", is_number=True),
     "problem": Placeholder("A kind of problem.", "not-found"),
     "person": Placeholder("A person or service: their id.", "ann"),
+    "target": Placeholder("A model, or `tier N`.", "credit"),
     "finding": Placeholder("A finding: its id.", "finding-0mjq1k2v3-7f3a"),
     "key": Placeholder("A key: its id.", "ed25519:2f4c"),
     "token": Placeholder("A token: its id.", "token-0mjq1k2v3-7f3a"),

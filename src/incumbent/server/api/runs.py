@@ -224,7 +224,12 @@ def list_points(server: Server, call: Call) -> Page:
     with server.ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(call.path["run"])
         found = tx.open_runs.page_history(run.run_id, call.path["metric"], limit=call.limit + 1, offset=offset)
-    return Page([_show_point(point) for point in found[: call.limit]], [offset + call.limit] if len(found) > call.limit else None)
+    return Page([_show_cells(*cells) for cells in found[: call.limit]], [offset + call.limit] if len(found) > call.limit else None)
+
+
+def _show_cells(value: float | None, step: int, micros: int) -> Json:
+    at = _EPOCH + timedelta(microseconds=micros)
+    return {"value": "NaN" if value is None else show_value(value), "step": step, "at": at.isoformat()}
 
 
 def get_seal(server: Server, call: Call) -> object:

@@ -29,7 +29,7 @@ class Artifact(Out):
     codec: Annotated[str, Meta(description="How the bytes spell the value, such as `file`, `folder`, `bundle`, `parquet`.")]
     digest: str
     size: Annotated[int, Meta(description="In bytes.")]
-    name: Annotated[str, Meta(description="File name, with its ending.")]
+    name: Annotated[str, Meta(description="File name, with its ending.")] = ""
 
 
 class Placement(Out):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from incumbent.server.api import about, models, run_logging, runs, slots
+from incumbent.server.api import about, findings, governance, ledger, models, moves, people, pipelines, run_logging, runs, slots
 from incumbent.server.api.openapi import build_document
 from incumbent.server.api.operation import Call, Operation
 from incumbent.server.api.shapes import Document
@@ -17,9 +17,15 @@ def get_openapi(_server: Server, _call: Call) -> object:
 
 OPERATIONS: tuple[Operation, ...] = (
     *slots.OPERATIONS,
+    *moves.OPERATIONS,
     *models.OPERATIONS,
     *runs.OPERATIONS,
     *run_logging.OPERATIONS,
+    *pipelines.OPERATIONS,
+    *governance.OPERATIONS,
+    *findings.OPERATIONS,
+    *people.OPERATIONS,
+    *ledger.OPERATIONS,
     *about.OPERATIONS,
     Operation(
         "get_openapi", "about", "GET", "/openapi.json", PUBLIC, "Describe this API, as an OpenAPI 3.1 document.",

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi import Client, open_app
@@ -177,6 +177,7 @@ def test_a_cursor_is_good_for_its_own_list_and_question_alone(world):
         assert client.get(f"/api/v1{other}").status == 400
 
 
+@settings(max_examples=30)
 @given(st.lists(st.integers(-(2**62), 2**62) | st.text(max_size=20), max_size=4), st.text(max_size=5), st.text(max_size=5))
 def test_a_cursor_reads_back_and_is_refused_for_anything_else(place, operation, query):
     cursor = write_cursor(place, operation, {"query": query})

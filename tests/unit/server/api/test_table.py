@@ -1,33 +1,20 @@
 """The table of operations and the document made from it: valid, complete, and each example of the shape that it stands beside."""
 
 import json
-from copy import deepcopy
 
 import pytest
-from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from asgi import Client, open_app
+from described import DOCUMENT, check
 from incumbent.base.errors import InvalidInput
-from incumbent.server.api.openapi import build_document, list_statuses
+from incumbent.server.api.openapi import list_statuses
 from incumbent.server.api.operation import PLACEHOLDERS, Operation
 from incumbent.server.api.table import OPERATIONS
 from incumbent.server.errors import PROBLEMS
 from incumbent.server.routes import ROUTES
 from incumbent.usecases.rights import PREDICT, PUBLIC, READ, RIGHTS
 from logins import open_empty
-
-DOCUMENT = json.loads(json.dumps(build_document(OPERATIONS)))
-
-
-def check(schema, value, *, is_closed=False):
-    """Validate a value; `is_closed`: it may have no field either that its schema does not name."""
-    components = deepcopy(DOCUMENT["components"])
-    if is_closed:
-        for one in components["schemas"].values():
-            if "properties" in one:
-                one["additionalProperties"] = False
-    Draft202012Validator({**schema, "components": components}).validate(value)
 
 
 def media_of(described):
@@ -68,7 +55,8 @@ def test_every_example_is_of_its_own_schema_and_has_no_field_beside(one):
 
 def test_every_operation_is_a_route_of_its_own_right_and_no_other_route_is_under_the_prefix():
     said = {(one.method, one.full_path, one.right) for one in OPERATIONS}
-    assert said == {(route.method, route.path, route.right) for route in ROUTES if route.path.startswith("/api/v1/")}
+    routes = {(route.method, route.path, route.right) for route in ROUTES if route.path.startswith("/api/v1/")}
+    assert said == routes - {("GET", "/api/v1/events", READ)}  # a stream without an end, which OpenAPI has no way to describe
     assert len({one.name for one in OPERATIONS}) == len(OPERATIONS) == len({(one.method, one.path) for one in OPERATIONS})
 
 

@@ -58,7 +58,7 @@ TABLE = {
 }
 
 
-BY_RIGHT = {"public": OPEN, "read": EVERYBODY, "predict": WORKERS, "track": WORKERS}
+BY_RIGHT = {"public": OPEN, "read": EVERYBODY, "predict": WORKERS, "track": WORKERS, "govern": WORKERS, "session": BY_SESSION_ALONE}
 """Of our API each operation names its right; which it names is judged by tests/unit/server/api. A governed act: who may do it."""
 
 
@@ -75,7 +75,7 @@ def expected(route):
     if has_own_line(route):
         return TABLE[name_of(route)]
     if route.path.startswith("/api/v1/"):
-        return BY_RIGHT.get(route.right) or actors_of(route.right)
+        return BY_RIGHT[route.right] if route.right in BY_RIGHT else actors_of(route.right)
     reads = route.method == "GET" or route.path.rsplit("/", 1)[-1].startswith(("search", "get", "list"))
     return EVERYBODY if reads else WORKERS
 

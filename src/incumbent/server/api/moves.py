@@ -1,0 +1,312 @@
+"""Bringing a version to its place: register, propose, evaluate, promote, roll back, archive; and what is said and signed on the way.
+
+An act that takes a signature is not done here by a token or a session: the private key stays with the person. The answer says where.
+"""
+
+import threading
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from incumbent.base.errors import Unavailable
+from incumbent.bootstrap.models import open_model_host
+from incumbent.governance.sign_off import Meaning, Seat
+from incumbent.server.api.models import EVIDENCE, VERSION, Evidence, Version, VersionNote, describe_version
+from incumbent.server.api.operation import Call, In, Operation, Out, read_number
+from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Name, Number, Placed, Reason
+from incumbent.server.messages import Server
+from incumbent.usecases.annotate import add_note, set_tag
+from incumbent.usecases.archive import archive
+from incumbent.usecases.evaluate import evaluate
+from incumbent.usecases.live import describe_placement
+from incumbent.usecases.promote import check_promotion, promote
+from incumbent.usecases.propose import propose
+from incumbent.usecases.register import register
+from incumbent.usecases.rights import GOVERN, READ
+from incumbent.usecases.roll_back import roll_back
+from incumbent.usecases.sign_off import sign_off
+
+EVALUATIONS_MAX = 2
+"""How many evaluations one server does at once: each starts processes of its own, and measures latency."""
+_EVALUATING = threading.BoundedSemaphore(EVALUATIONS_MAX)
+
+
+class NewVersion(In):
+    """An output of a finished run, to become a version."""
+
+    run: Annotated[str, Meta(min_length=1, max_length=250, description="Its id, or a prefix of it.")]
+    artifact: Annotated[str, Meta(min_length=1, max_length=250, description="Name of the output.")] = "model"
+    slot: Annotated[Name | None, Meta(description="Where it asks for a place.")] = None
+    serving: Annotated[Document | None, Meta(description="How it is to be served, pinned with the version.")] = None
+
+
+class Candidate(In):
+    """A version that asks for a slot."""
+
+    model: Name
+    version: Number
+
+
+class Move(Candidate):
+    """A candidate, and why it should be live."""
+
+    reason: Reason
+
+
+class Promoted(Out):
+    """What is live now, and what its promotion rests on."""
+
+    slot: str
+    model: str
+    version: int
+    superseded: Annotated[str | None, Meta(description="What was live before, MODEL@VERSION.")]
+    entry: int
+    rests_on: Annotated[dict[str, str], Meta(description="Digests and entries: bundle, policy, tier, evidence, sign-offs.")]
+
+
+class Readiness(Out):
+    """Whether a candidate may be promoted now, and what stands in the way."""
+
+    is_ready: bool
+    problems: list[str]
+    quorum: Annotated[Document | None, Meta(description="Sign-offs that are needed, given, missing, void.")]
+    rests_on: dict[str, str]
+
+
+class BackTo(In):
+    """A version to go back to."""
+
+    model: Name
+    version: Number
+
+
+class RollBack(In):
+    """Why, and where to."""
+
+    reason: Reason
+    to: Annotated[BackTo | None, Meta(description="The one that the slot's `roll_back_to` names, if it is left out.")] = None
+    break_glass: Annotated[bool, Meta(description="Without the approvals that the tier asks for; it is signed, and opens a finding.")] = (
+        False
+    )
+
+
+class RolledBack(Out):
+    """What is live now."""
+
+    slot: str
+    model: str
+    version: int
+    left: Annotated[str | None, Meta(description="What was live before, MODEL@VERSION.")]
+    finding: Annotated[str | None, Meta(description="The finding that a break-glass opened.")]
+    entry: int
+
+
+class NewSignOff(Candidate):
+    """A sign-off: in which seat, and what it says."""
+
+    capacity: Seat
+    meaning: Annotated[Meaning | None, Meta(description="What the seat says, if it is left out.")] = None
+    comment: Annotated[str, Meta(max_length=16_000)] = ""
+
+
+class SignedOff(Out):
+    """A sign-off, and what is still missing."""
+
+    sign_off: Document
+    entry: int
+    missing: list[str]
+
+
+class NewVersionNote(In):
+    """Words about a version."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=16_000)]
+
+
+class NewTag(In):
+    """A tag; the newest value of a name holds."""
+
+    name: Name
+    value: Annotated[str, Meta(max_length=8_000)]
+
+
+class Tag(Out):
+    """A tag of a version."""
+
+    version: str
+    name: str
+    value: str
+
+
+def register_version(server: Server, call: Call) -> object:
+    """Register an output of a run."""
+    asked: NewVersion = call.body
+    made = register(
+        server.ws, model=call.path["model"], run=asked.run, artifact=asked.artifact, slot=asked.slot, serving=asked.serving
+    )  # fmt: skip
+    return describe_version(made)
+
+
+def propose_version(server: Server, call: Call) -> object:
+    """Make a version a candidate."""
+    asked: Candidate = call.body
+    placed = propose(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"])
+    return {"slot": placed.slot, **describe_placement(placed)}
+
+
+def evaluate_version(server: Server, call: Call) -> object:
+    """Judge a candidate, in processes of its own."""
+    asked: Candidate = call.body
+    if not _EVALUATING.acquire(blocking=False):
+        raise Unavailable(f"{EVALUATIONS_MAX} evaluations are running, which is all that this server does at once; try again later")
+    try:
+        host = open_model_host(server.ws)
+        try:
+            return evaluate(server.ws, host, model=asked.model, version=asked.version, slot=call.path["slot"]).to_json()
+        finally:
+            host.close()
+    finally:
+        _EVALUATING.release()
+
+
+class Asked(In):
+    """Which candidate."""
+
+    model: Name
+    version: Number
+
+
+def check_readiness(server: Server, call: Call) -> object:
+    """Say what stands in the way of a promotion."""
+    asked: Asked = call.query
+    found = check_promotion(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"])
+    quorum = found.quorum.to_json() if found.quorum else None
+    return {"is_ready": not found.problems, "problems": [*found.problems], "quorum": quorum, "rests_on": found.refs()}
+
+
+def promote_version(server: Server, call: Call) -> object:
+    """Put a candidate into Production."""
+    asked: Move = call.body
+    done = promote(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], reason=asked.reason)
+    before = f"{done.superseded.model}@{done.superseded.version}" if done.superseded else None
+    return {
+        "slot": done.placement.slot, "model": asked.model, "version": asked.version, "superseded": before, "entry": done.placement.seq,
+        "rests_on": done.readiness.refs(),
+    }  # fmt: skip
+
+
+def roll_back_slot(server: Server, call: Call) -> object:
+    """Put the version before back."""
+    asked: RollBack = call.body
+    to = None if asked.to is None else (asked.to.model, asked.to.version)
+    done = roll_back(server.ws, slot=call.path["slot"], reason=asked.reason, to=to, break_glass=asked.break_glass)
+    left = f"{done.left.model}@{done.left.version}" if done.left else None
+    return {
+        "slot": done.placement.slot, "model": done.version.model, "version": done.version.version, "left": left,
+        "finding": done.finding or None, "entry": done.placement.seq,
+    }  # fmt: skip
+
+
+def archive_version(server: Server, call: Call) -> object:
+    """Reject a candidate, or retire what is live."""
+    asked: Move = call.body
+    placed = archive(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], reason=asked.reason)
+    return {"slot": placed.slot, **describe_placement(placed)}
+
+
+def sign_version_off(server: Server, call: Call) -> object:
+    """Sign for a version; by a token or session it is refused with where to do it."""
+    asked: NewSignOff = call.body
+    done = sign_off(
+        server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], capacity=asked.capacity, meaning=asked.meaning,
+        comment=asked.comment,
+    )  # fmt: skip
+    return {"sign_off": done.sign_off.to_json(), "entry": done.entry, "missing": [*done.readiness.problems]}
+
+
+def note_version(server: Server, call: Call) -> object:
+    """Add words to a version."""
+    asked: NewVersionNote = call.body
+    note = add_note(server.ws, model=call.path["model"], version=read_number(call, "version"), text=asked.text)
+    return {"actor": note.actor, "at": note.at.isoformat(), "text": note.text, "entry": note.entry}
+
+
+def tag_version(server: Server, call: Call) -> object:
+    """Tag a version."""
+    asked: NewTag = call.body
+    version = read_number(call, "version")
+    set_tag(server.ws, model=call.path["model"], version=version, name=asked.name, value=asked.value)
+    return {"version": f"{call.path['model']}@{version}", "name": asked.name, "value": asked.value}
+
+
+_CANDIDATE: Document = {"model": "credit", "version": 3}
+_MOVE: Document = {**_CANDIDATE, "reason": "better on every group"}
+_RESTS_ON: Document = {"bundle": DIGEST, "policy": DIGEST, "tier": DIGEST, "tier-name": "tier 2", "evidence": DIGEST, "sign-off-1": "39"}
+
+
+def _placed(status: Literal["Staging", "Archived"]) -> dict[str, Any]:
+    return {**PLACEMENT, "status": status, "slot": "credit/eu"}
+
+
+OPERATIONS = (
+    Operation(
+        "register", "models", "POST", "/models/{model}/versions", "register",
+        "Register an output of a finished run as the next version of a model.",
+        register_version, Version, VERSION, body=NewVersion, sent={"run": RUN, "artifact": "model", "slot": "credit/eu"}, status=201,
+        refuses=True, by=("register.register",),
+    ),
+    Operation(
+        "note_version", "models", "POST", "/models/{model}/versions/{version}/notes", "note", "Add a note to a version.",
+        note_version, VersionNote, {"actor": "ann", "at": AT, "text": "retrained on November", "entry": 36},
+        body=NewVersionNote, sent={"text": "retrained on November"}, status=201, refuses=True, by=("annotate.add_note",),
+    ),
+    Operation(
+        "tag_version", "models", "POST", "/models/{model}/versions/{version}/tags", "tag", "Tag a version; old values stay in the ledger.",
+        tag_version, Tag, {"version": "credit@3", "name": "team", "value": "risk"}, body=NewTag, sent={"name": "team", "value": "risk"},
+        status=201, refuses=True, by=("annotate.set_tag",),
+    ),
+    Operation(
+        "propose", "slots", "POST", "/slots/{slot}/proposals", "propose", "Make a version a candidate in a slot: None to Staging.",
+        propose_version, Placed, _placed("Staging"), body=Candidate, sent=_CANDIDATE, status=201, refuses=True, by=("propose.propose",),
+    ),
+    Operation(
+        "evaluate", "slots", "POST", "/slots/{slot}/evaluations", "evaluate",
+        "Judge a candidate by its gate policy, against what is live, and record the evidence, whatever it says.",
+        evaluate_version, Evidence, EVIDENCE, body=Candidate, sent=_CANDIDATE, status=201, refuses=True, by=("evaluate.evaluate",),
+        more=f"The answer comes when it is done, which may take minutes; a server does {EVALUATIONS_MAX} at once and answers 503 to more. "
+        "Send an Idempotency-Key: after a broken connection the same request is answered 409 while the first goes on, then as it was.",
+    ),
+    Operation(
+        "check_promotion", "slots", "GET", "/slots/{slot}/readiness", READ, "Say whether a candidate may be promoted, and what is missing.",
+        check_readiness, Readiness, {"is_ready": False, "problems": ["1 approver is missing"], "quorum": None, "rests_on": _RESTS_ON},
+        query=Asked, refuses=True, by=("promote.check_promotion",),
+    ),
+    Operation(
+        "promote", "slots", "POST", "/slots/{slot}/promotions", "promote",
+        "Put a candidate into Production of its slot, if its gate passed, its quorum signed, and nothing blocks it.",
+        promote_version, Promoted,
+        {"slot": "credit/eu", **_CANDIDATE, "superseded": "credit@2", "entry": 41, "rests_on": _RESTS_ON},
+        body=Move, sent=_MOVE, status=201, refuses=True, may_conflict=True, by=("promote.promote",),
+    ),
+    Operation(
+        "roll_back", "slots", "POST", "/slots/{slot}/roll-backs", "roll-back",
+        "Point a slot at the version before, whose bytes are verified first.",
+        roll_back_slot, RolledBack,
+        {"slot": "credit/eu", "model": "credit", "version": 2, "left": "credit@3", "finding": None, "entry": 44},
+        body=RollBack, sent={"reason": "error rate doubled since noon"}, status=201, refuses=True, may_conflict=True,
+        by=("roll_back.roll_back",),
+    ),
+    Operation(
+        "archive", "slots", "POST", "/slots/{slot}/archivals", GOVERN, "Reject a candidate, or retire what is live. Nothing is deleted.",
+        archive_version, Placed, _placed("Archived"), body=Move, sent={**_CANDIDATE, "reason": "it was never used"}, status=201,
+        refuses=True, by=("archive.archive",),
+    ),
+    Operation(
+        "sign_off", "slots", "POST", "/slots/{slot}/sign-offs", GOVERN, "Sign for a version in a slot, where the person's own key is.",
+        sign_version_off, SignedOff,
+        {"sign_off": {"model": "credit", "version": 3, "meaning": "approved"}, "entry": 40, "missing": []},
+        body=NewSignOff, sent={**_CANDIDATE, "capacity": "approver"}, status=201, refuses=True, by=("sign_off.sign_off",),
+        more="A token or a session is no signature: by these it is refused (422), with where to sign. It is done only by a server in "
+        "single-user mode, on the machine where the key is.",
+    ),
+)  # fmt: skip
