@@ -39,6 +39,7 @@ class Settings:
         keys_folder: Where the private keys of the people at this machine are; never part of a project.
         origins: Setting -> where its value came from.
         public_url: Under which browsers know the server.
+        traces: Where the server sends traces: "otlp", or "" for nowhere.
         oidc_issuer: The company's OpenID Connect provider, "" if there is none.
         oidc_client_id: As which the provider knows the server.
         oidc_client_secret: What the server shows to the provider; from the environment alone.
@@ -58,6 +59,7 @@ class Settings:
     keys_folder: Path
     origins: Mapping[str, str]
     public_url: str = ""
+    traces: str = ""
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
@@ -112,6 +114,7 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         keys_folder=Path(_text("keys", environ.get("INCUMBENT_KEYS") or str(_config_home(environ) / "incumbent" / "keys"))),
         origins=origins,
         public_url=_text("public_url", environ.get("INCUMBENT_PUBLIC_URL", "")),
+        traces=_text("traces", environ.get("INCUMBENT_TRACES", "")),
         oidc_issuer=_text("oidc_issuer", environ.get("INCUMBENT_OIDC_ISSUER", "")),
         oidc_client_id=_text("oidc_client_id", environ.get("INCUMBENT_OIDC_CLIENT_ID", "")),
         oidc_client_secret=_text("oidc_client_secret", environ.get("INCUMBENT_OIDC_CLIENT_SECRET", "")),

@@ -8,6 +8,7 @@ from pathlib import Path
 from incumbent.bootstrap.carriers import open_carrier
 from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
+from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, trace_workspace
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
@@ -63,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         is_single_user=arguments.single_user,
         provider=open_provider(settings),
     )
-    ws = open_workspace(settings)
-    with WebhookSender(ws, open_carrier()):
+    tracing = open_tracing(settings)
+    ws = trace_workspace(open_workspace(settings), tracing)
+    with recording(tracing), WebhookSender(ws, trace_carrier(open_carrier(), tracing)):
         serve(
             Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door),
             host=arguments.host,
@@ -72,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             announce=_announce,
             stop_after_s=arguments.stop_after,
             proxy=check_proxy(arguments.behind_proxy),
+            tracing=tracing,
         )
     return 0
 

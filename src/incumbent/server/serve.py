@@ -13,6 +13,8 @@ from incumbent.server.app import App
 from incumbent.server.messages import Server
 from incumbent.server.patience import PatientProtocol
 from incumbent.server.telemetry import Measured
+from incumbent.server.tracing import Traced
+from incumbent.usecases.tracing import Tracing
 
 SHUTDOWN_S = 15
 
@@ -25,6 +27,7 @@ def serve(
     announce: Callable[[str, Server], None],
     stop_after_s: float | None = None,
     proxy: str = "",
+    tracing: Tracing | None = None,
 ) -> None:
     """Serve until a signal, or for `stop_after_s` seconds; requests under way are answered first.
 
@@ -35,6 +38,7 @@ def serve(
         announce: Told the address, and the server, once it listens.
         stop_after_s: Seconds until it stops by itself; None means never.
         proxy: Address of a proxy whose `X-Forwarded-For` is believed; nobody's is otherwise.
+        tracing: Records each request, if traces are on.
 
     Raises:
         InvalidInput: `host` is no address, or `port` no port.
@@ -42,17 +46,17 @@ def serve(
     """
     app = App(server)
     measured = Measured(app, server.telemetry, server.writer)
+    outermost = measured if tracing is None else Traced(measured, tracing)
     try:
         with _listen(server, host, port) as listener:
             config = uvicorn.Config(
-                measured, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
+                outermost, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
                 ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None, http=PatientProtocol,
             )  # fmt: skip
             running = uvicorn.Server(config)
 
             def stop(*_: object) -> None:
                 running.should_exit = True
-                app.end_streams()
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)  # uvicorn raises a signal again once it has stopped: this makes that an orderly end
