@@ -4,19 +4,29 @@ import json
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from incumbent.base.artifact import Artifact
+from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.gates.holdout_rule import ThresholdoutRule
+from incumbent.gates.level import Level
+from incumbent.gates.thresholdout import Reused, judge_thresholdout
+from incumbent.gates.verdict import combine
+from incumbent.stats.paired import PairedDifference
 from incumbent.usecases.evaluate import evaluate
-from incumbent.usecases.holdout_answers import draw_noise
-from incumbent.usecases.holdouts import list_holdouts, register_holdout
+from incumbent.usecases.holdout_answers import draw_noise, find_spent, find_steady
+from incumbent.usecases.holdouts import get_holdout, list_holdouts, register_holdout
 from incumbent.usecases.ledger_rotate import rotate_key
 from incumbent.usecases.live import get_live
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import promote
+from incumbent.usecases.recording import governed, record_act
 from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare, register_factor, sign_all
 
 WHO = {"model": MODEL, "slot": SLOT}
@@ -156,6 +166,67 @@ def test_training_rows_that_cannot_be_compared_refuse_the_policy_and_spend_no_lo
     with pytest.raises(Refused, match="these cannot be scored: 400 of 400 rows"):
         judge(office, host, 3)
     assert list_holdouts(ws)[0].looks == before
+
+
+def record(ws, tx, kind, name, about, **body):
+    return record_act(ws, tx, act="evaluate", kind=kind, object_id=name, body={"kind": kind, **body}, subject=about).seq
+
+
+def holdout_of(ws, tx, name):
+    """Freeze what is only named: these properties are about entries, not rows."""
+    data = digest_bytes(name.encode(), "blake3")
+    body = {
+        "kind": "holdout", "name": name, "artifact": Artifact("arrow", data, 1).to_json(), "rows": 1, "columns": [], "run": "r",
+        "registered_at": ws.clock.now().isoformat(), "actor": "a",
+    }  # fmt: skip
+    record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, body=body, subject=name)
+    return get_holdout(tx, name)
+
+
+def look_at(ws, tx, holdout, number, gains):
+    """Count a look, judge it, and record what came of it; None: it broke off and left no evidence. Return the rule's result."""
+    data = str(holdout.artifact.digest)
+    seq = record(ws, tx, "look", f"{holdout.name}-{number}", data, data=data)
+    spent = find_spent(tx, holdout, before=seq)
+    draws = draw_noise(ws, tx, look=seq, steady=find_steady(tx, holdout, spent))
+    if gains is None:
+        return None
+    rule = ThresholdoutRule(agreement=0.04, noise=0.01, answers_max=3)
+    reused = Reused(gains[1], len(spent), 3, draws)
+    paired = PairedDifference(gains[0], 0.01, 1000, "paired mean")
+    result = judge_thresholdout("primary accuracy", paired, reused, rule=rule, margin=0.01, level=Level(0.01, "a look"))
+    document = {
+        "evidence": f"e-{holdout.name}-{number}", "model": "m", "version": 1, "slot": "m/eu", "bundle": "", "champion": None, "policy": "",
+        "policy_entry": None, "holdout": {"data": data, "look_id": f"{holdout.name}-{number}"}, "verdict": combine([result]).to_json(),
+        "predictions": "", "at": ws.clock.now().isoformat(), "expires_at": ws.clock.now().isoformat(), "actor": "a",
+    }  # fmt: skip
+    record(ws, tx, "evidence", document["evidence"], "m@1", **document)
+    return result
+
+
+GAIN = st.floats(-0.5, 0.5)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(looks=st.lists(st.none() | st.tuples(GAIN, GAIN) | GAIN.map(lambda gain: (gain, gain)), max_size=9))
+def test_no_series_of_looks_takes_more_answers_than_there_are_and_each_has_its_own_noise(ws, looks):
+    with governed(ws) as tx:
+        holdout = holdout_of(ws, tx, ws.ids.new("h"))
+        results = [look_at(ws, tx, holdout, number, gains) for number, gains in enumerate(looks)]
+        last = tx.ledger.size()
+        drawn = [draw_noise(ws, tx, look=look, steady=steady) for look, steady in entries_of(results)]
+        spent = find_spent(tx, holdout, before=last)
+    answered = [result.facts["answered_by"] for result in results if result is not None]
+    broken = results.count(None)
+    assert answered.count("holdout") + broken == len(spent)
+    assert answered.count("holdout") <= 3
+    assert all(0 <= result.facts["answers"] <= max(3, broken + 3) for result in results if result is not None)
+    assert [draws.seed_digest for draws in drawn] == [result.facts["noise_seed_digest"] for result in results if result is not None]
+    assert len({draws.comparison for draws in drawn} | {draws.answer for draws in drawn}) == 2 * len(drawn)
+
+
+def entries_of(results):
+    return [result.facts["noise_entries"] for result in results if result is not None]
 
 
 def test_a_policy_whose_tests_tell_the_labels_is_refused(ws):
