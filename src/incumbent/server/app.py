@@ -1,6 +1,7 @@
 """The ASGI application: judge the request as HTTP, read its body within limits, hand it to its route, turn errors into answers.
 
-Routes are plain functions and run in a pool of threads; nothing here knows what a model is.
+Routes are plain functions and run in a pool of threads; those that read a stream have a pool of their own, for they wait for their
+callers. Nothing here knows what a model is.
 """
 
 import asyncio
@@ -22,17 +23,19 @@ from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow import wire
 from incumbent.server.mlflow.paths import QUICK
 from incumbent.server.routes import Route, find_route
+from incumbent.server.streams import Endless, Receive, Stream, Upload, pause, until_gone
 from incumbent.server.telemetry import ROUTE_KEY
 from incumbent.server.threads import ContextThreads
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _T = TypeVar("_T")
 
 BODY_BYTES_MAX = 8 << 20
 BODY_TIMEOUT_S = 20.0
 THREADS = 8
+UPLOADS_MAX = 32
+"""How many streamed bodies are read at once; further ones wait, unread, for their turn."""
 UNASKED_BODY_BYTES_MAX = 64 << 10
 """A body up to this size is read before it is known who sends it; of a larger one nobody reads a byte who may not send it."""
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store"))
@@ -45,12 +48,19 @@ class App:
         self.server = server
         self._guard = Guard(server)
         self._threads = ContextThreads(THREADS, thread_name_prefix="route")
+        self._upload_threads = ContextThreads(UPLOADS_MAX, thread_name_prefix="upload")
+        self._upload_turns = asyncio.Semaphore(UPLOADS_MAX)
+        self._endless = Endless()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
         if scope["type"] == "http":
             response = await self._answer(scope, receive)
-            await _send(send, response, with_body=scope["method"] != "HEAD")
+            with contextlib.suppress(OSError):  # the caller has gone: nobody is left to tell
+                if response.stream is None:
+                    await _send(send, response, with_body=scope["method"] != "HEAD")
+                else:
+                    await self._send_stream(scope, receive, send, response, response.stream)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
@@ -64,9 +74,15 @@ class App:
 
     def close(self) -> None:
         """Stop the models and the threads."""
+        self.end_streams()
+        self._upload_threads.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.server.writer.close()
         self.server.host.close()
+
+    def end_streams(self) -> None:
+        """End the answers that would never end, from any thread; those asked for later end at once."""
+        self._endless.end()
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
@@ -80,9 +96,13 @@ class App:
             address = (scope.get("client") or ("", 0))[0]
             request = Request(scope["method"], path, scope["query_string"].decode("latin-1"), headers, b"", address)
             caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None
+            if caller is not None and route.body == "stream":
+                return await self._take_stream(route, request, where, caller, receive)
             body = await asyncio.wait_for(_read_body(headers, receive), BODY_TIMEOUT_S)
             if route.answer in QUICK:
                 return await self._write(route, replace(request, body=body), where, caller)
+            if route.body == "stream":
+                return await self._in_thread(self._ask, route, replace(request, pieces=(body,)), where, caller)
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
             if wire.is_mlflow(raw_path):
@@ -92,6 +112,43 @@ class App:
             return _tell(raw_path, problem.status, str(problem), problem.headers)
         except TimeoutError:
             return _tell(raw_path, 408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s", {"connection": "close"})
+
+    async def _take_stream(self, route: Route, request: Request, where: str, caller: Caller, receive: Receive) -> Response:
+        most, declared = self.server.upload_bytes_max, request.headers.get("content-length", "0")
+        if not declared.isascii() or not declared.isdigit() or len(declared) > 18 or int(declared) > most:
+            raise HttpProblem(413, f"the body is over the limit of {most} bytes", {"connection": "close"})
+        async with self._upload_turns:
+            upload = Upload(receive, most)
+            pump = asyncio.create_task(upload.pump())
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._upload_threads, _judged, self._ask, route, replace(request, pieces=upload), where, caller
+                )
+            finally:
+                pump.cancel()
+                upload.give_up()
+
+    async def _send_stream(self, scope: Scope, receive: Receive, send: Send, response: Response, stream: Stream) -> None:
+        """Send piece after piece. An answer that breaks off is left incomplete, so that the server closes the connection."""
+        gone = asyncio.create_task(until_gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": _headers(response, stream.length)})
+            with self._endless.joined(stream) as ended:
+                while scope["method"] != "HEAD" and not gone.done() and not ended.is_set():
+                    piece = await self._in_thread(stream.take)
+                    if piece is None:
+                        break
+                    if piece:
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    elif stream.pause_s is not None:
+                        await pause(stream.pause_s, gone, ended)
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        except (HttpProblem, IncumbentError) as problem:
+            sys.stderr.write(f"an answer broke off: {problem}\n")
+        finally:
+            gone.cancel()
+            await asyncio.shield(self._in_thread(stream.close))
 
     async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, _judged, work, *given)
@@ -167,12 +224,15 @@ def _tell(raw_path: bytes, status: int, detail: str, headers: Mapping[str, str])
 
 
 async def _send(send: Send, response: Response, *, with_body: bool) -> None:
-    headers = [
+    length = None if response.status == 304 else len(response.body)
+    await send({"type": "http.response.start", "status": response.status, "headers": _headers(response, length)})
+    await send({"type": "http.response.body", "body": response.body if with_body else b""})
+
+
+def _headers(response: Response, length: int | None) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", response.media_type.encode("ascii")),
-        (b"content-length", str(len(response.body)).encode("ascii")),
+        *([] if length is None else [(b"content-length", str(length).encode("ascii"))]),
         *((name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers.items()),
         *((name, value) for name, value in _ALWAYS if name.decode() not in response.headers),
     ]
-    with contextlib.suppress(OSError):  # the caller has gone: nobody is left to tell
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body if with_body else b""})

@@ -57,6 +57,7 @@ def serve(
 
             def stop(*_: object) -> None:
                 running.should_exit = True
+                app.end_streams()
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)  # uvicorn raises a signal again once it has stopped: this makes that an orderly end
