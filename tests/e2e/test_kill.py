@@ -43,6 +43,7 @@ def digests(document):
     return {stage["stage"]: stage["outputs"] for stage in document["stages"] if stage["state"] in {"ran", "hit"}}
 
 
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("rounds", [5, pytest.param(40, marks=pytest.mark.slow)])
 def test_kill_nine_at_random_moments_loses_nothing_that_was_finished(tmp_path, rounds):
     project, control, calls = tmp_path / "project", tmp_path / "control", tmp_path / "calls"

@@ -7,6 +7,7 @@ import sys
 import threading
 from urllib.parse import urlsplit
 
+import pytest
 from mlflow import MlflowClient
 
 
@@ -40,6 +41,7 @@ def send(address, run_id, name, first, acknowledged):
         connection.close()
 
 
+@pytest.mark.timeout(1_200)
 def test_what_was_acknowledged_is_there_once_after_every_kill(tmp_path, is_slow):
     (tmp_path / "project").mkdir()
     process, address = start(tmp_path / "project")
