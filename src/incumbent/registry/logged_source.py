@@ -7,6 +7,7 @@ No host, no query, no percent-encoding: nothing is fetched, and a path is taken 
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ _RUN = re.compile(r"runs:/([A-Za-z0-9][\w-]{0,255})/([^/].*)", re.ASCII)
 _MODEL_ARTIFACTS = re.compile(r"mlflow-artifacts:/\d{1,18}/models/(m-[0-9a-f]{32})/artifacts/?", re.ASCII)
 _RUN_ARTIFACTS = re.compile(r"mlflow-artifacts:/\d{1,18}/([A-Za-z0-9][\w-]{0,255})/artifacts/([^/].*)", re.ASCII)
 _FORBIDDEN = frozenset("\\%?#")
+_PART_BYTES_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,24 @@ def parse_source(text: str) -> LoggedSource:
             "'#', and nothing that cannot be printed"
         )
     return LoggedSource("run", run[1], path)
+
+
+def check_paths(paths: Collection[str]) -> None:
+    """Pass if files of these paths can stand in one folder.
+
+    Raises:
+        InvalidInput: A path leaves the folder, has a part that no file system takes, or is a file and a folder at once.
+
+    >>> check_paths(["a", "a/b"])
+    Traceback (most recent call last):
+    incumbent.base.errors.InvalidInput: the artifact 'a' is a file, and others are inside of it
+    """
+    folders = {"/".join(parts[:end]) for parts in (path.split("/") for path in paths) for end in range(1, len(parts))}
+    for path in paths:
+        parts = path.split("/")
+        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+            raise InvalidInput(f"the artifact {path[:200]!r} leaves its folder, or no file can be called so")
+        if any(len(part.encode("utf-8", "surrogatepass")) > _PART_BYTES_MAX for part in parts):
+            raise InvalidInput(f"the artifact {path[:200]!r} has a part of more than {_PART_BYTES_MAX} bytes")
+        if path in folders:
+            raise InvalidInput(f"the artifact {path[:200]!r} is a file, and others are inside of it")

@@ -16,7 +16,7 @@ from incumbent.base.digest import Digest
 from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.registry.bundle import BUNDLE_FILE, BundleCard
-from incumbent.registry.logged_source import LoggedSource, parse_source
+from incumbent.registry.logged_source import LoggedSource, check_paths, parse_source
 from incumbent.registry.mlmodel import EXAMPLES, FOLDER, MLMODEL, read_card
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name
@@ -167,14 +167,13 @@ def _list_files(tx: Transaction, run: Run, source: LoggedSource) -> dict[str, Di
 
 def _make_bundle(ws: Workspace, files: Mapping[str, Digest]) -> Artifact:
     """Store a folder: the files below `mlflow/`, and beside it the bundle's description, if they say what it takes and gives."""
+    check_paths(files)
     scratch = ws.folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="register-", dir=scratch) as folder:
         bundle = Path(folder, "bundle")
         for path, digest in files.items():
             target = bundle.joinpath(FOLDER, *path.split("/"))
-            if not target.resolve().is_relative_to(bundle.resolve()):
-                raise InvalidInput(f"the artifact {path[:200]!r} leaves its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             ws.blobs.fetch(digest, target)
         card = _describe(bundle / FOLDER, files)

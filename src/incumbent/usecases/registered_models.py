@@ -95,10 +95,15 @@ def get_model(tx: Transaction, name: str) -> RegisteredModel:
 
 def get_words(tx: Transaction, name: str, number: int) -> VersionWords:
     """Return a version in sight. Raises NotFound."""
-    found = next((one for one in get_model(tx, name).versions if one.version.version == number), None)
-    if found is None:
-        raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found")
-    return found
+    try:
+        version = tx.registry.get_version(name, number)
+    except NotFound:
+        get_model(tx, name)  # it is the model that is not there, perhaps
+        raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found") from None
+    found = _read_model(tx, name, [version], tx.model_words.list_all([name]), read_slots(tx))
+    if found is None or not found.versions:
+        raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found: it was deleted")
+    return found.versions[0]
 
 
 def list_models(tx: Transaction) -> list[RegisteredModel]:
@@ -143,9 +148,9 @@ def hide_model(ws: Workspace, tx: Transaction, name: str) -> None:
         NotFound: There is none.
         Refused: A slot has held one of its versions.
     """
-    for one in get_model(tx, name).versions:
-        hide_version(ws, tx, name, one.version.version)
     now = _write_time(ws.clock.now())
+    for one in get_model(tx, name).versions:
+        _hide(tx, name, one.version.version, now)
     for (_, number, kind), words in tx.model_words.list_all([name]).items():
         if number == 0:
             for word in words:
@@ -157,6 +162,10 @@ def hide_version(ws: Workspace, tx: Transaction, name: str, number: int) -> None
     """Put a version out of sight. Raises NotFound; Refused, if a slot has ever held it."""
     get_words(tx, name, number)
     tx.model_words.put(name, 0, _TIME, _CREATED, _write_time(get_model(tx, name).created_at))  # it stays, also without a version
+    _hide(tx, name, number, _write_time(ws.clock.now()))
+
+
+def _hide(tx: Transaction, name: str, number: int, now: str) -> None:
     placements = tx.registry.list_placements(name=(name, number))
     if placements:
         slots = ", ".join(sorted({placement.slot for placement in placements}))
@@ -164,7 +173,7 @@ def hide_version(ws: Workspace, tx: Transaction, name: str, number: int) -> None
             f"{name}@{number} cannot be deleted: it is or was in slot {slots}, and what was governed stays; "
             "taking it out of its place is the stage Archived, or `incumbent archive`"
         )
-    tx.model_words.put(name, number, _TIME, _HIDDEN, _write_time(ws.clock.now()))
+    tx.model_words.put(name, number, _TIME, _HIDDEN, now)
 
 
 def _check_there(tx: Transaction, name: str, number: int) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from asgi import Client, open_app
+from bundles import write_bundle
 from incumbent.base.artifact import Artifact
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
@@ -15,6 +16,8 @@ from incumbent.tracking.experiment import LoggedModel, ModelFile
 from incumbent.tracking.run import RunArtifact
 from incumbent.usecases.list_versions import get_version
 from incumbent.usecases.live import get_live
+from incumbent.usecases.live_run import begin_run
+from incumbent.usecases.register import register
 
 PREFIX = "/api/2.0/mlflow/"
 INVALID, ABSENT, DENIED = (400, "INVALID_PARAMETER_VALUE"), (404, "RESOURCE_DOES_NOT_EXIST"), (403, "PERMISSION_DENIED")
@@ -182,6 +185,21 @@ def test_a_logged_model_is_registered_by_either_of_its_addresses(registry, run_i
     assert registry.refused("POST", "model-versions/create", name="logged", source="models:/m-" + "c" * 32)[0] == ABSENT
 
 
+def test_an_artifact_of_a_sealed_run_is_registered_as_our_own_verb_does(registry, ws, tmp_path):
+    with begin_run(ws, experiment="sealed") as run:
+        run.log_artifact(write_bundle(tmp_path / "bundle", factor=2.0), "model")
+    registry.must("POST", "registered-models/create", name="sealed")
+    registry.make("sealed", run.id)
+    ours = register(ws, model="sealed", run=run.id, artifact="model")
+    made = get_version(ws, model="sealed", version=1)
+    assert (made.version.bundle, made.version.facts["bundle"]) == (ours.bundle, ours.facts["bundle"])
+    assert (made.manifest["run_manifest"], "run_snapshot" in made.manifest) == (
+        get_version(ws, model="sealed", version=2).manifest["run_manifest"],
+        False,
+    )
+    assert registry.refused("POST", "model-versions/create", name="sealed", source=f"runs:/{run.id}/absent")[0] == ABSENT
+
+
 SOURCES = [
     "", "model", "/etc/passwd", "file:///etc/passwd", "file:/etc/passwd", "FILE:/etc", "http://127.0.0.1:1/x", "https://example.com/m",
     "s3://bucket/model", "gs://b/m", "dbfs:/m", "ftp://h/m", "\\\\host\\share", "models:/other/1", "models:/m-xyz", "runs:/RUN",
@@ -209,6 +227,9 @@ def test_files_of_which_one_leaves_its_folder_or_none_is_there_are_refused(regis
     answer, message = registry.refused("POST", "model-versions/create", name="hostile", source=f"models:/{hostile}")
     assert answer == INVALID
     assert "leaves its folder" in message
+    both = "m-" + "f" * 32
+    registry.log_model(run_id, both, {"a": "x", "a/b": "y"})
+    assert registry.refused("POST", "model-versions/create", name="hostile", source=f"models:/{both}")[0] == INVALID
     answer, message = registry.refused("POST", "model-versions/create", name="hostile", source=f"runs:/{run_id}/absent")
     assert answer == ABSENT
     assert "no files" in message

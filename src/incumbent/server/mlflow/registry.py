@@ -69,7 +69,7 @@ class Search(msgspec.Struct):
     """What a search asks for."""
 
     filter: str = ""
-    max_results: int = 0
+    max_results: int | None = None
     order_by: list[str] = []
     page_token: str = ""
 
@@ -184,7 +184,7 @@ def search(server: Server, request: Request) -> Response:
     asked = read_fields(request, Search)
     condition = parse_filter(asked.filter, MODEL_FIELDS)
     orders = parse_orders(asked.order_by, MODEL_FIELDS) or (Order("attributes", "name", is_descending=False),)
-    limit, offset = check_limit(asked.max_results or 100, PAGE_MAX), offset_of(asked.page_token)
+    limit, offset = check_limit(100 if asked.max_results is None else asked.max_results, PAGE_MAX), offset_of(asked.page_token)
     with server.ws.store.begin(read_only=True) as tx:
         found = [one for one in models.list_models(tx) if matches(condition, model_values(one))]
     shown, more = page(sort_by(found, orders, model_values)[offset : offset + limit + 1], limit, offset)

@@ -148,7 +148,7 @@ def search(server: Server, request: Request) -> Response:
     """Return versions that a filter matches, what was changed last first unless another order is asked for."""
     asked = read_fields(request, Search)
     condition, orders = parse_filter(asked.filter, VERSION_FIELDS), parse_orders(asked.order_by, VERSION_FIELDS) or _NEWEST
-    limit, offset = check_limit(asked.max_results or PAGE_DEFAULT, PAGE_MAX), offset_of(asked.page_token)
+    limit, offset = check_limit(PAGE_DEFAULT if asked.max_results is None else asked.max_results, PAGE_MAX), offset_of(asked.page_token)
     with server.ws.store.begin(read_only=True) as tx:
         everything = [one for model in models.list_models(tx) for one in model.versions]
     found = [one for one in everything if matches(condition, version_values(one))]
