@@ -115,8 +115,8 @@ def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: 
     Raises:
         InvalidInput: The slot's name is not legal, or the holdout lacks a column that the policy or a version needs.
         NotFound: No such version, slot or holdout.
-        Refused: It is no candidate there, the actor may not, or rows of the holdout were trained on. A refusal is on record; a gate
-            that does not pass is no error.
+        Refused: It is no candidate there, the actor may not, rows of the holdout were trained on, or the training rows are not what
+            Thresholdout can compare with. A refusal is on record; a gate that does not pass is no error.
         Corrupt: A bundle's bytes are not what was registered.
     """
     check_slot_name(slot)
