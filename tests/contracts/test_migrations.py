@@ -1,5 +1,6 @@
 """The migrations make what `schema.py` says, on both databases; and each has its place in the list of revisions."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 import incumbent.storage
+from incumbent.storage.migrate import migrate_sqlite
+from incumbent.storage.new_sqlite import create_sqlite
 from incumbent.storage.schema import metadata
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.storage.versions import HEAD, REVISIONS
@@ -27,6 +30,18 @@ def test_a_new_sqlite_database_is_what_the_schema_says(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'incumbent.db'}"
     open_sql_store(url, algorithm="blake3").close()
     assert differences(url) == []
+
+
+def test_a_new_sqlite_database_is_what_the_migrations_leave_behind() -> None:
+    """`new_sqlite.sql` gives what the migrations give: the same schema, and no rows besides."""
+    migrated, made = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
+    migrate_sqlite(migrated, "blake3")
+    assert create_sqlite(made, "blake3")
+    made_so, migrated_so = (["".join(line.split()) for line in raw.iterdump()] for raw in (made, migrated))
+    assert made_so == migrated_so, "run scripts/new_sqlite.py"
+    assert not create_sqlite(made, "blake3"), "it is there already"
+    migrated.close()
+    made.close()
 
 
 def test_a_new_postgres_database_is_what_the_schema_says(postgres_url: str) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, Refused, Unavailable
+from incumbent.storage.new_sqlite import create_sqlite
 from incumbent.storage.session import Dialect, Session
 from incumbent.storage.versions import HEAD, judge_settings, missing_triggers
 
@@ -89,12 +90,13 @@ class SqliteDatabase:
         judge_settings(settings, algorithm, str(self.path))
 
     def _migrate(self, raw: sqlite3.Connection, algorithm: Algorithm) -> None:
-        """Bring the schema to our version. Alembic and SQLAlchemy are imported only here."""
-        from incumbent.storage.migrate import migrate_sqlite  # noqa: PLC0415
-
+        """Bring the schema to our version. Alembic and SQLAlchemy are imported only here, and only for an older database."""
         if self.path != _MEMORY:
             self._switch_to_wal(raw)
-        migrate_sqlite(raw, algorithm)
+        if not create_sqlite(raw, algorithm):
+            from incumbent.storage.migrate import migrate_sqlite  # noqa: PLC0415
+
+            migrate_sqlite(raw, algorithm)
 
     def _switch_to_wal(self, raw: sqlite3.Connection) -> None:
         """WAL is a property of the file. SQLite does not wait for another process that is switching too, so we do."""
