@@ -1,5 +1,6 @@
-"""What a real server tells the outside: webhooks that are added at a terminal while it runs."""
+"""What a real server process tells the outside: webhooks that are added at a terminal while it runs, events, figures."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -23,11 +24,16 @@ class Served:
         self.folder = folder
         self.ws = open_people(folder)
         self.token = new_token(as_person(self.ws, "dev"), name="reads", scope=["read"]).secret
-        self.scraper = new_token(self.ws, person="bot", name="scrapes", scope=["read"]).secret
+        self.scraper = new_token(self.ws, person="bot", name="scrapes", scope=["metrics"]).secret
         command = [sys.executable, "-m", "incumbent", "server", "--project", str(folder), "--port", "0"]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("INCUMBENT_")}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
         self.port = urlsplit(self.process.stdout.readline().split()[-1]).port
+
+    def get(self, path, token, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", path, headers={"authorization": f"Bearer {token}", **headers})
+        return connection, connection.getresponse()
 
     def stop(self):
         self.process.terminate()
@@ -41,7 +47,12 @@ class Served:
 def served(tmp_path_factory):
     served = Served(tmp_path_factory.mktemp("told"))
     yield served
+    connection, stream = served.get("/api/v1/events", served.token)
+    assert stream.readline() == b"retry: 3000\n"
     assert served.stop() == ""
+    assert stream.read() == b"\n"  # the server's end is the stream's, and an orderly one
+    stream.close()
+    connection.close()
 
 
 @pytest.fixture
@@ -109,3 +120,19 @@ def test_a_message_that_does_not_arrive_is_said(command):
         made = json.loads(command("add", receiver.url, "--allow-private", "--allow-http", "--json"))
         assert command("test", made["id"], code=1) == "it did not arrive: 500\n"
     command("remove", made["id"])
+
+
+def test_events_reach_who_watches_as_other_processes_write_them_and_figures_who_scrapes(served):
+    connection, stream = served.get("/api/v1/events", served.token)
+    assert stream.getheader("content-type") == "text/event-stream; charset=utf-8"
+    assert [stream.readline(), stream.readline()] == [b"retry: 3000\n", b"\n"]
+    add_person(served.ws, person="newer", name="Newer Person", roles=["developer"])
+    number, event, data = (stream.readline().decode().rstrip().partition(": ")[2] for _ in range(3))
+    assert (event, json.loads(data)["subject"], json.loads(data)["data"]["entry"]) == ("people.changed", "person newer", int(number))
+    scraping, answer = served.get("/metrics", served.scraper)
+    text = answer.read().decode()
+    assert "incumbent_http_requests_in_progress 2.0" in text
+    assert 'incumbent_http_requests_total{method="GET",route="/api/v1/events",status="200"} 1.0' in text
+    assert f"incumbent_ledger_entries {int(number) + 1}.0" in text
+    for one in (stream, connection, scraping):
+        one.close()

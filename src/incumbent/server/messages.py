@@ -10,6 +10,7 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
+from incumbent.server.feeds import Feeds
 from incumbent.server.group import GroupWriter
 from incumbent.server.streams import Stream
 from incumbent.server.telemetry import Telemetry
@@ -34,6 +35,7 @@ class Server:
     door: Door
     writer: GroupWriter = field(default_factory=GroupWriter)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    feeds: Feeds = field(default_factory=Feeds)
     upload_bytes_max: int = UPLOAD_BYTES_MAX
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import health, inference_v2, metrics
+from incumbent.server import events, health, inference_v2, metrics
 from incumbent.server.access import mlflow_right
 from incumbent.server.api.answering import answer
 from incumbent.server.api.table import OPERATIONS
@@ -69,6 +69,7 @@ ROUTES = (
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/metrics", metrics.get_metrics, METRICS),
+    Route("GET", "/api/v1/events", events.stream_events, READ),
     *(Route(one.method, one.full_path, partial(answer, one), one.right) for one in OPERATIONS),
     Route("GET", "/v2", inference_v2.get_server, PUBLIC),
     Route("GET", "/v2/health/live", inference_v2.get_live, PUBLIC),

@@ -53,11 +53,10 @@ def serve(
                 outermost, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
                 ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None, http=PatientProtocol,
             )  # fmt: skip
-            running = uvicorn.Server(config)
+            running = _Uvicorn(config, app)
 
             def stop(*_: object) -> None:
                 running.should_exit = True
-                app.end_streams()
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)  # uvicorn raises a signal again once it has stopped: this makes that an orderly end
@@ -71,6 +70,19 @@ def serve(
             timer.cancel()
     finally:
         app.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends what never ends before it waits for what is under way; a signal comes to uvicorn alone, and to us once it has stopped."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._app.end_streams()
+        await super().shutdown(sockets)
 
 
 def _listen(server: Server, host: str, port: int) -> socket.socket:

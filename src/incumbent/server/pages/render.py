@@ -15,8 +15,8 @@ from incumbent.server.messages import Request, Response, Server
 from incumbent.server.pages import words
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 Answerer = Callable[[Server, Request], Response]
 ROOMS = (("/", "What is live"), ("/runs", "Runs"), ("/pipelines", "Pipelines"), ("/models", "Models"), ("/ledger", "Ledger"))
