@@ -12,7 +12,7 @@ from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.holdouts import register_holdout
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.people import add_person
-from incumbent.usecases.person_keys import new_key
+from incumbent.usecases.person_keys import bind_key, new_key
 from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import promote
 from incumbent.usecases.register import register
@@ -60,7 +60,8 @@ def open_office(ws: Workspace) -> dict[str, Workspace]:
     """Make everybody known, with keys, and return each one's workspace; ada, the admin, is the first, and has no part in any model."""
     for name, (printed, roles) in PEOPLE.items():
         add_person(as_actor(ws, "ada"), person=name, name=printed, roles=roles, aliases=[f"{name}@example.com"])
-        new_key(as_actor(ws, "ada"), person=name)
+        if new_key(as_actor(ws, name), person=name).bound is None:
+            bind_key(as_actor(ws, "ada"), key=name)
     return {name: as_actor(ws, name) for name in PEOPLE}
 
 

@@ -189,6 +189,11 @@ class Book:
         signers = [signed[seq]["person_id"] for seq in named]
         if not self.rule_of(version, slot)["self_approval"]:
             assert not {self.accountable(who) for who in signers} & self.authors(version, slot), "an author signed"
+            assert not any(
+                self.is_vouched_by_authors(given["person_id"], given["key_id"], version, slot)
+                for given in self.sign_offs
+                if str(given["seq"]) in named
+            ), "an author vouched for who signed"
 
     # What may be done.
 
@@ -260,6 +265,12 @@ class Book:
             names |= {body["registered_by"], *(author["who"] for author in body["authors"])}
         return {self.accountable(name) for name in names}
 
+    def is_vouched_by_authors(self, person, key_id, version, slot):
+        """Say whether somebody's identity rests on the word of one who had a part in a version; by default with their newest key."""
+        known, keys = self.people.get(person), [key for key in self.keys.values() if key["person_id"] == person]
+        key = self.keys[key_id] if key_id else next((key for key in reversed(keys) if key["revoked_at"] is None), None)
+        return known is not None and key is not None and bool({known["vouched_by"], key["bound_by"]} & self.authors(version, slot))
+
     def _setters_of(self, policy):
         """Return who set a policy's thresholds: all of the machine's policies have one guardrail, so whoever set any for that target."""
         if not policy:
@@ -316,7 +327,8 @@ class Book:
         for given in today:
             person = self.people[given["person_id"]]
             at = datetime.fromisoformat(given["at"])
-            is_own = given["is_self"] or given["person_id"] in authors
+            is_own = given["is_self"] or given["person_id"] in authors or "admin" in person["roles"]
+            is_own = is_own or self.is_vouched_by_authors(given["person_id"], given["key_id"], version, slot)
             is_good = (
                 given["meaning"] in ACT_ROLE
                 and at <= now < at + timedelta(days=asked["valid_days"])

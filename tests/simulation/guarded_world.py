@@ -25,7 +25,7 @@ from incumbent.storage.sql_store import open_sql_store
 from incumbent.tracking.run import CodeVersion, Run, RunArtifact
 from incumbent.usecases.holdouts import register_holdout
 from incumbent.usecases.people import add_person
-from incumbent.usecases.person_keys import new_key
+from incumbent.usecases.person_keys import bind_key, new_key
 from incumbent.usecases.workspace import Workspace
 from ledgers import MemoryKeys
 
@@ -36,14 +36,15 @@ TABLES = {
     "training": {"x": [100.0 + x for x in XS], "who": ["bob"] * 60, "y_true": [200 + 2 * x for x in XS]},
 }
 PEOPLE = {
-    "ann": ["admin", "developer", "approver"],
+    "ada": ["admin"],
+    "ann": ["developer", "approver"],
     "dev": ["developer"],
     "rita": ["validator"],
     "vera": ["validator", "approver"],
     "omar": ["approver"],
     "petra": ["approver", "validator"],
     "olga": ["operator"],
-    "otto": ["operator", "developer"],
+    "otto": ["operator", "developer", "admin"],
     "ben": ["auditor"],
 }
 GROUPS = {"rita": "risk", "vera": "risk", "omar": "credit", "petra": "audit"}
@@ -224,9 +225,10 @@ def _first_day(folder):
     world = database.world = World(database)
     ws = _workspace(folder, store, world, keys, itertools.count())
     for name, roles in PEOPLE.items():
-        admin = replace(ws, actor="ann")
+        admin = replace(ws, actor="ada")
         add_person(admin, person=name, name=name.title(), roles=roles, aliases=[f"{name}@example.com"], group=GROUPS.get(name, ""))
-        new_key(admin, person=name)
+        if new_key(replace(ws, actor=name), person=name).bound is None:
+            bind_key(admin, key=name)
     add_person(admin, person="bot", name="Bot", roles=["service", "developer"], kind="service", owner="omar")
     run = add_run(ws, world, "run-first", factor=2.0, actor="dev", addresses=[])
     register_holdout(replace(ws, actor="rita"), name="frozen", run=run, artifact="holdout")

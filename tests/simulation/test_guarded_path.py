@@ -22,7 +22,7 @@ from incumbent.usecases.archive import archive
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.findings import close_finding, open_finding
 from incumbent.usecases.people import change_person
-from incumbent.usecases.person_keys import new_key, revoke_key
+from incumbent.usecases.person_keys import bind_key, new_key, revoke_key
 from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import promote
 from incumbent.usecases.propose import propose
@@ -144,7 +144,7 @@ class Histories(GuardedMachine):
             case "laxer":
                 self.assess("omar", name.split("@")[0], 4, None)
             case "leaves":
-                self.change_person("omar", False, True, "ann", None)
+                self.change_person("omar", False, True, "ada", None)
             case "finding":
                 self.open_finding("ben", slot, True)
             case "days":
@@ -199,21 +199,27 @@ class Histories(GuardedMachine):
         person=st.sampled_from(sorted(PEOPLE)),
         is_active=st.booleans(),
         has_roles=st.booleans(),
-        by=st.sampled_from(["ann", "ben"]),
+        by=st.sampled_from(["ada", "ada", "otto", "ben"]),
         fuse=FUSE,
     )
     def change_person(self, person, is_active, has_roles, by, fuse):
         roles = PEOPLE[person] if has_roles else ["auditor"]
         self.attempt(by, self.told("person", lambda ws: change_person(ws, person=person, is_active=is_active, roles=roles)), fuse)
 
-    @rule(person=st.sampled_from(["vera", "omar", "olga", "rita"]), is_new=st.booleans(), fuse=FUSE)
-    def change_keys(self, person, is_new, fuse):
+    @rule(
+        person=st.sampled_from(["vera", "omar", "olga", "rita"]),
+        is_new=st.booleans(),
+        by=st.sampled_from(["ada", "ada", "otto"]),
+        fuse=FUSE,
+    )
+    def change_keys(self, person, is_new, by, fuse):
         good = [name for name, key in self.book.keys.items() if key["person_id"] == person and key["revoked_at"] is None]
         if is_new:
             name = f"{person}-{len(self.ws.keys.list_names())}"
-            self.attempt("ann", self.told("key", lambda ws: new_key(ws, person=person, name=name)), fuse)
+            self.attempt(person, self.told("key", lambda ws: new_key(ws, person=person, name=name)), fuse)
+            self.attempt(by, self.told("bind", lambda ws: bind_key(ws, key=person)), fuse)
         elif good:
-            self.attempt("ann", self.told("key", lambda ws: revoke_key(ws, key=good[0], reason="lost")), fuse)
+            self.attempt("ada", self.told("key", lambda ws: revoke_key(ws, key=good[0], reason="lost")), fuse)
 
     @rule(who=WHO, subject=st.sampled_from([*SLOTS, "m"]), blocks=st.booleans())
     def open_finding(self, who, subject, blocks):

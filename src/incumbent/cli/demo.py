@@ -10,6 +10,7 @@ import textwrap
 import urllib.request
 import webbrowser
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,8 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     _chapter("A project: seven stages over 336,776 flights that left New York in 2013")
     first = make_project(folder)
     print(f"  {folder}, commit {first[:12]}")
-    ws = open_workspace(read_settings(folder, {**own_environment(), "INCUMBENT_KEYS": str(folder / KEYS)}))
-    office = Office(ws, MODEL, SLOT)
+    settings = read_settings(folder, {**own_environment(), "INCUMBENT_KEYS": str(folder / KEYS)})
+    ws = open_workspace(replace(settings, actor="ann"))  # whoever runs the demo is Ann, also where their account is called omar
+    office = Office(ws, MODEL, SLOT, settings.actor)
     try:
         trained = _train(ws, folder)
         first_version = _place(office, folder, trained)
@@ -115,7 +117,7 @@ def _train(ws: Workspace, folder: Path) -> RunResult:
 
 
 def _place(office: Office, folder: Path, result: RunResult) -> ModelVersion:
-    _chapter("Five people, a risk tier, a holdout and a policy: from here on the rules hold for everybody")
+    _chapter("Six people, a risk tier, a holdout and a policy: from here on the rules hold for everybody")
     office.open(folder, result)
     _chapter("The bundle becomes a version; evidence and two signatures bring it live")
     version = office.register(result)

@@ -13,7 +13,7 @@ from incumbent.registry.model import ModelVersion
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.holdouts import register_holdout
 from incumbent.usecases.people import add_person
-from incumbent.usecases.person_keys import new_key
+from incumbent.usecases.person_keys import bind_key, new_key
 from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import promote
 from incumbent.usecases.register import register
@@ -26,22 +26,31 @@ from incumbent.usecases.workspace import Workspace
 POLICY = Path("gates") / "flights-late.toml"
 GIT_NAME = "demo@example.invalid"
 PEOPLE = (
-    ("ann", "Ann Lee", ("admin", "developer", "approver"), (GIT_NAME,)),
+    ("ada", "Ada Roth", ("admin",), ()),
+    ("ann", "Ann Lee", ("developer", "approver"), (GIT_NAME,)),
     ("rita", "Rita Moss", ("validator",), ()),
     ("vera", "Vera Ito", ("validator",), ()),
     ("omar", "Omar Diaz", ("approver",), ()),
     ("olga", "Olga Berg", ("operator",), ()),
 )
-"""(id, printed name, roles, other names). Ann writes the code; Rita sets the thresholds, so she may not validate by them."""
+"""(id, printed name, roles, other names).
+
+Ada hands out the identities, and has no part in the model. Ann writes the code. Rita sets the thresholds, so she may not validate by them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The workspace as each of the demo's people opens it."""
+    """The workspace as each of the demo's people opens it.
+
+    Attributes:
+        runner: The account that runs the demo, which is Ann's, whatever its name: hers is what the pipeline made before.
+    """
 
     ws: Workspace
     model: str
     slot: str
+    runner: str
 
     def as_(self, person: str) -> Workspace:
         """Return the workspace as a person opens it."""
@@ -50,10 +59,11 @@ class Office:
     def open(self, folder: Path, run: RunResult) -> None:
         """Make everybody known, freeze the holdout, assess the tier, and put the policy in force."""
         for person, name, roles, aliases in PEOPLE:
-            also = (*aliases, self.ws.actor) if person == "ann" and self.ws.actor != "ann" else aliases  # whoever runs the demo is Ann
-            added = add_person(self.as_("ann"), person=person, name=name, roles=roles, aliases=also)
-            key = new_key(self.as_("ann"), person=person)
-            print(f"  {person:<5} {name:<10} {', '.join(sorted(added.roles)):<28} signs with {key.bound.key_id if key.bound else ''}")
+            also = (*aliases, *({self.runner} - {"", *(known for known, *_ in PEOPLE)})) if person == "ann" else aliases
+            added = add_person(self.as_("ada"), person=person, name=name, roles=roles, aliases=also)
+            made = new_key(self.as_(person), person=person)  # on their own machine, in real life
+            key = made.bound or bind_key(self.as_("ada"), key=person)
+            print(f"  {person:<5} {name:<10} {', '.join(sorted(added.roles)):<28} signs with {key.key_id}")
         tier = assess_tier(
             self.as_("omar"), model=self.model, exposure="medium", purpose="medium", inherent="high", reason="passengers rebook by it"
         )

@@ -1,9 +1,10 @@
-"""The workspace of the current folder, and times as every command prints them."""
+"""The workspace of the current folder, and times as every command prints and reads them."""
 
 import argparse
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from incumbent.base.errors import InvalidInput
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import find_root, read_settings
 from incumbent.usecases.workspace import Workspace
@@ -25,3 +26,12 @@ def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
 def show_time(at: datetime) -> str:
     """Return a time to the second, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def read_time(text: str) -> datetime:
+    """Return a time in ISO 8601; without a zone it is UTC. Raises InvalidInput."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text[:80]!r} is no time; write 2026-11-25T14:00 or 2026-11-25T14:00:00+01:00") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -4,40 +4,43 @@ import argparse
 
 from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
-from incumbent.cli.here import show_time
+from incumbent.cli.here import read_time, show_time
 from incumbent.cli.table import print_table
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.ledger.note import key_name
 from incumbent.usecases.people import list_person_records
-from incumbent.usecases.person_keys import add_key, new_key, revoke_key
+from incumbent.usecases.person_keys import bind_key, new_key, revoke_key
 from incumbent.usecases.workspace import Workspace
 
 EXAMPLES = """
 A key is made on the machine of the person who signs, in a folder outside of every project (INCUMBENT_KEYS, or
-~/.config/incumbent/keys). INCUMBENT_KEY_PASSPHRASE encrypts it. An admin binds its public half to the person.
+~/.config/incumbent/keys). INCUMBENT_KEY_PASSPHRASE encrypts it. It asks to be bound, with a signature that shows that its maker holds
+it; an admin binds it to the person. Nobody makes a key for another.
 
 examples:
   incumbent keys new ann
-  incumbent keys add ann ed25519:AAAA…=
-  incumbent keys revoke 0a1b2c3d --reason "laptop lost"
+  incumbent keys bind ann
+  incumbent keys revoke 0a1b2c3d --reason "laptop lost" --compromised-since 2026-11-01
   incumbent keys ls
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    verbs = parser.add_subparsers(metavar="ls|new|add|revoke", required=True)
+    verbs = parser.add_subparsers(metavar="ls|new|bind|revoke", required=True)
     ls = verbs.add_parser("ls", help="list keys, and which of them can sign on this machine")
-    new = verbs.add_parser("new", help="make a key on this machine; an admin's is bound at once")
-    new.add_argument("person", metavar="ID", help="whose key it is to be")
+    new = verbs.add_parser("new", help="make your own key on this machine, and ask an admin to bind it; an admin's is bound at once")
+    new.add_argument("person", metavar="ID", help="yourself: whose key it is to be")
     new.add_argument("--name", default="", help="of the key's files (default: the person's id)")
-    add = verbs.add_parser("add", help="bind a public key to a person (admins)")
-    add.add_argument("person", metavar="ID")
-    add.add_argument("public", metavar="PUBLIC", help="ed25519:… as `incumbent keys new` printed it")
+    bind = verbs.add_parser("bind", help="bind a key that its holder asked for to that person (admins)")
+    bind.add_argument("key", metavar="PERSON|KEY", help="who asked, or the key's name, or 6 or more characters of its beginning")
     revoke = verbs.add_parser("revoke", help="end a key's use; what it signed before stands")
     revoke.add_argument("key", metavar="KEY", help="its name, or 6 or more characters of the beginning")
     revoke.add_argument("--reason", required=True, help="why, in words")
-    set_verbs(((ls, _ls), (new, _new), (add, _add), (revoke, _revoke)))
+    revoke.add_argument(
+        "--compromised-since", metavar="TIME", help="since when it may have been in other hands: no sign-off from then on counts"
+    )
+    set_verbs(((ls, _ls), (new, _new), (bind, _bind), (revoke, _revoke)))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,12 +75,13 @@ def _new(ws: Workspace, arguments: argparse.Namespace) -> int:
     elif made.bound:
         print(f"{made.bound.key_id} signs for {made.bound.person_id} from now on\n  public half: {made.public}")
     else:
-        print(f"a key was made on this machine; an admin binds it with\n  incumbent keys add {arguments.person} {made.public}")
+        print(f"a key was made on this machine, and asks to be bound; an admin does it with\n  incumbent keys bind {arguments.person}")
+        print(f"  public half: {made.public}")
     return 0
 
 
-def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
-    key = add_key(ws, person=arguments.person, public=arguments.public)
+def _bind(ws: Workspace, arguments: argparse.Namespace) -> int:
+    key = bind_key(ws, key=arguments.key)
     if arguments.json:
         print_json(key.to_json())
     else:
@@ -86,9 +90,11 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _revoke(ws: Workspace, arguments: argparse.Namespace) -> int:
-    key = revoke_key(ws, key=arguments.key, reason=arguments.reason)
+    since = read_time(arguments.compromised_since) if arguments.compromised_since else None
+    key = revoke_key(ws, key=arguments.key, reason=arguments.reason, compromised_since=since)
     if arguments.json:
         print_json(key.to_json())
     else:
-        print(f"{key.key_id} of {key.person_id} is revoked: what it signed before stands, what it signs from now on does not count")
+        stands = f"no sign-off since {show_time(key.compromised_since)} counts" if key.compromised_since else "what it signed before stands"
+        print(f"{key.key_id} of {key.person_id} is revoked: {stands}, and it signs nothing from now on")
     return 0

@@ -1,11 +1,10 @@
 """`incumbent slots`: which slots there are, and what was live in one, when."""
 
 import argparse
-from datetime import UTC, datetime
 
 from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
-from incumbent.cli.here import open_here, show_time
+from incumbent.cli.here import open_here, read_time, show_time
 from incumbent.cli.live import render_slot
 from incumbent.usecases.live import describe_placement, get_live, list_history, list_live
 
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.slot:
         raise InvalidInput("`incumbent slots show` needs the name of a slot; `incumbent slots ls` lists them")
-    at = _read_time(arguments.at) if arguments.at else None
+    at = read_time(arguments.at) if arguments.at else None
     slot = get_live(ws, arguments.slot, at)
     history = [placement for placement in list_history(ws, arguments.slot) if at is None or placement.since_at <= at]
     if arguments.json:
@@ -51,11 +50,3 @@ def run(arguments: argparse.Namespace) -> int:
     for p in history:
         print(f"  {show_time(p.since_at)}  {p.status:<10} {p.model}@{p.version}  by {p.actor}: {p.reason}")
     return 0
-
-
-def _read_time(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput(f"{text[:80]!r} is no time; write 2026-11-25T14:00 or 2026-11-25T14:00:00+01:00") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

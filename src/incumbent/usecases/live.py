@@ -10,10 +10,12 @@ from datetime import datetime
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import NotFound
+from incumbent.governance.person import key_from_json
 from incumbent.ledger.entry import Entry
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import Name, at_time, find_live, find_status, find_target, name_of
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.standing import bound, find_voucher
 from incumbent.usecases.workspace import Workspace
 
 PROMOTION, EVIDENCE, SIGN_OFF = "promotion", "evidence-entry", "sign-off"
@@ -22,12 +24,19 @@ PROMOTION, EVIDENCE, SIGN_OFF = "promotion", "evidence-entry", "sign-off"
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A sign-off that a promotion rests on: who, which act, when, and the number of its entry."""
+    """A sign-off that a promotion rests on: who, which act, when, and the number of its entry.
+
+    Attributes:
+        vouched_by: Who had made that person known, or given them a role that signs, when they signed; "" if it is not known.
+        bound_by: Who bound the key that they signed with; likewise.
+    """
 
     person: str
     act: str
     at: datetime
     seq: int
+    vouched_by: str = ""
+    bound_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,13 @@ class Basis:
 
     def to_json(self) -> dict[str, Json]:
         """Return the document form."""
-        approvals: list[Json] = [{"person": a.person, "act": a.act, "at": a.at.isoformat(), "entry": a.seq} for a in self.approvals]
+        approvals: list[Json] = [
+            {
+                "person": a.person, "act": a.act, "at": a.at.isoformat(), "entry": a.seq, "vouched_by": a.vouched_by,
+                "bound_by": a.bound_by,
+            }
+            for a in self.approvals
+        ]  # fmt: skip
         evidence: Json = {"digest": self.evidence, "entry": self.evidence_entry, "verdict": self.verdict} if self.evidence else None
         return {"act": self.act, "entry": self.entry, "approvals": approvals, "evidence": evidence, "tier": self.tier}
 
@@ -164,7 +179,7 @@ def find_basis(tx: Transaction, placement: Placement) -> Basis | None:
     return Basis(
         act=made.draft.act,
         entry=placement.seq,
-        approvals=tuple(_read_approval(tx.ledger.get(seq)) for seq in sorted(signed)),
+        approvals=tuple(_read_approval(tx, tx.ledger.get(seq)) for seq in sorted(signed)),
         evidence=refs.get("evidence", ""),
         evidence_entry=evidence,
         verdict=tx.ledger.get(evidence).draft.after if evidence is not None else "",
@@ -177,5 +192,10 @@ def find_promotion(tx: Transaction, seq: int) -> str:
     return tx.ledger.get(seq).draft.refs.get(PROMOTION, str(seq))
 
 
-def _read_approval(entry: Entry) -> Approval:
-    return Approval(entry.draft.actor.actor_id, entry.draft.act, entry.at, entry.seq)
+def _read_approval(tx: Transaction, entry: Entry) -> Approval:
+    who = entry.draft.actor.actor_id
+    record = tx.records.find("sign-off", entry.draft.object.object_id)
+    key = tx.records.find("key", str(record.body.get("key_id"))) if record is not None else None
+    past = [known for known in tx.records.list_history("person", who) if known.seq < entry.seq]
+    vouched_by = find_voucher(tx, past) if past else ""
+    return Approval(who, entry.draft.act, entry.at, entry.seq, vouched_by, bound(tx, key_from_json(key.body)).bound_by if key else "")

@@ -7,9 +7,10 @@ from typing import Literal
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
 from incumbent.governance.acts import check_roles
 from incumbent.governance.fields import check_line
-from incumbent.governance.person import Key, Person, check_change, check_people, find_person, key_from_json, person_from_json
+from incumbent.governance.person import SIGNING, Key, Person, check_change, check_people, find_person
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
+from incumbent.usecases.standing import list_keys, list_vouched, vouched
 from incumbent.usecases.workspace import Workspace
 
 
@@ -69,7 +70,7 @@ def add_person(
                 raise InvalidInput("the first person has to hold the role admin, or nobody could add the second")
             aliases = [*aliases, *([ws.actor] if ws.actor not in (person, *aliases) else [])]
         commitment = tx.payloads.keep(name.encode(), ws.ids.salt()) if name else ""
-        added = Person(person, kind, held, group, tuple(aliases), owner, True, ws.clock.now(), commitment)
+        added = Person(person, kind, held, group, tuple(aliases), owner, True, ws.clock.now(), commitment, acting.actor)
         _check_service(added)
         check_people([*people, added])
         payloads = {"name": commitment} if commitment else {}
@@ -99,6 +100,8 @@ def change_person(
 ) -> Person:
     """Change what is given and leave the rest. What somebody did before goes on counting as theirs.
 
+    Whoever gives a role that signs vouches for the person from then on, also by giving again what they held.
+
     Raises:
         NotFound: There is no such person.
         InvalidInput: A role is unknown, an alias is somebody else's, or no active admin would be left.
@@ -106,13 +109,14 @@ def change_person(
     """
     with attempting(ws, act="change-person", kind="person", object_id=person), governed(ws) as tx:
         acting = check_acting(ws, tx, "change-person")
-        before = get_person(tx, person)
+        before = vouched(tx, get_person(tx, person))
         after = replace(
             before,
             roles=before.roles if roles is None else check_roles(roles),
             group=before.group if group is None else group,
             aliases=tuple(dict.fromkeys([*before.aliases, *(aliases or ())])),
             is_active=before.is_active if is_active is None else is_active,
+            vouched_by=acting.actor if roles is not None and SIGNING & set(roles) else before.vouched_by,
         )
         check_change(before, after)
         _check_service(after)
@@ -137,10 +141,10 @@ def _check_service(person: Person) -> None:
 def list_person_records(ws: Workspace) -> Sequence[PersonRecord]:
     """Return everybody who is known, with printed names and keys."""
     with ws.store.begin(read_only=True) as tx:
-        keys = [key_from_json(record.body) for record in tx.records.list_all("key")]
+        keys = list_keys(tx)
         return [
             PersonRecord(person, printed_name(tx, person), tuple(key for key in keys if key.person_id == person.person_id))
-            for person in (person_from_json(record.body) for record in tx.records.list_all("person"))
+            for person in list_vouched(tx)
         ]
 
 

@@ -1,14 +1,24 @@
-"""The verbs on people's keys: make one on this machine, bind it to a person, revoke it."""
+"""The verbs on people's keys: the holder makes one and asks for it, an admin binds it, an admin revokes it.
+
+Nobody makes a key for another. `new_key` is done by the holder; what it records is signed by the new key, and an admin's `bind_key`
+verifies that before the key speaks for anybody. Only an admin's own key is bound as it is made, or the first admin could not begin.
+"""
 
 import base64
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from incumbent.base.errors import Conflict, NotFound, Refused
+from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.governance.fields import check_time, format_time
+from incumbent.governance.key_request import KeyRequest, key_request_from_json, possession_bytes
 from incumbent.governance.person import Key, key_from_json
 from incumbent.ledger.note import key_name, key_text, parse_key
+from incumbent.ledger.primitives import verify_signature
+from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.people import get_person
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, record_act
+from incumbent.usecases.recording import Acting, attempting, check_acting, find_acting, governed, record_act
+from incumbent.usecases.standing import bound
 from incumbent.usecases.workspace import Workspace
 
 
@@ -17,8 +27,8 @@ class NewKey:
     """A key that was made.
 
     Attributes:
-        public: As `add_key` takes it.
-        bound: What binds it to the person; None if the one who made it may not bind it, and an admin has to.
+        public: Its public half, "ed25519:" and base64.
+        bound: What binds it to the person; None if it was asked for, and an admin has to.
     """
 
     public: str
@@ -26,90 +36,155 @@ class NewKey:
 
 
 def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
-    """Make a key pair on this machine, and bind it to a person if the actor is an admin. The private half never leaves the machine.
+    """Make a key pair on this machine for the one who acts, and ask that it be bound to them. The private half never leaves the machine.
 
     Args:
-        ws: The workspace.
-        person: Whose key it is to be.
+        ws: The workspace; its actor is the one whose key it is to be.
+        person: The same person, by any of their names.
         name: Of the key's files; the person's id by default.
 
     Raises:
         NotFound: There is no such person.
         Conflict: There is a key of this name.
+        Refused: The one who acts is somebody else.
     """
-    with ws.store.begin(read_only=True) as tx:
-        owner = get_person(tx, person)
-        may_bind = "admin" in find_acting(ws, tx).roles
-    public = key_text(ws.keys.make(name or owner.person_id))
-    return NewKey(public, add_key(ws, person=owner.person_id, public=public) if may_bind else None)
+    with attempting(ws, act="request-key", kind="key-request", object_id=person):
+        with ws.store.begin(read_only=True) as tx:
+            owner = get_person(tx, person)
+            acting = find_acting(ws, tx)
+            if acting.actor != owner.person_id:
+                raise Refused(
+                    f"{acting.actor} may not make a key of {owner.person_id}: whoever makes it could sign with it. {owner.person_id} "
+                    f"makes it, as INCUMBENT_ACTOR={owner.person_id}, and an admin binds it with `incumbent keys bind {owner.person_id}`"
+                )
+            check_acting(ws, tx, "request-key")
+            log = tx.ledger.get(0).log
+        raw = ws.keys.make(name or owner.person_id)
+        public = key_text(raw)
+        signature = base64.b64encode(ws.keys.sign(raw, possession_bytes(log=log, person=owner.person_id, public=public))).decode()
+        with governed(ws) as tx:
+            acting = check_acting(ws, tx, "request-key")
+            request = KeyRequest(owner.person_id, public, signature, ws.clock.now())
+            entry = record_act(
+                ws, tx, act="request-key", kind="key-request", object_id=key_name(raw), acting=acting, body=request.to_json(),
+                subject=owner.person_id, after=public,
+            )  # fmt: skip
+            if "admin" not in acting.roles:
+                return NewKey(public, None)
+            return NewKey(public, _bind(ws, tx, acting, request, entry.seq))
 
 
-def add_key(ws: Workspace, *, person: str, public: str) -> Key:
-    """Bind a public key to a person: from now on its signatures are theirs.
+def bind_key(ws: Workspace, *, key: str) -> Key:
+    """Bind a key that its holder asked for: from now on its signatures are theirs.
+
+    Args:
+        ws: The workspace; its actor is the admin.
+        key: The key's name or 6 or more characters of the beginning of it, or the person, if they asked for one only.
 
     Raises:
-        InvalidInput: `public` is no public key.
-        NotFound: There is no such person.
-        Conflict: The key is bound already.
-        Refused: The actor is no admin.
+        NotFound: No request, or more than one, goes by that.
+        Refused: The request is not signed by the key that it names, or the actor is no admin.
     """
-    raw = parse_key(public)
-    with attempting(ws, act="add-key", kind="key", object_id=key_name(raw)), governed(ws) as tx:
+    with attempting(ws, act="add-key", kind="key", object_id=key[:80]), governed(ws) as tx:
         acting = check_acting(ws, tx, "add-key")
-        owner = get_person(tx, person)
-        taken = tx.records.find("key", key_name(raw))
-        if taken is not None:
-            raise Conflict(f"key {key_name(raw)} is bound to {taken.subject} already")
-        key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), ws.clock.now())
-        record_act(
-            ws,
-            tx,
-            act="add-key",
-            kind="key",
-            object_id=key.key_id,
-            acting=acting,
-            body=key.to_json(),
-            subject=owner.person_id,
-            after=public,
-        )
+        record = _find_request(tx, key)
+        return _bind(ws, tx, acting, key_request_from_json(record.body), record.seq)
+
+
+def list_key_requests(tx: Transaction) -> list[tuple[str, KeyRequest]]:
+    """Return (name of the key, request) of all that nobody has bound yet, oldest first."""
+    taken = {record.record_id for record in tx.records.list_all("key")}
+    waiting = [record for record in tx.records.list_all("key-request") if record.record_id not in taken]
+    return [(record.record_id, key_request_from_json(record.body)) for record in waiting]
+
+
+def _bind(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest, seq: int) -> Key:
+    raw, entry = parse_key(request.public), tx.ledger.get(seq)
+    owner = get_person(tx, request.person_id)
+    if entry.draft.actor.actor_id != owner.person_id or entry.draft.object.object_id != key_name(raw):
+        raise Refused(f"ledger entry {seq} is no request of {owner.person_id} for key {key_name(raw)}")
+    asked = possession_bytes(log=entry.log, person=owner.person_id, public=request.public)
+    if not verify_signature(raw, asked, request.signature_bytes):
+        raise Refused(f"the request for key {key_name(raw)} is not signed by that key: whoever asked does not show that they hold it")
+    key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), ws.clock.now(), bound_by=acting.actor)
+    record_act(
+        ws, tx, act="add-key", kind="key", object_id=key.key_id, acting=acting, body=key.to_json(), subject=owner.person_id,
+        after=request.public, refs={"request": str(seq)},
+    )  # fmt: skip
     return key
 
 
-def revoke_key(ws: Workspace, *, key: str, reason: str) -> Key:
-    """End a key's use: what it signed before stands, what it signs from now on does not count.
+def revoke_key(ws: Workspace, *, key: str, reason: str, compromised_since: datetime | None = None) -> Key:
+    """End a key's use. What it signed before stands, unless it may have been in other hands by then.
+
+    Of a key that is revoked already, it can still be said since when it was compromised, or that it was earlier than thought.
 
     Args:
         ws: The workspace.
         key: Its name, "ed25519:…", or 6 or more characters of the beginning of that.
         reason: Why, in words.
+        compromised_since: From when on somebody else may have signed with it: no sign-off of that time or later counts any more.
 
     Raises:
+        InvalidInput: `compromised_since` is later than now (or than the revocation).
         NotFound: There is no such key, or several begin so.
         Refused: It is revoked already, or the actor is no admin.
     """
     with attempting(ws, act="revoke-key", kind="key", object_id=key[:80]), governed(ws) as tx:
         acting = check_acting(ws, tx, "revoke-key")
-        found = _find_key(tx, key)
+        found, now = bound(tx, _find_key(tx, key)), ws.clock.now()
+        if compromised_since is not None and check_time(compromised_since) > (found.revoked_at or now):
+            raise InvalidInput(
+                f"key {found.key_id} is compromised since a time up to its revocation, not since {format_time(compromised_since)}: "
+                "from the revocation on it signs nothing anyway"
+            )
+        act = "revoke-key" if found.revoked_at is None else "disown-key"
         if found.revoked_at is not None:
-            raise Refused(f"key {found.key_id} is revoked already, since {found.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
-        revoked = replace(found, revoked_at=ws.clock.now())
+            known = found.compromised_since
+            if compromised_since is None or (known is not None and compromised_since >= known):
+                held = (
+                    f", and compromised since {format_time(known)}"
+                    if known
+                    else "; --compromised-since says since when it was in other hands"
+                )
+                raise Refused(f"key {found.key_id} is revoked already, since {found.revoked_at:%Y-%m-%d %H:%M:%S} UTC{held}")
+        revoked = replace(found, revoked_at=found.revoked_at or now, compromised_since=compromised_since)
         record_act(
-            ws, tx, act="revoke-key", kind="key", object_id=revoked.key_id, acting=acting, body=revoked.to_json(),
+            ws, tx, act=act, kind="key", object_id=revoked.key_id, acting=acting, body=revoked.to_json(),
             subject=revoked.person_id, reason=reason,
         )  # fmt: skip
     return revoked
 
 
 def list_good_keys(tx: Transaction, person_id: str) -> list[Key]:
-    """Return a person's keys that are not revoked, oldest first."""
+    """Return a person's keys that are not revoked, oldest first, each with who bound it."""
     keys = [key_from_json(record.body) for record in tx.records.list_all("key", subject=person_id)]
-    return [key for key in keys if key.revoked_at is None]
+    return [bound(tx, key) for key in keys if key.revoked_at is None]
 
 
 def _find_key(tx: Transaction, name: str) -> Key:
-    wanted = name if name.startswith("ed25519:") else f"ed25519:{name}"
+    wanted = _wanted(name)
     keys = [key_from_json(record.body) for record in tx.records.list_all("key")]
     found = [key for key in keys if key.key_id.startswith(wanted)]
     if len(found) != 1 or len(wanted) < len("ed25519:") + 6:
         raise NotFound(f"{len(found)} keys begin with {name[:80]!r}; there are: {', '.join(key.key_id for key in keys) or 'none'}")
     return found[0]
+
+
+def _find_request(tx: Transaction, name: str) -> Record:
+    waiting = list_key_requests(tx)
+    wanted = _wanted(name)
+    is_name = len(wanted) >= len("ed25519:") + 6
+    found = [key_id for key_id, asked in waiting if asked.person_id == name or (is_name and key_id.startswith(wanted))]
+    record = tx.records.find("key-request", found[0]) if len(found) == 1 else None
+    if record is None:
+        known = ", ".join(f"{key_id} of {asked.person_id}" for key_id, asked in waiting) or "no request at all"
+        raise NotFound(
+            f"{len(found)} requests to bind a key go by {name[:80]!r}; there are: {known}. Its holder makes a key and asks, with "
+            "`incumbent keys new ID`"
+        )
+    return record
+
+
+def _wanted(name: str) -> str:
+    return name if name.startswith("ed25519:") else f"ed25519:{name}"

@@ -29,6 +29,7 @@ from incumbent.usecases.live import EVIDENCE, SIGN_OFF
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
+from incumbent.usecases.standing import find_standing
 from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
 
@@ -202,6 +203,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
             model=version.model,
             version=version.version,
             slot=slot,
+            standing=find_standing(tx, given),
             cosigned=count_cosignatures(tx, evidence.seq, authorships) if tier.rule.witnesses else 0,
         )
         problems += tell_quorum(quorum, version)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from incumbent.base.errors import InvalidInput, Refused
-from incumbent.governance.independence import Authorship, check_independence
+from incumbent.governance.independence import Authorship, authors, check_independence
+from incumbent.governance.person import index_people
+from incumbent.governance.quorum import find_author, tell_admin, tell_voucher
 from incumbent.governance.sign_off import ACT_OF, Meaning, Seat, SignOff
 from incumbent.registry.names import check_slot_name
 from incumbent.usecases.authorship import list_authorships
@@ -25,8 +27,9 @@ from incumbent.usecases.readiness import (
     list_policy_authors,
     names_now,
 )
-from incumbent.usecases.recording import Acting, attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.signing import sign_act
+from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
+from incumbent.usecases.signing import choose_key, sign_act
+from incumbent.usecases.standing import list_vouched, list_vouchers, vouched
 from incumbent.usecases.workspace import Workspace
 
 
@@ -56,7 +59,8 @@ def sign_off(
     Raises:
         InvalidInput: A role does not sign with this meaning; a rejection or accepted risk has no comment.
         NotFound: No such version or slot, or the signer's key is not on this machine.
-        Refused: There is no evidence to sign, the signer had a part in the version, has not the role, or has no good key.
+        Refused: There is no evidence to sign, the signer had a part in the version, has not the role, or has no good key; or they are
+            an admin, or known here only on the word of somebody who had a part in the version.
     """
     check_slot_name(slot)
     meant: Meaning = meaning or ("validated" if capacity == "validator" else "approved")
@@ -78,7 +82,7 @@ def sign_off(
                 f"there is no evidence on {name} for {slot} that could be signed: `incumbent evaluate {name} --slot {slot}` first"
             )
         authorships = list_authorships(tx, chosen, list_policy_authors(tx, policy))
-        is_self = _is_self(tx, acting, act, tier=tier, authorships=authorships, subject=name)
+        is_self = _is_self(ws, tx, acting, act, meaning=meant, tier=tier, authorships=authorships, subject=name)
         now = ws.clock.now()
         names = names_now(chosen, evidence, policy, tier)
         sign_off_id = ws.ids.new("sign-off")
@@ -106,14 +110,41 @@ def sign_off(
     return SignedOff(given, entry.seq, readiness)
 
 
-def _is_self(tx: Transaction, acting: Acting, act: str, *, tier: Tier, authorships: Sequence[Authorship], subject: str) -> bool:
-    """Return whether the signer had a part in the version, which only a tier with self-approval allows. Raises Refused."""
+def _is_self(
+    ws: Workspace,
+    tx: Transaction,
+    acting: Acting,
+    act: str,
+    *,
+    meaning: Meaning,
+    tier: Tier,
+    authorships: Sequence[Authorship],
+    subject: str,
+) -> bool:
+    """Return whether the signer, or who vouched for them, had a part in the version, which only a tier with self-approval allows.
+
+    Anybody may reject who had no part in it themselves. Raises Refused.
+    """
     if acting.person is None:  # nobody is known here: signing itself says what to do first
         return False
+    people = list_vouched(tx)
     try:
-        check_independence(acting.actor, act, authorships, list_people(tx), subject=subject)
+        check_independence(acting.actor, act, authorships, people, subject=subject)
     except Refused:
         if not tier.rule.self_approval:
             raise
         return True
+    if meaning == "rejected":
+        return False
+    key, person = choose_key(ws, tx, acting, act), vouched(tx, acting.person)
+    voucher = find_author(list_vouchers(person, key), authors(authorships, people), index_people(people))
+    if tier.rule.self_approval:
+        return voucher is not None
+    if voucher is not None:
+        raise Refused(
+            f"{acting.actor} may not {act}: {tell_voucher(voucher, subject)}. An admin without a hand in it vouches with `incumbent users "
+            f"change {acting.actor} --role …`, and binds a new key with `incumbent keys bind`"
+        )
+    if "admin" in person.roles:
+        raise Refused(f"{acting.actor} may not {act}: {tell_admin(acting.actor)}")
     return False

@@ -11,9 +11,10 @@ from datetime import datetime
 from incumbent.base.documents import Document
 from incumbent.base.errors import NotFound, Refused
 from incumbent.governance.acts import get_act
-from incumbent.ledger.entry import format_time
+from incumbent.governance.person import Key
+from incumbent.ledger.entry import Actor, Draft, ObjectRef, format_time
 from incumbent.ledger.note import key_name, parse_key
-from incumbent.ledger.statement import assemble_envelope, statement_bytes, statement_payload
+from incumbent.ledger.statement import assemble_envelope, check_signed, statement_bytes, statement_payload
 from incumbent.usecases.person_keys import list_good_keys
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting
@@ -63,25 +64,12 @@ def sign_act(
         after: Where it goes.
 
     Raises:
-        Refused: The actor is nobody who is registered here, or has no key that is good.
+        Refused: The actor is nobody who is registered here, or has no key that is good; or what their key gave does not verify
+            with its public half, as it is bound.
         NotFound: None of their keys is on this machine.
     """
-    person = acting.person
-    if person is None:
-        raise Refused(
-            f"{act} is signed by a person, and nobody is registered here: `incumbent users add ID --name NAME --role …`, then "
-            "`incumbent keys new ID`"
-        )
-    keys = list_good_keys(tx, person.person_id)
-    if not keys:
-        raise Refused(f"{person.person_id} has no key that is good, and {act} is signed: `incumbent keys new {person.person_id}`")
-    here = {key_name(public): public for public in ws.keys.list_names().values()}
-    key = next((key for key in reversed(keys) if key.key_id in here), None)
-    if key is None:
-        raise NotFound(
-            f"the keys of {person.person_id} ({', '.join(key.key_id for key in keys)}) are not on this machine; sign where they are, or "
-            "point INCUMBENT_KEYS at their folder"
-        )
+    key = choose_key(ws, tx, acting, act)
+    signer, commitment = key.person_id, acting.person.name_commitment if acting.person else ""
     public = parse_key(f"ed25519:{key.public}")
     first = tx.ledger.get(0)
     payload = statement_payload(
@@ -90,12 +78,43 @@ def sign_act(
         subjects=digests,
         act=act,
         meaning=get_act(act).meaning,
-        signer=person.person_id,
-        name_commitment=person.name_commitment,
+        signer=signer,
+        name_commitment=commitment,
         at=format_time(at),
         object_name=f"{kind} {object_id}",
         before=before,
         after=after,
     )
     envelope = assemble_envelope(payload, {key.key_id: ws.keys.sign(public, statement_bytes(payload))})
-    return Signed(envelope, key.key_id, {"name": person.name_commitment} if person.name_commitment else {})
+    draft = Draft(act, ObjectRef(kind, object_id), Actor(signer), refs=dict(digests), before=before, after=after, statement=envelope)
+    check_signed(draft, public, log=first.log, tenant=first.tenant, at=at)  # what does not verify is never stored
+    return Signed(envelope, key.key_id, {"name": commitment} if commitment else {})
+
+
+def choose_key(ws: Workspace, tx: Transaction, acting: Acting, act: str) -> Key:
+    """Return the key that the one who acts would sign with: the newest that is good and on this machine.
+
+    Raises:
+        Refused: The actor is nobody who is registered here, or has no key that is good.
+        NotFound: None of their keys is on this machine.
+    """
+    person = acting.person
+    if person is None:
+        raise Refused(
+            f"{act} is signed by a person, and nobody is registered here: `incumbent users add ID --name NAME --role …`, then "
+            "`incumbent keys new ID` as that person"
+        )
+    keys = list_good_keys(tx, person.person_id)
+    if not keys:
+        raise Refused(
+            f"{person.person_id} has no key that is good, and {act} is signed: "
+            f"`incumbent keys new {person.person_id}` as them, then an admin's `incumbent keys bind`"
+        )
+    here = {key_name(public): public for public in ws.keys.list_names().values()}
+    key = next((key for key in reversed(keys) if key.key_id in here), None)
+    if key is None:
+        raise NotFound(
+            f"the keys of {person.person_id} ({', '.join(key.key_id for key in keys)}) are not on this machine; sign where they are, or "
+            "point INCUMBENT_KEYS at their folder"
+        )
+    return key

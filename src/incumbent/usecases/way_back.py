@@ -34,6 +34,7 @@ from incumbent.usecases.readiness import (
     tell_unknown,
 )
 from incumbent.usecases.recording import list_people
+from incumbent.usecases.standing import find_standing
 from incumbent.usecases.workspace import Workspace
 
 
@@ -170,5 +171,6 @@ def _judge_approvals(
         model=version.model,
         version=version.version,
         slot=slot,
+        standing=find_standing(tx, fresh),
     )
     return quorum, authorships

@@ -1,0 +1,129 @@
+"""What stands behind a sign-off besides its person: whether its signature holds, and on whose word the signer's identity rests.
+
+A signature is verified each time anew, against the entry that it stands in and the key that is bound to the person: what somebody
+wrote into the database past the product counts for nothing. Who vouched and who bound are read from the documents, and where those
+are from before that was kept, from the entries that made them.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import document_bytes
+from incumbent.base.errors import Refused
+from incumbent.governance.fields import format_time
+from incumbent.governance.person import SIGNING, Key, Person, key_from_json, person_from_json
+from incumbent.governance.quorum import Standing, Voucher
+from incumbent.governance.sign_off import SignOff
+from incumbent.ledger.primitives import Malformed, open_envelope, parse_object
+from incumbent.ledger.statement import check_signed
+from incumbent.usecases.governed_ports import Record
+from incumbent.usecases.ports import Transaction
+
+
+def list_vouched(tx: Transaction) -> list[Person]:
+    """Return everybody who is known, each with who vouched for them."""
+    return [vouched(tx, person_from_json(record.body)) for record in tx.records.list_all("person")]
+
+
+def vouched(tx: Transaction, person: Person) -> Person:
+    """Return a person with who vouched for them, also where their document does not say."""
+    if person.vouched_by:
+        return person
+    return replace(person, vouched_by=find_voucher(tx, tx.records.list_history("person", person.person_id)))
+
+
+def find_voucher(tx: Transaction, history: Sequence[Record]) -> str:
+    """Return who vouched for a person last, by these documents of theirs, oldest first."""
+    voucher, before = "", frozenset[str]()
+    for record in history:
+        then = person_from_json(record.body)
+        if then.vouched_by:
+            voucher = then.vouched_by
+        elif not voucher or (then.roles & SIGNING) - before:
+            voucher = _actor(tx, record.seq)
+        before = frozenset(then.roles & SIGNING)
+    return voucher
+
+
+def list_keys(tx: Transaction) -> list[Key]:
+    """Return every key that was ever bound, each with who bound it, oldest first."""
+    return [bound(tx, key_from_json(record.body)) for record in tx.records.list_all("key")]
+
+
+def bound(tx: Transaction, key: Key) -> Key:
+    """Return a key with who bound it, also where its document does not say."""
+    if key.bound_by:
+        return key
+    return replace(key, bound_by=_actor(tx, tx.records.list_history("key", key.key_id)[0].seq))
+
+
+def list_vouchers(person: Person, key: Key) -> tuple[Voucher, ...]:
+    """Return on whose word it rests that this key speaks for this person in a role that signs."""
+    found = (
+        Voucher(person.vouched_by, f"made {person.person_id} known here, or gave them the role"),
+        Voucher(key.bound_by, f"bound the key {key.key_id} of {key.person_id}"),
+    )
+    return tuple(voucher for voucher in found if voucher.who)
+
+
+def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]]) -> dict[str, Standing]:
+    """Return what stands behind each of these sign-offs, by their ids.
+
+    Args:
+        tx: An open transaction.
+        given: (number of the entry, sign-off).
+    """
+    if not given:
+        return {}
+    people = {person.person_id: person for person in list_vouched(tx)}
+    keys = {key.key_id: key for key in list_keys(tx)}
+    found = {}
+    for seq, sign_off in given:
+        person, key = people.get(sign_off.person_id), keys.get(sign_off.key_id)
+        vouchers = list_vouchers(person, key) if person is not None and key is not None else ()
+        found[sign_off.sign_off_id] = Standing(vouchers, _find_fault(tx, seq, sign_off, key))
+    return found
+
+
+def _find_fault(tx: Transaction, seq: int, sign_off: SignOff, key: Key | None) -> str:
+    if key is None or key.person_id != sign_off.person_id:
+        return f"{sign_off.key_id} is no key of {sign_off.person_id}"
+    since = key.compromised_since
+    if since is not None and sign_off.at >= since:
+        return f"its key {key.key_id} may have been in other hands since {format_time(since)}"
+    if key.revoked_at is not None and _find_revocation(tx, key) < seq:
+        return f"its key {key.key_id} was revoked before it"
+    try:
+        _check_signature(tx, seq, sign_off, key)
+    except (Refused, Malformed) as error:
+        return f"its signature does not hold: {error}"
+    return ""
+
+
+def _check_signature(tx: Transaction, seq: int, sign_off: SignOff, key: Key) -> None:
+    """Pass if the entry is of this very sign-off, and signed by its person over all that it names. Raises Refused, Malformed."""
+    entry = tx.ledger.get(seq)
+    draft = entry.draft
+    said = (draft.act, draft.object.kind, draft.object.object_id, draft.actor.actor_id, draft.after)
+    if said != (sign_off.act, "sign-off", sign_off.sign_off_id, sign_off.person_id, sign_off.meaning):
+        raise Refused(f"ledger entry {seq} is about something else")
+    if draft.object.digest != digest_bytes(document_bytes(sign_off.to_json()), "sha256") or draft.statement != sign_off.statement:
+        raise Refused(f"it is not the one that ledger entry {seq} recorded")
+    check_signed(draft, base64.b64decode(key.public), log=entry.log, tenant=entry.tenant, at=entry.at)
+    payload, _, _ = open_envelope(sign_off.statement)
+    subjects = parse_object(payload)["subject"]
+    signed = {subject["name"]: ":".join(next(iter(subject["digest"].items()))) for subject in subjects}
+    if signed != dict(sign_off.names):
+        raise Refused(f"what was signed names {', '.join(sorted(signed))}, with other digests than it says")
+
+
+def _find_revocation(tx: Transaction, key: Key) -> int:
+    """Return the number of the entry that revoked a key."""
+    history = tx.records.list_history("key", key.key_id)
+    return next(record.seq for record in history if key_from_json(record.body).revoked_at is not None)
+
+
+def _actor(tx: Transaction, seq: int) -> str:
+    return tx.ledger.get(seq).draft.actor.actor_id
