@@ -67,7 +67,7 @@ class _Feed(Iterator[bytes]):
     def __next__(self) -> bytes:
         """Return what has happened since the last piece."""
         try:
-            self._guard.admit(READ, self._request, _PATH)
+            self._guard.admit(READ, self._request, _PATH, is_use=False)
         except HttpProblem:
             raise StopIteration from None
         piece = self._greeting + b"".join([*self._entries(), *self._run_events()])

@@ -9,7 +9,7 @@ from incumbent.server import events, feeds
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.recording import governed, record_act
 from incumbent.usecases.tokens import new_token, revoke_token
-from logins import as_person, open_empty, open_people
+from logins import MovedClock, as_person, open_empty, open_people, set_password
 
 PATH = "/api/v1/events"
 
@@ -162,6 +162,28 @@ def test_a_token_that_is_revoked_ends_its_stream(tmp_path):
     answer = client.get(PATH, stay=stay)
     assert answer.is_complete
     assert client.get(PATH).status == 401
+    app.close()
+    ws.store.close()
+
+
+def test_watching_is_no_use_of_a_session_which_ends_when_nobody_has_used_it_for_two_hours(tmp_path, monkeypatch):
+    clock = MovedClock()
+    ws = open_people(tmp_path, clock)
+    set_password(ws, "dev")
+    app = open_app(ws)
+    browser = Client(app)
+    browser.log_in("dev")
+    looks = []
+
+    def stay(_):
+        looks.append(clock.move(minutes=7))
+        return True
+
+    monkeypatch.setattr(events, "HEARTBEAT_LOOKS", 1)  # so that there is something to see at each look
+    answer = browser.get(PATH, stay=stay)
+    assert answer.is_complete
+    assert 17 <= len(looks) <= 19  # head, pieces, end: about 120 minutes / 7
+    assert browser.get("/api/v1/slots").status == 401
     app.close()
     ws.store.close()
 

@@ -42,13 +42,14 @@ class Guard:
         self._server = server
         self._register: Register | None = None
 
-    def admit(self, right: str, request: Request, where: str) -> Caller:
+    def admit(self, right: str, request: Request, where: str, *, is_use: bool = True) -> Caller:
         """Return who asks, if they may ask for this.
 
         Args:
             right: The route's, from the table of rights.
             request: Its head is enough; the body need not have been read.
             where: The path as it was asked for, for coming back after logging in.
+            is_use: Whether it counts as a use of the session or token; looking again by oneself must not keep a session from ending.
 
         Raises:
             HttpProblem: Nobody is named who may come in (401, or 303 to the log-in for a browser), the one who is may not do this
@@ -60,12 +61,12 @@ class Guard:
             )
         if right == PUBLIC:
             return NOBODY
-        caller = self._find_caller(request, where)
+        caller = self._find_caller(request, where, is_use=is_use)
         if caller.person is not None:
             self._check_right(caller, right, where)
         return caller
 
-    def _find_caller(self, request: Request, where: str) -> Caller:
+    def _find_caller(self, request: Request, where: str, *, is_use: bool) -> Caller:
         ws, door = self._server.ws, self._server.door
         now = ws.clock.now()
         authorization = request.headers.get("authorization")
@@ -83,7 +84,8 @@ class Guard:
                     admission = admit_session(tx, register, session, now)
         except Refused as error:
             raise _ask_who(str(error), request, where) from error
-        self._note(admission, now)
+        if is_use:
+            self._note(admission, now)
         return Caller(admission.person.person_id, admission.person, admission.scope, session)
 
     def _note(self, admission: Admission, now: datetime) -> None:
