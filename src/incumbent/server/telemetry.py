@@ -117,6 +117,12 @@ class _Standing:
         yield GaugeMetricFamily("incumbent_slots", "Slots that anything was ever placed in.", value=figures.slots)
         yield GaugeMetricFamily("incumbent_versions_live", "Versions in Production.", value=figures.live)
         yield GaugeMetricFamily("incumbent_findings_open", "Findings that nobody has closed.", value=figures.open_findings)
+        webhooks = GaugeMetricFamily("incumbent_webhooks", "Webhooks, by how they stand.", labels=["state"])
+        for state, count in figures.webhooks.items():
+            webhooks.add_metric([state], count)
+        yield webhooks
+        behind = figures.webhook_entries_behind
+        yield GaugeMetricFamily("incumbent_webhook_entries_behind", "Entries that the furthest webhook was not told of.", value=behind)
 
 
 class Measured:

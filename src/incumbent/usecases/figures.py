@@ -1,5 +1,6 @@
 """How the installation stands, in a few numbers: for a monitoring system that asks every some seconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,8 @@ class Figures:
         slots: Slots that anything was ever placed in.
         live: Versions in Production; a slot has at most one.
         open_findings: Findings that nobody has closed.
+        webhooks: How many there are by how they stand: "active", "failing" (it will be tried again), "dead".
+        webhook_entries_behind: Entries that the webhook that is furthest behind was not told of.
     """
 
     at: datetime
@@ -24,6 +27,8 @@ class Figures:
     slots: int
     live: int
     open_findings: int
+    webhooks: Mapping[str, int]
+    webhook_entries_behind: int
 
 
 def read_figures(ws: Workspace) -> Figures:
@@ -35,12 +40,15 @@ def read_figures(ws: Workspace) -> Figures:
     """
     with ws.store.begin(read_only=True) as tx:
         newest = tx.checkpoints.find()
-        slots = tx.registry.list_slots()
+        slots, entries, webhooks = tx.registry.list_slots(), tx.ledger.size(), tx.webhooks.list_all()
+        states = ["dead" if one.state == "dead" else "failing" if one.failures else "active" for one in webhooks]
         return Figures(
             at=ws.clock.now(),
-            entries=tx.ledger.size(),
+            entries=entries,
             checkpoint_at=newest.at if newest else None,
             slots=len(slots),
             live=sum(tx.registry.find_live(slot) is not None for slot in slots),
             open_findings=sum(record.body.get("state") == "open" for record in tx.records.list_all("finding")),
+            webhooks={state: states.count(state) for state in ("active", "failing", "dead")},
+            webhook_entries_behind=max((entries - one.cursor for one in webhooks), default=0),
         )

@@ -12,8 +12,10 @@ from incumbent.server.messages import Request
 from incumbent.server.metrics import get_metrics
 from incumbent.server.telemetry import MEDIA_TYPE, Measured
 from incumbent.usecases.findings import open_finding
+from incumbent.usecases.people import add_person
 from incumbent.usecases.tiers import assess_tier
 from incumbent.usecases.tokens import new_token
+from incumbent.usecases.webhooks import add_webhook
 from logins import MovedClock, as_person, open_empty, open_people, set_password
 from office import MODEL
 
@@ -116,6 +118,19 @@ def test_the_ledger_the_findings_and_what_is_live_are_told(ws, clock, client):
     assert value(found, "incumbent_ledger_checkpoint_age_seconds") == pytest.approx(90)
     assert (value(found, "incumbent_findings_open"), value(found, "incumbent_slots"), value(found, "incumbent_versions_live")) == (1, 0, 0)
     assert ("process_resident_memory_bytes", ()) in found
+
+
+def test_webhooks_are_told_by_how_they_stand_and_how_far_they_are_behind(ws, client):
+    dead, failing, active = (add_webhook(ws, url=f"https://{name}.example/").webhook for name in ("a", "b", "c"))
+    with ws.store.begin() as tx:
+        tx.webhooks.change(dead, replace(dead, state="dead", failures=10, tried=10))
+        tx.webhooks.change(failing, replace(failing, failures=1, tried=1))
+        tx.webhooks.change(active, replace(active, cursor=active.cursor + 2, tried=2))
+    for person in ("one", "two", "three"):
+        add_person(ws, person=person, name="Some Person", roles=[])
+    found = read(client.get("/metrics"))
+    assert [value(found, "incumbent_webhooks", state=state) for state in ("active", "failing", "dead")] == [1, 1, 1]
+    assert value(found, "incumbent_webhook_entries_behind") == 3
 
 
 def test_writes_that_are_committed_together_are_counted(ws, app, client):
