@@ -1,0 +1,1 @@
+"""Reads MLflow stores: a running server over HTTP, and an SQLite file with its artifact folder."""
