@@ -23,6 +23,7 @@ COMMAND_ALONE = {
     "demo": "tells a story",
     "init": "writes files for a beginner",
     "why": "renders the plan of one stage, which plan_pipeline gives",
+    "import": "brings a whole store over, once, at a terminal",
     "artifacts": "keeps house in a workspace",
     "models": "lists for people; live and trace give values",
     "slots": "lists for people; live gives values",

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("incumbent.cli.why", "the first input of a stage that differs from the last run"),
     "reproduce": ("incumbent.cli.reproduce", "run a recorded run again from its record and compare every digest"),
     "runs": ("incumbent.cli.runs", "list, show, compare and search runs"),
+    "import": ("incumbent.cli.import_mlflow", "bring an MLflow store over, whole"),
     "artifacts": ("incumbent.cli.artifacts", "list, get, verify and collect stored artifacts"),
     "register": ("incumbent.cli.register", "register an artifact as the next version of a model"),
     "propose": ("incumbent.cli.propose", "make a version a candidate in a slot"),

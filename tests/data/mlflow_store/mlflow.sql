@@ -1,0 +1,1504 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('dc11669786a5');
+CREATE TABLE "assessments" (
+	assessment_id VARCHAR(50) NOT NULL, 
+	trace_id VARCHAR(50) NOT NULL, 
+	name VARCHAR(250) NOT NULL, 
+	assessment_type VARCHAR(20) NOT NULL, 
+	value TEXT NOT NULL, 
+	error TEXT, 
+	created_timestamp BIGINT NOT NULL, 
+	last_updated_timestamp BIGINT NOT NULL, 
+	source_type VARCHAR(50) NOT NULL, 
+	source_id VARCHAR(250), 
+	run_id VARCHAR(32), 
+	span_id VARCHAR(50), 
+	rationale TEXT, 
+	overrides VARCHAR(50), 
+	valid BOOLEAN NOT NULL, 
+	assessment_metadata TEXT, 
+	experiment_id INTEGER, 
+	trace_timestamp_ms BIGINT, 
+	aggregate_value FLOAT, 
+	is_numeric_value BOOLEAN DEFAULT 0 NOT NULL, 
+	CONSTRAINT assessments_pk PRIMARY KEY (assessment_id), 
+	CONSTRAINT fk_assessments_trace_id FOREIGN KEY(trace_id) REFERENCES trace_info (request_id) ON DELETE CASCADE
+);
+CREATE TABLE budget_policies (
+	budget_policy_id VARCHAR(36) NOT NULL, 
+	budget_unit VARCHAR(32) NOT NULL, 
+	budget_amount FLOAT NOT NULL, 
+	duration_unit VARCHAR(32) NOT NULL, 
+	duration_value INTEGER NOT NULL, 
+	target_scope VARCHAR(32) NOT NULL, 
+	budget_action VARCHAR(32) NOT NULL, 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, target_value VARCHAR(255), 
+	CONSTRAINT budget_policies_pk PRIMARY KEY (budget_policy_id)
+);
+CREATE TABLE "datasets" (
+	dataset_uuid VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(500) NOT NULL, 
+	digest VARCHAR(36) NOT NULL, 
+	dataset_source_type VARCHAR(36) NOT NULL, 
+	dataset_source TEXT NOT NULL, 
+	dataset_schema TEXT, 
+	dataset_profile TEXT, 
+	CONSTRAINT dataset_pk PRIMARY KEY (experiment_id, name, digest), 
+	CONSTRAINT fk_datasets_experiment_id_experiments FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE
+);
+INSERT INTO "datasets" VALUES('e90b7a585fea4bb8b785e1139d0da99c',1,'rows','9010d92e','local','{"uri": "rows.csv"}','{"a": "long"}','{"num_rows": 5}');
+CREATE TABLE endpoint_bindings (
+	endpoint_id VARCHAR(36) NOT NULL, 
+	resource_type VARCHAR(50) NOT NULL, 
+	resource_id VARCHAR(255) NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	created_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), display_name VARCHAR(255), 
+	CONSTRAINT endpoint_bindings_pk PRIMARY KEY (endpoint_id, resource_type, resource_id), 
+	CONSTRAINT fk_endpoint_bindings_endpoint_id FOREIGN KEY(endpoint_id) REFERENCES endpoints (endpoint_id) ON DELETE CASCADE
+);
+CREATE TABLE endpoint_model_mappings (
+	mapping_id VARCHAR(36) NOT NULL, 
+	endpoint_id VARCHAR(36) NOT NULL, 
+	model_definition_id VARCHAR(36) NOT NULL, 
+	weight FLOAT NOT NULL, 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, linkage_type VARCHAR(64) DEFAULT 'PRIMARY' NOT NULL, fallback_order INTEGER, 
+	CONSTRAINT endpoint_model_mappings_pk PRIMARY KEY (mapping_id), 
+	CONSTRAINT fk_endpoint_model_mappings_endpoint_id FOREIGN KEY(endpoint_id) REFERENCES endpoints (endpoint_id) ON DELETE CASCADE, 
+	CONSTRAINT fk_endpoint_model_mappings_model_definition_id FOREIGN KEY(model_definition_id) REFERENCES model_definitions (model_definition_id)
+);
+CREATE TABLE endpoint_tags (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(5000), 
+	endpoint_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT endpoint_tag_pk PRIMARY KEY ("key", endpoint_id), 
+	CONSTRAINT fk_endpoint_tags_endpoint_id FOREIGN KEY(endpoint_id) REFERENCES endpoints (endpoint_id) ON DELETE CASCADE
+);
+CREATE TABLE "endpoints" (
+	endpoint_id VARCHAR(36) NOT NULL, 
+	name VARCHAR(255), 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	routing_strategy VARCHAR(64), 
+	fallback_config_json TEXT, 
+	experiment_id INTEGER, 
+	usage_tracking BOOLEAN DEFAULT '0' NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT endpoints_pk PRIMARY KEY (endpoint_id), 
+	CONSTRAINT fk_endpoints_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE SET NULL, 
+	CONSTRAINT uq_endpoints_workspace_name UNIQUE (workspace, name)
+);
+CREATE TABLE entity_associations (
+	association_id VARCHAR(36) NOT NULL, 
+	source_type VARCHAR(36) NOT NULL, 
+	source_id VARCHAR(36) NOT NULL, 
+	destination_type VARCHAR(36) NOT NULL, 
+	destination_id VARCHAR(36) NOT NULL, 
+	created_time BIGINT, 
+	CONSTRAINT entity_associations_pk PRIMARY KEY (source_type, source_id, destination_type, destination_id)
+);
+CREATE TABLE "evaluation_dataset_records" (
+	dataset_record_id VARCHAR(36) NOT NULL, 
+	dataset_id VARCHAR(36) NOT NULL, 
+	inputs JSON NOT NULL, 
+	expectations JSON, 
+	tags JSON, 
+	source JSON, 
+	source_id VARCHAR(36), 
+	source_type VARCHAR(255), 
+	created_time BIGINT, 
+	last_update_time BIGINT, 
+	created_by VARCHAR(255), 
+	last_updated_by VARCHAR(255), 
+	input_hash VARCHAR(64) NOT NULL, outputs JSON, 
+	CONSTRAINT evaluation_dataset_records_pk PRIMARY KEY (dataset_record_id), 
+	CONSTRAINT fk_evaluation_dataset_records_dataset_id FOREIGN KEY(dataset_id) REFERENCES evaluation_datasets (dataset_id) ON DELETE CASCADE, 
+	CONSTRAINT unique_dataset_input UNIQUE (dataset_id, input_hash)
+);
+CREATE TABLE evaluation_dataset_tags (
+	dataset_id VARCHAR(36) NOT NULL, 
+	"key" VARCHAR(255) NOT NULL, 
+	value VARCHAR(5000), 
+	CONSTRAINT evaluation_dataset_tags_pk PRIMARY KEY (dataset_id, "key"), 
+	CONSTRAINT fk_evaluation_dataset_tags_dataset_id FOREIGN KEY(dataset_id) REFERENCES evaluation_datasets (dataset_id) ON DELETE CASCADE
+);
+CREATE TABLE "evaluation_datasets" (
+	dataset_id VARCHAR(36) NOT NULL, 
+	name VARCHAR(255) NOT NULL, 
+	schema TEXT, 
+	profile TEXT, 
+	digest VARCHAR(64), 
+	created_time BIGINT, 
+	last_update_time BIGINT, 
+	created_by VARCHAR(255), 
+	last_updated_by VARCHAR(255), 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT evaluation_datasets_pk PRIMARY KEY (dataset_id)
+);
+CREATE TABLE "experiment_tags" (
+	"key" VARCHAR(250) NOT NULL, 
+	value TEXT, 
+	experiment_id INTEGER NOT NULL, 
+	CONSTRAINT experiment_tag_pk PRIMARY KEY ("key", experiment_id), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+);
+INSERT INTO "experiment_tags" VALUES('team','growth',1);
+INSERT INTO "experiment_tags" VALUES('mlflow.note.content','who leaves',1);
+CREATE TABLE "experiments" (
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	artifact_location VARCHAR(256), 
+	lifecycle_stage VARCHAR(32), 
+	creation_time BIGINT, 
+	last_update_time BIGINT, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT experiment_pk PRIMARY KEY (experiment_id), 
+	CONSTRAINT experiments_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')), 
+	CONSTRAINT uq_experiments_workspace_name UNIQUE (workspace, name)
+);
+INSERT INTO "experiments" VALUES(0,'Default','mlflow-artifacts:/0','active',1795651311424,1795651311424,'default');
+INSERT INTO "experiments" VALUES(1,'churn','mlflow-artifacts:/1','active',1795651336565,1795651336565,'default');
+INSERT INTO "experiments" VALUES(2,'abandoned','mlflow-artifacts:/2','deleted',1795651336855,1795651337123,'default');
+CREATE TABLE guardrail_configs (
+	endpoint_id VARCHAR(36) NOT NULL, 
+	guardrail_id VARCHAR(36) NOT NULL, 
+	execution_order INTEGER, 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT guardrail_configs_pk PRIMARY KEY (endpoint_id, guardrail_id), 
+	CONSTRAINT fk_guardrail_configs_endpoint_id FOREIGN KEY(endpoint_id) REFERENCES endpoints (endpoint_id) ON DELETE CASCADE, 
+	CONSTRAINT fk_guardrail_configs_guardrail_id FOREIGN KEY(guardrail_id) REFERENCES guardrails (guardrail_id) ON DELETE CASCADE
+);
+CREATE TABLE guardrails (
+	guardrail_id VARCHAR(36) NOT NULL, 
+	name VARCHAR(255) NOT NULL, 
+	scorer_id VARCHAR(36) NOT NULL, 
+	scorer_version INTEGER NOT NULL, 
+	stage VARCHAR(32) NOT NULL, 
+	action VARCHAR(32) NOT NULL, 
+	action_endpoint_id VARCHAR(36), 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT guardrails_pk PRIMARY KEY (guardrail_id), 
+	CONSTRAINT fk_guardrails_scorer_version FOREIGN KEY(scorer_id, scorer_version) REFERENCES scorer_versions (scorer_id, scorer_version), 
+	CONSTRAINT fk_guardrails_action_endpoint_id FOREIGN KEY(action_endpoint_id) REFERENCES endpoints (endpoint_id) ON DELETE SET NULL
+);
+CREATE TABLE input_tags (
+	input_uuid VARCHAR(36) NOT NULL, 
+	name VARCHAR(255) NOT NULL, 
+	value VARCHAR(500) NOT NULL, 
+	CONSTRAINT input_tags_pk PRIMARY KEY (input_uuid, name)
+);
+INSERT INTO "input_tags" VALUES('0be4b260442749cea9e45e54f975f996','mlflow.data.context','training');
+INSERT INTO "input_tags" VALUES('7ccb14301db847f5ae044cd3a172d73c','mlflow.data.context','training');
+CREATE TABLE inputs (
+	input_uuid VARCHAR(36) NOT NULL, 
+	source_type VARCHAR(36) NOT NULL, 
+	source_id VARCHAR(36) NOT NULL, 
+	destination_type VARCHAR(36) NOT NULL, 
+	destination_id VARCHAR(36) NOT NULL, step BIGINT DEFAULT '0' NOT NULL, 
+	CONSTRAINT inputs_pk PRIMARY KEY (source_type, source_id, destination_type, destination_id)
+);
+INSERT INTO "inputs" VALUES('0be4b260442749cea9e45e54f975f996','DATASET','e90b7a585fea4bb8b785e1139d0da99c','RUN','5301bca6eb304f83aae958a8136a0161',0);
+INSERT INTO "inputs" VALUES('7ccb14301db847f5ae044cd3a172d73c','DATASET','e90b7a585fea4bb8b785e1139d0da99c','RUN','0d6a67e76c0c44c38dc7b35af30f4416',0);
+INSERT INTO "inputs" VALUES('0bedf4b975034ee9a7f34256134d1eae','RUN_OUTPUT','e3fcdf39dd5f4ddf882f593d9b025ddc','MODEL_OUTPUT','m-943a52e2502e4159a675ada353dbc829',0);
+CREATE TABLE issues (
+	issue_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(250) NOT NULL, 
+	description TEXT NOT NULL, 
+	status VARCHAR(50) NOT NULL, 
+	severity VARCHAR(50), 
+	root_causes TEXT, 
+	source_run_id VARCHAR(32), 
+	categories TEXT, 
+	created_timestamp BIGINT NOT NULL, 
+	last_updated_timestamp BIGINT NOT NULL, 
+	created_by VARCHAR(255), 
+	CONSTRAINT issues_pk PRIMARY KEY (issue_id), 
+	CONSTRAINT fk_issues_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE, 
+	CONSTRAINT fk_issues_source_run_id FOREIGN KEY(source_run_id) REFERENCES runs (run_uuid) ON DELETE SET NULL
+);
+CREATE TABLE job_locks (
+	lock_key VARCHAR(255) NOT NULL, 
+	job_id VARCHAR(36) NOT NULL, 
+	acquired_at BIGINT NOT NULL, 
+	CONSTRAINT job_locks_pk PRIMARY KEY (lock_key), 
+	CONSTRAINT fk_job_locks_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
+);
+CREATE TABLE "jobs" (
+	id VARCHAR(36) NOT NULL, 
+	creation_time BIGINT NOT NULL, 
+	job_name VARCHAR(500) NOT NULL, 
+	params TEXT NOT NULL, 
+	timeout FLOAT, 
+	status INTEGER NOT NULL, 
+	result TEXT, 
+	retry_count INTEGER NOT NULL, 
+	last_update_time BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, status_details JSON, creator VARCHAR(255), executor_backend VARCHAR(255), lease_expires_at BIGINT, status_message TEXT, progress JSON, progress_updated_at BIGINT, token_hash VARCHAR(64), scoped_permissions JSON, next_attempt_at BIGINT, 
+	CONSTRAINT jobs_pk PRIMARY KEY (id)
+);
+CREATE TABLE label_schemas (
+	schema_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(250) NOT NULL, 
+	type VARCHAR(16) NOT NULL, 
+	instruction TEXT, 
+	enable_comment BOOLEAN DEFAULT '0' NOT NULL, 
+	input_type VARCHAR(32) NOT NULL, 
+	input_config TEXT NOT NULL, 
+	created_by VARCHAR(255), 
+	created_time BIGINT NOT NULL, 
+	last_update_time BIGINT NOT NULL, 
+	is_default BOOLEAN DEFAULT 0 NOT NULL, 
+	CONSTRAINT label_schemas_pk PRIMARY KEY (schema_id), 
+	CONSTRAINT fk_label_schemas_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE, 
+	CONSTRAINT uq_label_schemas_exp_name UNIQUE (experiment_id, name)
+);
+CREATE TABLE "latest_metrics" (
+	"key" VARCHAR(250) NOT NULL, 
+	value FLOAT NOT NULL, 
+	timestamp BIGINT, 
+	step BIGINT NOT NULL, 
+	is_nan BOOLEAN NOT NULL, 
+	run_uuid VARCHAR(32) NOT NULL, 
+	CONSTRAINT latest_metric_pk PRIMARY KEY ("key", run_uuid), 
+	FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid), 
+	CHECK (is_nan IN (0, 1))
+);
+INSERT INTO "latest_metrics" VALUES('loss',3.33333333333333354728e-03,1700000001299,299,0,'5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "latest_metrics" VALUES('odd',0.25,1700000002004,7,0,'5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "latest_metrics" VALUES('metrics/with slash',-1.5,1700000002000,-3,0,'5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "latest_metrics" VALUES('loss',3.32225913621262466252e-03,1700000001299,299,0,'0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "latest_metrics" VALUES('odd',0.25,1700000002004,7,0,'0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "latest_metrics" VALUES('metrics/with slash',-1.5,1700000002000,-3,0,'0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "latest_metrics" VALUES('loss',3.5,1700000012000,0,0,'52594f93219a4a5099f32be1e8e375f2');
+INSERT INTO "latest_metrics" VALUES('accuracy',0.75,1795651386212,0,0,'e3fcdf39dd5f4ddf882f593d9b025ddc');
+CREATE TABLE logged_model_metrics (
+	model_id VARCHAR(36) NOT NULL, 
+	metric_name VARCHAR(500) NOT NULL, 
+	metric_timestamp_ms BIGINT NOT NULL, 
+	metric_step BIGINT NOT NULL, 
+	metric_value FLOAT, 
+	experiment_id INTEGER NOT NULL, 
+	run_id VARCHAR(32) NOT NULL, 
+	dataset_uuid VARCHAR(36), 
+	dataset_name VARCHAR(500), 
+	dataset_digest VARCHAR(36), 
+	CONSTRAINT logged_model_metrics_pk PRIMARY KEY (model_id, metric_name, metric_timestamp_ms, metric_step, run_id), 
+	CONSTRAINT fk_logged_model_metrics_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	CONSTRAINT fk_logged_model_metrics_model_id FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE, 
+	CONSTRAINT fk_logged_model_metrics_run_id FOREIGN KEY(run_id) REFERENCES runs (run_uuid) ON DELETE CASCADE
+);
+INSERT INTO "logged_model_metrics" VALUES('m-943a52e2502e4159a675ada353dbc829','accuracy',1795651386212,0,0.75,1,'e3fcdf39dd5f4ddf882f593d9b025ddc',NULL,NULL,NULL);
+CREATE TABLE logged_model_params (
+	model_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	param_key VARCHAR(255) NOT NULL, 
+	param_value TEXT NOT NULL, 
+	CONSTRAINT logged_model_params_pk PRIMARY KEY (model_id, param_key), 
+	CONSTRAINT fk_logged_model_params_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	CONSTRAINT fk_logged_model_params_model_id FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE
+);
+INSERT INTO "logged_model_params" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'C','1.0');
+CREATE TABLE logged_model_tags (
+	model_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	tag_key VARCHAR(255) NOT NULL, 
+	tag_value TEXT NOT NULL, 
+	CONSTRAINT logged_model_tags_pk PRIMARY KEY (model_id, tag_key), 
+	CONSTRAINT fk_logged_model_tags_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	CONSTRAINT fk_logged_model_tags_model_id FOREIGN KEY(model_id) REFERENCES logged_models (model_id) ON DELETE CASCADE
+);
+INSERT INTO "logged_model_tags" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'mlflow.user','mia');
+INSERT INTO "logged_model_tags" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'mlflow.source.name','make_mlflow_store.py');
+INSERT INTO "logged_model_tags" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'mlflow.source.type','LOCAL');
+INSERT INTO "logged_model_tags" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'mlflow.modelVersions','[{"name": "churn", "version": 1}, {"name": "churn", "version": 2}, {"name": "churn", "version": 3}]');
+CREATE TABLE logged_models (
+	model_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(500) NOT NULL, 
+	artifact_location VARCHAR(1000) NOT NULL, 
+	creation_timestamp_ms BIGINT NOT NULL, 
+	last_updated_timestamp_ms BIGINT NOT NULL, 
+	status INTEGER NOT NULL, 
+	lifecycle_stage VARCHAR(32), 
+	model_type VARCHAR(500), 
+	source_run_id VARCHAR(32), 
+	status_message VARCHAR(1000), 
+	CONSTRAINT logged_models_pk PRIMARY KEY (model_id), 
+	CONSTRAINT logged_models_lifecycle_stage_check CHECK (lifecycle_stage IN ('active', 'deleted')), 
+	CONSTRAINT fk_logged_models_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE
+);
+INSERT INTO "logged_models" VALUES('m-943a52e2502e4159a675ada353dbc829',1,'model','mlflow-artifacts:/1/models/m-943a52e2502e4159a675ada353dbc829/artifacts',1795651353414,1795651386171,2,'active','','e3fcdf39dd5f4ddf882f593d9b025ddc',NULL);
+CREATE TABLE mcp_access_endpoints (
+	id VARCHAR(36) NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	server_name VARCHAR(256) NOT NULL, 
+	server_version VARCHAR(128), 
+	server_alias VARCHAR(256), 
+	url VARCHAR(2048) NOT NULL, 
+	transport_type VARCHAR(32) DEFAULT 'streamable-http' NOT NULL, 
+	created_by VARCHAR(256), 
+	last_updated_by VARCHAR(256), 
+	created_at BIGINT NOT NULL, 
+	last_updated_at BIGINT NOT NULL, 
+	CONSTRAINT mcp_access_endpoints_pk PRIMARY KEY (id), 
+	CONSTRAINT mcp_access_endpoints_server_fkey FOREIGN KEY(workspace, server_name) REFERENCES mcp_servers (workspace, name) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE mcp_server_aliases (
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	alias VARCHAR(256) NOT NULL, 
+	version VARCHAR(128) NOT NULL, 
+	CONSTRAINT mcp_server_aliases_pk PRIMARY KEY (workspace, name, alias), 
+	CONSTRAINT mcp_server_aliases_server_fkey FOREIGN KEY(workspace, name) REFERENCES mcp_servers (workspace, name) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE mcp_server_tags (
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(5000), 
+	CONSTRAINT mcp_server_tags_pk PRIMARY KEY (workspace, name, "key"), 
+	CONSTRAINT mcp_server_tags_server_fkey FOREIGN KEY(workspace, name) REFERENCES mcp_servers (workspace, name) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE mcp_server_version_tags (
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	version VARCHAR(128) NOT NULL, 
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(5000), 
+	CONSTRAINT mcp_server_version_tags_pk PRIMARY KEY (workspace, name, version, "key"), 
+	CONSTRAINT mcp_server_version_tags_version_fkey FOREIGN KEY(workspace, name, version) REFERENCES mcp_server_versions (workspace, name, version) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE mcp_server_versions (
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	version VARCHAR(128) NOT NULL, 
+	version_major INTEGER NOT NULL, 
+	version_minor INTEGER NOT NULL, 
+	version_patch INTEGER NOT NULL, 
+	version_prerelease_sort_key VARCHAR(512) NOT NULL, 
+	server_json JSON NOT NULL, 
+	status VARCHAR(20) DEFAULT 'draft' NOT NULL, 
+	tools JSON, 
+	source VARCHAR(512), 
+	connect_options JSON, 
+	created_by VARCHAR(256), 
+	last_updated_by VARCHAR(256), 
+	created_at BIGINT NOT NULL, 
+	last_updated_at BIGINT NOT NULL, 
+	CONSTRAINT mcp_server_versions_pk PRIMARY KEY (workspace, name, version), 
+	CONSTRAINT mcp_server_versions_server_fkey FOREIGN KEY(workspace, name) REFERENCES mcp_servers (workspace, name) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE TABLE mcp_servers (
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	display_name VARCHAR(256), 
+	description TEXT, 
+	icons JSON, 
+	created_by VARCHAR(256), 
+	last_updated_by VARCHAR(256), 
+	created_at BIGINT NOT NULL, 
+	last_updated_at BIGINT NOT NULL, 
+	CONSTRAINT mcp_servers_pk PRIMARY KEY (workspace, name)
+);
+CREATE TABLE "metrics" (
+	"key" VARCHAR(250) NOT NULL, 
+	value FLOAT NOT NULL, 
+	timestamp BIGINT NOT NULL, 
+	run_uuid VARCHAR(32) NOT NULL, 
+	step BIGINT DEFAULT '0' NOT NULL, 
+	is_nan BOOLEAN DEFAULT '0' NOT NULL, 
+	CONSTRAINT metric_pk PRIMARY KEY ("key", timestamp, step, run_uuid, value, is_nan), 
+	FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid), 
+	CHECK (is_nan IN (0, 1))
+);
+INSERT INTO "metrics" VALUES('loss',1.0,1700000001000,'5301bca6eb304f83aae958a8136a0161',0,0);
+INSERT INTO "metrics" VALUES('loss',0.5,1700000001001,'5301bca6eb304f83aae958a8136a0161',1,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333314829e-01,1700000001002,'5301bca6eb304f83aae958a8136a0161',2,0);
+INSERT INTO "metrics" VALUES('loss',0.25,1700000001003,'5301bca6eb304f83aae958a8136a0161',3,0);
+INSERT INTO "metrics" VALUES('loss',0.2,1700000001004,'5301bca6eb304f83aae958a8136a0161',4,0);
+INSERT INTO "metrics" VALUES('loss',1.66666666666666657414e-01,1700000001005,'5301bca6eb304f83aae958a8136a0161',5,0);
+INSERT INTO "metrics" VALUES('loss',1.42857142857142849212e-01,1700000001006,'5301bca6eb304f83aae958a8136a0161',6,0);
+INSERT INTO "metrics" VALUES('loss',0.125,1700000001007,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('loss',1.11111111111111104943e-01,1700000001008,'5301bca6eb304f83aae958a8136a0161',8,0);
+INSERT INTO "metrics" VALUES('loss',0.1,1700000001009,'5301bca6eb304f83aae958a8136a0161',9,0);
+INSERT INTO "metrics" VALUES('loss',9.09090909090909116141e-02,1700000001010,'5301bca6eb304f83aae958a8136a0161',10,0);
+INSERT INTO "metrics" VALUES('loss',8.33333333333333287074e-02,1700000001011,'5301bca6eb304f83aae958a8136a0161',11,0);
+INSERT INTO "metrics" VALUES('loss',7.6923076923076927347e-02,1700000001012,'5301bca6eb304f83aae958a8136a0161',12,0);
+INSERT INTO "metrics" VALUES('loss',7.14285714285714246063e-02,1700000001013,'5301bca6eb304f83aae958a8136a0161',13,0);
+INSERT INTO "metrics" VALUES('loss',6.66666666666666657414e-02,1700000001014,'5301bca6eb304f83aae958a8136a0161',14,0);
+INSERT INTO "metrics" VALUES('loss',0.0625,1700000001015,'5301bca6eb304f83aae958a8136a0161',15,0);
+INSERT INTO "metrics" VALUES('loss',5.8823529411764705066e-02,1700000001016,'5301bca6eb304f83aae958a8136a0161',16,0);
+INSERT INTO "metrics" VALUES('loss',5.55555555555555524716e-02,1700000001017,'5301bca6eb304f83aae958a8136a0161',17,0);
+INSERT INTO "metrics" VALUES('loss',5.26315789473684181309e-02,1700000001018,'5301bca6eb304f83aae958a8136a0161',18,0);
+INSERT INTO "metrics" VALUES('loss',0.05,1700000001019,'5301bca6eb304f83aae958a8136a0161',19,0);
+INSERT INTO "metrics" VALUES('loss',4.76190476190476164042e-02,1700000001020,'5301bca6eb304f83aae958a8136a0161',20,0);
+INSERT INTO "metrics" VALUES('loss',4.5454545454545455807e-02,1700000001021,'5301bca6eb304f83aae958a8136a0161',21,0);
+INSERT INTO "metrics" VALUES('loss',4.34782608695652161845e-02,1700000001022,'5301bca6eb304f83aae958a8136a0161',22,0);
+INSERT INTO "metrics" VALUES('loss',4.16666666666666643537e-02,1700000001023,'5301bca6eb304f83aae958a8136a0161',23,0);
+INSERT INTO "metrics" VALUES('loss',0.04,1700000001024,'5301bca6eb304f83aae958a8136a0161',24,0);
+INSERT INTO "metrics" VALUES('loss',3.84615384615384636735e-02,1700000001025,'5301bca6eb304f83aae958a8136a0161',25,0);
+INSERT INTO "metrics" VALUES('loss',3.7037037037037034981e-02,1700000001026,'5301bca6eb304f83aae958a8136a0161',26,0);
+INSERT INTO "metrics" VALUES('loss',3.57142857142857123031e-02,1700000001027,'5301bca6eb304f83aae958a8136a0161',27,0);
+INSERT INTO "metrics" VALUES('loss',3.44827586206896546938e-02,1700000001028,'5301bca6eb304f83aae958a8136a0161',28,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333328707e-02,1700000001029,'5301bca6eb304f83aae958a8136a0161',29,0);
+INSERT INTO "metrics" VALUES('loss',3.22580645161290313627e-02,1700000001030,'5301bca6eb304f83aae958a8136a0161',30,0);
+INSERT INTO "metrics" VALUES('loss',0.03125,1700000001031,'5301bca6eb304f83aae958a8136a0161',31,0);
+INSERT INTO "metrics" VALUES('loss',3.03030303030303038713e-02,1700000001032,'5301bca6eb304f83aae958a8136a0161',32,0);
+INSERT INTO "metrics" VALUES('loss',2.9411764705882352533e-02,1700000001033,'5301bca6eb304f83aae958a8136a0161',33,0);
+INSERT INTO "metrics" VALUES('loss',2.85714285714285705364e-02,1700000001034,'5301bca6eb304f83aae958a8136a0161',34,0);
+INSERT INTO "metrics" VALUES('loss',2.77777777777777762358e-02,1700000001035,'5301bca6eb304f83aae958a8136a0161',35,0);
+INSERT INTO "metrics" VALUES('loss',2.70270270270270285273e-02,1700000001036,'5301bca6eb304f83aae958a8136a0161',36,0);
+INSERT INTO "metrics" VALUES('loss',2.63157894736842090654e-02,1700000001037,'5301bca6eb304f83aae958a8136a0161',37,0);
+INSERT INTO "metrics" VALUES('loss',2.5641025641025640136e-02,1700000001038,'5301bca6eb304f83aae958a8136a0161',38,0);
+INSERT INTO "metrics" VALUES('loss',0.025,1700000001039,'5301bca6eb304f83aae958a8136a0161',39,0);
+INSERT INTO "metrics" VALUES('loss',2.43902439024390252364e-02,1700000001040,'5301bca6eb304f83aae958a8136a0161',40,0);
+INSERT INTO "metrics" VALUES('loss',2.38095238095238082021e-02,1700000001041,'5301bca6eb304f83aae958a8136a0161',41,0);
+INSERT INTO "metrics" VALUES('loss',2.32558139534883717702e-02,1700000001042,'5301bca6eb304f83aae958a8136a0161',42,0);
+INSERT INTO "metrics" VALUES('loss',2.27272727272727279035e-02,1700000001043,'5301bca6eb304f83aae958a8136a0161',43,0);
+INSERT INTO "metrics" VALUES('loss',2.22222222222222230703e-02,1700000001044,'5301bca6eb304f83aae958a8136a0161',44,0);
+INSERT INTO "metrics" VALUES('loss',2.17391304347826080922e-02,1700000001045,'5301bca6eb304f83aae958a8136a0161',45,0);
+INSERT INTO "metrics" VALUES('loss',2.12765957446808505471e-02,1700000001046,'5301bca6eb304f83aae958a8136a0161',46,0);
+INSERT INTO "metrics" VALUES('loss',2.08333333333333321768e-02,1700000001047,'5301bca6eb304f83aae958a8136a0161',47,0);
+INSERT INTO "metrics" VALUES('loss',2.04081632653061208204e-02,1700000001048,'5301bca6eb304f83aae958a8136a0161',48,0);
+INSERT INTO "metrics" VALUES('loss',0.02,1700000001049,'5301bca6eb304f83aae958a8136a0161',49,0);
+INSERT INTO "metrics" VALUES('loss',0.0196078431372549,1700000001050,'5301bca6eb304f83aae958a8136a0161',50,0);
+INSERT INTO "metrics" VALUES('loss',1.92307692307692318367e-02,1700000001051,'5301bca6eb304f83aae958a8136a0161',51,0);
+INSERT INTO "metrics" VALUES('loss',1.88679245283018860723e-02,1700000001052,'5301bca6eb304f83aae958a8136a0161',52,0);
+INSERT INTO "metrics" VALUES('loss',1.85185185185185174905e-02,1700000001053,'5301bca6eb304f83aae958a8136a0161',53,0);
+INSERT INTO "metrics" VALUES('loss',1.8181818181818180935e-02,1700000001054,'5301bca6eb304f83aae958a8136a0161',54,0);
+INSERT INTO "metrics" VALUES('loss',1.78571428571428561515e-02,1700000001055,'5301bca6eb304f83aae958a8136a0161',55,0);
+INSERT INTO "metrics" VALUES('loss',1.75438596491228060436e-02,1700000001056,'5301bca6eb304f83aae958a8136a0161',56,0);
+INSERT INTO "metrics" VALUES('loss',1.72413793103448273469e-02,1700000001057,'5301bca6eb304f83aae958a8136a0161',57,0);
+INSERT INTO "metrics" VALUES('loss',1.69491525423728812971e-02,1700000001058,'5301bca6eb304f83aae958a8136a0161',58,0);
+INSERT INTO "metrics" VALUES('loss',1.66666666666666664353e-02,1700000001059,'5301bca6eb304f83aae958a8136a0161',59,0);
+INSERT INTO "metrics" VALUES('loss',1.63934426229508205252e-02,1700000001060,'5301bca6eb304f83aae958a8136a0161',60,0);
+INSERT INTO "metrics" VALUES('loss',1.61290322580645156813e-02,1700000001061,'5301bca6eb304f83aae958a8136a0161',61,0);
+INSERT INTO "metrics" VALUES('loss',1.58730158730158721347e-02,1700000001062,'5301bca6eb304f83aae958a8136a0161',62,0);
+INSERT INTO "metrics" VALUES('loss',0.015625,1700000001063,'5301bca6eb304f83aae958a8136a0161',63,0);
+INSERT INTO "metrics" VALUES('loss',1.53846153846153854694e-02,1700000001064,'5301bca6eb304f83aae958a8136a0161',64,0);
+INSERT INTO "metrics" VALUES('loss',1.51515151515151519356e-02,1700000001065,'5301bca6eb304f83aae958a8136a0161',65,0);
+INSERT INTO "metrics" VALUES('loss',1.49253731343283579241e-02,1700000001066,'5301bca6eb304f83aae958a8136a0161',66,0);
+INSERT INTO "metrics" VALUES('loss',1.47058823529411762665e-02,1700000001067,'5301bca6eb304f83aae958a8136a0161',67,0);
+INSERT INTO "metrics" VALUES('loss',1.4492753623188405973e-02,1700000001068,'5301bca6eb304f83aae958a8136a0161',68,0);
+INSERT INTO "metrics" VALUES('loss',1.42857142857142852682e-02,1700000001069,'5301bca6eb304f83aae958a8136a0161',69,0);
+INSERT INTO "metrics" VALUES('loss',1.40845070422535214443e-02,1700000001070,'5301bca6eb304f83aae958a8136a0161',70,0);
+INSERT INTO "metrics" VALUES('loss',1.38888888888888881179e-02,1700000001071,'5301bca6eb304f83aae958a8136a0161',71,0);
+INSERT INTO "metrics" VALUES('loss',0.0136986301369863,1700000001072,'5301bca6eb304f83aae958a8136a0161',72,0);
+INSERT INTO "metrics" VALUES('loss',1.35135135135135142636e-02,1700000001073,'5301bca6eb304f83aae958a8136a0161',73,0);
+INSERT INTO "metrics" VALUES('loss',1.33333333333333341891e-02,1700000001074,'5301bca6eb304f83aae958a8136a0161',74,0);
+INSERT INTO "metrics" VALUES('loss',1.31578947368421045327e-02,1700000001075,'5301bca6eb304f83aae958a8136a0161',75,0);
+INSERT INTO "metrics" VALUES('loss',1.2987012987012987869e-02,1700000001076,'5301bca6eb304f83aae958a8136a0161',76,0);
+INSERT INTO "metrics" VALUES('loss',1.2820512820512820068e-02,1700000001077,'5301bca6eb304f83aae958a8136a0161',77,0);
+INSERT INTO "metrics" VALUES('loss',1.26582278481012656251e-02,1700000001078,'5301bca6eb304f83aae958a8136a0161',78,0);
+INSERT INTO "metrics" VALUES('loss',0.0125,1700000001079,'5301bca6eb304f83aae958a8136a0161',79,0);
+INSERT INTO "metrics" VALUES('loss',1.2345679012345678327e-02,1700000001080,'5301bca6eb304f83aae958a8136a0161',80,0);
+INSERT INTO "metrics" VALUES('loss',1.21951219512195126182e-02,1700000001081,'5301bca6eb304f83aae958a8136a0161',81,0);
+INSERT INTO "metrics" VALUES('loss',1.20481927710843379764e-02,1700000001082,'5301bca6eb304f83aae958a8136a0161',82,0);
+INSERT INTO "metrics" VALUES('loss',1.1904761904761904101e-02,1700000001083,'5301bca6eb304f83aae958a8136a0161',83,0);
+INSERT INTO "metrics" VALUES('loss',1.17647058823529410132e-02,1700000001084,'5301bca6eb304f83aae958a8136a0161',84,0);
+INSERT INTO "metrics" VALUES('loss',1.16279069767441858851e-02,1700000001085,'5301bca6eb304f83aae958a8136a0161',85,0);
+INSERT INTO "metrics" VALUES('loss',1.14942528735632182312e-02,1700000001086,'5301bca6eb304f83aae958a8136a0161',86,0);
+INSERT INTO "metrics" VALUES('loss',1.13636363636363639517e-02,1700000001087,'5301bca6eb304f83aae958a8136a0161',87,0);
+INSERT INTO "metrics" VALUES('loss',1.1235955056179774969e-02,1700000001088,'5301bca6eb304f83aae958a8136a0161',88,0);
+INSERT INTO "metrics" VALUES('loss',1.11111111111111115351e-02,1700000001089,'5301bca6eb304f83aae958a8136a0161',89,0);
+INSERT INTO "metrics" VALUES('loss',1.09890109890109898688e-02,1700000001090,'5301bca6eb304f83aae958a8136a0161',90,0);
+INSERT INTO "metrics" VALUES('loss',1.08695652173913040461e-02,1700000001091,'5301bca6eb304f83aae958a8136a0161',91,0);
+INSERT INTO "metrics" VALUES('loss',1.07526881720430116107e-02,1700000001092,'5301bca6eb304f83aae958a8136a0161',92,0);
+INSERT INTO "metrics" VALUES('loss',1.06382978723404252735e-02,1700000001093,'5301bca6eb304f83aae958a8136a0161',93,0);
+INSERT INTO "metrics" VALUES('loss',1.05263157894736839731e-02,1700000001094,'5301bca6eb304f83aae958a8136a0161',94,0);
+INSERT INTO "metrics" VALUES('loss',1.04166666666666660884e-02,1700000001095,'5301bca6eb304f83aae958a8136a0161',95,0);
+INSERT INTO "metrics" VALUES('loss',1.03092783505154637208e-02,1700000001096,'5301bca6eb304f83aae958a8136a0161',96,0);
+INSERT INTO "metrics" VALUES('loss',1.02040816326530604102e-02,1700000001097,'5301bca6eb304f83aae958a8136a0161',97,0);
+INSERT INTO "metrics" VALUES('loss',1.01010101010101018687e-02,1700000001098,'5301bca6eb304f83aae958a8136a0161',98,0);
+INSERT INTO "metrics" VALUES('loss',0.01,1700000001099,'5301bca6eb304f83aae958a8136a0161',99,0);
+INSERT INTO "metrics" VALUES('loss',9.90099009900990111032e-03,1700000001100,'5301bca6eb304f83aae958a8136a0161',100,0);
+INSERT INTO "metrics" VALUES('loss',0.00980392156862745,1700000001101,'5301bca6eb304f83aae958a8136a0161',101,0);
+INSERT INTO "metrics" VALUES('loss',9.70873786407766906081e-03,1700000001102,'5301bca6eb304f83aae958a8136a0161',102,0);
+INSERT INTO "metrics" VALUES('loss',9.61538461538461591837e-03,1700000001103,'5301bca6eb304f83aae958a8136a0161',103,0);
+INSERT INTO "metrics" VALUES('loss',9.52380952380952466862e-03,1700000001104,'5301bca6eb304f83aae958a8136a0161',104,0);
+INSERT INTO "metrics" VALUES('loss',9.43396226415094303618e-03,1700000001105,'5301bca6eb304f83aae958a8136a0161',105,0);
+INSERT INTO "metrics" VALUES('loss',9.34579439252336378884e-03,1700000001106,'5301bca6eb304f83aae958a8136a0161',106,0);
+INSERT INTO "metrics" VALUES('loss',9.25925925925925874526e-03,1700000001107,'5301bca6eb304f83aae958a8136a0161',107,0);
+INSERT INTO "metrics" VALUES('loss',9.17431192660550509643e-03,1700000001108,'5301bca6eb304f83aae958a8136a0161',108,0);
+INSERT INTO "metrics" VALUES('loss',0.00909090909090909,1700000001109,'5301bca6eb304f83aae958a8136a0161',109,0);
+INSERT INTO "metrics" VALUES('loss',9.00900900900900893086e-03,1700000001110,'5301bca6eb304f83aae958a8136a0161',110,0);
+INSERT INTO "metrics" VALUES('loss',8.92857142857142807579e-03,1700000001111,'5301bca6eb304f83aae958a8136a0161',111,0);
+INSERT INTO "metrics" VALUES('loss',8.84955752212389368249e-03,1700000001112,'5301bca6eb304f83aae958a8136a0161',112,0);
+INSERT INTO "metrics" VALUES('loss',8.77192982456140302183e-03,1700000001113,'5301bca6eb304f83aae958a8136a0161',113,0);
+INSERT INTO "metrics" VALUES('loss',8.69565217391304358385e-03,1700000001114,'5301bca6eb304f83aae958a8136a0161',114,0);
+INSERT INTO "metrics" VALUES('loss',8.62068965517241367346e-03,1700000001115,'5301bca6eb304f83aae958a8136a0161',115,0);
+INSERT INTO "metrics" VALUES('loss',8.54700854700854786849e-03,1700000001116,'5301bca6eb304f83aae958a8136a0161',116,0);
+INSERT INTO "metrics" VALUES('loss',0.00847457627118644,1700000001117,'5301bca6eb304f83aae958a8136a0161',117,0);
+INSERT INTO "metrics" VALUES('loss',8.40336134453781476161e-03,1700000001118,'5301bca6eb304f83aae958a8136a0161',118,0);
+INSERT INTO "metrics" VALUES('loss',8.33333333333333321768e-03,1700000001119,'5301bca6eb304f83aae958a8136a0161',119,0);
+INSERT INTO "metrics" VALUES('loss',8.26446280991735560128e-03,1700000001120,'5301bca6eb304f83aae958a8136a0161',120,0);
+INSERT INTO "metrics" VALUES('loss',0.00819672131147541,1700000001121,'5301bca6eb304f83aae958a8136a0161',121,0);
+INSERT INTO "metrics" VALUES('loss',8.13008130081300899039e-03,1700000001122,'5301bca6eb304f83aae958a8136a0161',122,0);
+INSERT INTO "metrics" VALUES('loss',8.06451612903225784068e-03,1700000001123,'5301bca6eb304f83aae958a8136a0161',123,0);
+INSERT INTO "metrics" VALUES('loss',0.008,1700000001124,'5301bca6eb304f83aae958a8136a0161',124,0);
+INSERT INTO "metrics" VALUES('loss',7.93650793650793606737e-03,1700000001125,'5301bca6eb304f83aae958a8136a0161',125,0);
+INSERT INTO "metrics" VALUES('loss',7.87401574803149595371e-03,1700000001126,'5301bca6eb304f83aae958a8136a0161',126,0);
+INSERT INTO "metrics" VALUES('loss',0.0078125,1700000001127,'5301bca6eb304f83aae958a8136a0161',127,0);
+INSERT INTO "metrics" VALUES('loss',7.75193798449612392342e-03,1700000001128,'5301bca6eb304f83aae958a8136a0161',128,0);
+INSERT INTO "metrics" VALUES('loss',7.6923076923076927347e-03,1700000001129,'5301bca6eb304f83aae958a8136a0161',129,0);
+INSERT INTO "metrics" VALUES('loss',7.63358778625954168678e-03,1700000001130,'5301bca6eb304f83aae958a8136a0161',130,0);
+INSERT INTO "metrics" VALUES('loss',7.57575757575757596784e-03,1700000001131,'5301bca6eb304f83aae958a8136a0161',131,0);
+INSERT INTO "metrics" VALUES('loss',7.51879699248120259014e-03,1700000001132,'5301bca6eb304f83aae958a8136a0161',132,0);
+INSERT INTO "metrics" VALUES('loss',7.46268656716417896207e-03,1700000001133,'5301bca6eb304f83aae958a8136a0161',133,0);
+INSERT INTO "metrics" VALUES('loss',7.4074074074074076901e-03,1700000001134,'5301bca6eb304f83aae958a8136a0161',134,0);
+INSERT INTO "metrics" VALUES('loss',7.35294117647058813325e-03,1700000001135,'5301bca6eb304f83aae958a8136a0161',135,0);
+INSERT INTO "metrics" VALUES('loss',7.29927007299270048934e-03,1700000001136,'5301bca6eb304f83aae958a8136a0161',136,0);
+INSERT INTO "metrics" VALUES('loss',7.24637681159420298654e-03,1700000001137,'5301bca6eb304f83aae958a8136a0161',137,0);
+INSERT INTO "metrics" VALUES('loss',7.19424460431654713699e-03,1700000001138,'5301bca6eb304f83aae958a8136a0161',138,0);
+INSERT INTO "metrics" VALUES('loss',7.1428571428571426341e-03,1700000001139,'5301bca6eb304f83aae958a8136a0161',139,0);
+INSERT INTO "metrics" VALUES('loss',7.0921985815602835157e-03,1700000001140,'5301bca6eb304f83aae958a8136a0161',140,0);
+INSERT INTO "metrics" VALUES('loss',7.04225352112676072219e-03,1700000001141,'5301bca6eb304f83aae958a8136a0161',141,0);
+INSERT INTO "metrics" VALUES('loss',6.99300699300699300092e-03,1700000001142,'5301bca6eb304f83aae958a8136a0161',142,0);
+INSERT INTO "metrics" VALUES('loss',6.94444444444444405895e-03,1700000001143,'5301bca6eb304f83aae958a8136a0161',143,0);
+INSERT INTO "metrics" VALUES('loss',6.89655172413793093877e-03,1700000001144,'5301bca6eb304f83aae958a8136a0161',144,0);
+INSERT INTO "metrics" VALUES('loss',0.00684931506849315,1700000001145,'5301bca6eb304f83aae958a8136a0161',145,0);
+INSERT INTO "metrics" VALUES('loss',6.80272108843537389594e-03,1700000001146,'5301bca6eb304f83aae958a8136a0161',146,0);
+INSERT INTO "metrics" VALUES('loss',6.75675675675675713183e-03,1700000001147,'5301bca6eb304f83aae958a8136a0161',147,0);
+INSERT INTO "metrics" VALUES('loss',6.71140939597315421688e-03,1700000001148,'5301bca6eb304f83aae958a8136a0161',148,0);
+INSERT INTO "metrics" VALUES('loss',6.66666666666666709456e-03,1700000001149,'5301bca6eb304f83aae958a8136a0161',149,0);
+INSERT INTO "metrics" VALUES('loss',6.62251655629139072273e-03,1700000001150,'5301bca6eb304f83aae958a8136a0161',150,0);
+INSERT INTO "metrics" VALUES('loss',6.57894736842105226637e-03,1700000001151,'5301bca6eb304f83aae958a8136a0161',151,0);
+INSERT INTO "metrics" VALUES('loss',6.53594771241830085201e-03,1700000001152,'5301bca6eb304f83aae958a8136a0161',152,0);
+INSERT INTO "metrics" VALUES('loss',6.49350649350649393454e-03,1700000001153,'5301bca6eb304f83aae958a8136a0161',153,0);
+INSERT INTO "metrics" VALUES('loss',6.45161290322580644601e-03,1700000001154,'5301bca6eb304f83aae958a8136a0161',154,0);
+INSERT INTO "metrics" VALUES('loss',0.00641025641025641,1700000001155,'5301bca6eb304f83aae958a8136a0161',155,0);
+INSERT INTO "metrics" VALUES('loss',6.36942675159235700832e-03,1700000001156,'5301bca6eb304f83aae958a8136a0161',156,0);
+INSERT INTO "metrics" VALUES('loss',6.32911392405063281257e-03,1700000001157,'5301bca6eb304f83aae958a8136a0161',157,0);
+INSERT INTO "metrics" VALUES('loss',6.28930817610062926903e-03,1700000001158,'5301bca6eb304f83aae958a8136a0161',158,0);
+INSERT INTO "metrics" VALUES('loss',0.00625,1700000001159,'5301bca6eb304f83aae958a8136a0161',159,0);
+INSERT INTO "metrics" VALUES('loss',6.21118012422360206425e-03,1700000001160,'5301bca6eb304f83aae958a8136a0161',160,0);
+INSERT INTO "metrics" VALUES('loss',6.17283950617283916351e-03,1700000001161,'5301bca6eb304f83aae958a8136a0161',161,0);
+INSERT INTO "metrics" VALUES('loss',6.1349693251533743768e-03,1700000001162,'5301bca6eb304f83aae958a8136a0161',162,0);
+INSERT INTO "metrics" VALUES('loss',6.09756097560975630911e-03,1700000001163,'5301bca6eb304f83aae958a8136a0161',163,0);
+INSERT INTO "metrics" VALUES('loss',6.0606060606060606008e-03,1700000001164,'5301bca6eb304f83aae958a8136a0161',164,0);
+INSERT INTO "metrics" VALUES('loss',6.0240963855421689882e-03,1700000001165,'5301bca6eb304f83aae958a8136a0161',165,0);
+INSERT INTO "metrics" VALUES('loss',5.98802395209580874679e-03,1700000001166,'5301bca6eb304f83aae958a8136a0161',166,0);
+INSERT INTO "metrics" VALUES('loss',5.95238095238095205052e-03,1700000001167,'5301bca6eb304f83aae958a8136a0161',167,0);
+INSERT INTO "metrics" VALUES('loss',5.91715976331360932888e-03,1700000001168,'5301bca6eb304f83aae958a8136a0161',168,0);
+INSERT INTO "metrics" VALUES('loss',5.8823529411764705066e-03,1700000001169,'5301bca6eb304f83aae958a8136a0161',169,0);
+INSERT INTO "metrics" VALUES('loss',5.84795321637426868122e-03,1700000001170,'5301bca6eb304f83aae958a8136a0161',170,0);
+INSERT INTO "metrics" VALUES('loss',5.81395348837209294257e-03,1700000001171,'5301bca6eb304f83aae958a8136a0161',171,0);
+INSERT INTO "metrics" VALUES('loss',5.78034682080924826913e-03,1700000001172,'5301bca6eb304f83aae958a8136a0161',172,0);
+INSERT INTO "metrics" VALUES('loss',5.74712643678160911564e-03,1700000001173,'5301bca6eb304f83aae958a8136a0161',173,0);
+INSERT INTO "metrics" VALUES('loss',5.71428571428571428075e-03,1700000001174,'5301bca6eb304f83aae958a8136a0161',174,0);
+INSERT INTO "metrics" VALUES('loss',5.68181818181818197588e-03,1700000001175,'5301bca6eb304f83aae958a8136a0161',175,0);
+INSERT INTO "metrics" VALUES('loss',5.6497175141242937657e-03,1700000001176,'5301bca6eb304f83aae958a8136a0161',176,0);
+INSERT INTO "metrics" VALUES('loss',5.61797752808988748451e-03,1700000001177,'5301bca6eb304f83aae958a8136a0161',177,0);
+INSERT INTO "metrics" VALUES('loss',0.00558659217877095,1700000001178,'5301bca6eb304f83aae958a8136a0161',178,0);
+INSERT INTO "metrics" VALUES('loss',5.55555555555555576757e-03,1700000001179,'5301bca6eb304f83aae958a8136a0161',179,0);
+INSERT INTO "metrics" VALUES('loss',5.52486187845303844401e-03,1700000001180,'5301bca6eb304f83aae958a8136a0161',180,0);
+INSERT INTO "metrics" VALUES('loss',5.4945054945054949344e-03,1700000001181,'5301bca6eb304f83aae958a8136a0161',181,0);
+INSERT INTO "metrics" VALUES('loss',0.00546448087431694,1700000001182,'5301bca6eb304f83aae958a8136a0161',182,0);
+INSERT INTO "metrics" VALUES('loss',5.43478260869565202306e-03,1700000001183,'5301bca6eb304f83aae958a8136a0161',183,0);
+INSERT INTO "metrics" VALUES('loss',5.40540540540540570546e-03,1700000001184,'5301bca6eb304f83aae958a8136a0161',184,0);
+INSERT INTO "metrics" VALUES('loss',5.37634408602150580536e-03,1700000001185,'5301bca6eb304f83aae958a8136a0161',185,0);
+INSERT INTO "metrics" VALUES('loss',0.0053475935828877,1700000001186,'5301bca6eb304f83aae958a8136a0161',186,0);
+INSERT INTO "metrics" VALUES('loss',5.31914893617021263677e-03,1700000001187,'5301bca6eb304f83aae958a8136a0161',187,0);
+INSERT INTO "metrics" VALUES('loss',5.29100529100529071158e-03,1700000001188,'5301bca6eb304f83aae958a8136a0161',188,0);
+INSERT INTO "metrics" VALUES('loss',5.26315789473684198657e-03,1700000001189,'5301bca6eb304f83aae958a8136a0161',189,0);
+INSERT INTO "metrics" VALUES('loss',5.23560209424083801421e-03,1700000001190,'5301bca6eb304f83aae958a8136a0161',190,0);
+INSERT INTO "metrics" VALUES('loss',5.20833333333333304421e-03,1700000001191,'5301bca6eb304f83aae958a8136a0161',191,0);
+INSERT INTO "metrics" VALUES('loss',5.18134715025906755075e-03,1700000001192,'5301bca6eb304f83aae958a8136a0161',192,0);
+INSERT INTO "metrics" VALUES('loss',5.1546391752577318604e-03,1700000001193,'5301bca6eb304f83aae958a8136a0161',193,0);
+INSERT INTO "metrics" VALUES('loss',5.12820512820512820068e-03,1700000001194,'5301bca6eb304f83aae958a8136a0161',194,0);
+INSERT INTO "metrics" VALUES('loss',0.00510204081632653,1700000001195,'5301bca6eb304f83aae958a8136a0161',195,0);
+INSERT INTO "metrics" VALUES('loss',5.07614213197969503521e-03,1700000001196,'5301bca6eb304f83aae958a8136a0161',196,0);
+INSERT INTO "metrics" VALUES('loss',5.05050505050505093435e-03,1700000001197,'5301bca6eb304f83aae958a8136a0161',197,0);
+INSERT INTO "metrics" VALUES('loss',5.02512562814070359168e-03,1700000001198,'5301bca6eb304f83aae958a8136a0161',198,0);
+INSERT INTO "metrics" VALUES('loss',0.005,1700000001199,'5301bca6eb304f83aae958a8136a0161',199,0);
+INSERT INTO "metrics" VALUES('loss',4.97512437810945264138e-03,1700000001200,'5301bca6eb304f83aae958a8136a0161',200,0);
+INSERT INTO "metrics" VALUES('loss',4.95049504950495055516e-03,1700000001201,'5301bca6eb304f83aae958a8136a0161',201,0);
+INSERT INTO "metrics" VALUES('loss',4.92610837438423650874e-03,1700000001202,'5301bca6eb304f83aae958a8136a0161',202,0);
+INSERT INTO "metrics" VALUES('loss',4.90196078431372542216e-03,1700000001203,'5301bca6eb304f83aae958a8136a0161',203,0);
+INSERT INTO "metrics" VALUES('loss',4.87804878048780487381e-03,1700000001204,'5301bca6eb304f83aae958a8136a0161',204,0);
+INSERT INTO "metrics" VALUES('loss',4.8543689320388345304e-03,1700000001205,'5301bca6eb304f83aae958a8136a0161',205,0);
+INSERT INTO "metrics" VALUES('loss',4.83091787439613503524e-03,1700000001206,'5301bca6eb304f83aae958a8136a0161',206,0);
+INSERT INTO "metrics" VALUES('loss',4.80769230769230795918e-03,1700000001207,'5301bca6eb304f83aae958a8136a0161',207,0);
+INSERT INTO "metrics" VALUES('loss',4.78468899521531081803e-03,1700000001208,'5301bca6eb304f83aae958a8136a0161',208,0);
+INSERT INTO "metrics" VALUES('loss',4.76190476190476233431e-03,1700000001209,'5301bca6eb304f83aae958a8136a0161',209,0);
+INSERT INTO "metrics" VALUES('loss',4.7393364928909956224e-03,1700000001210,'5301bca6eb304f83aae958a8136a0161',210,0);
+INSERT INTO "metrics" VALUES('loss',4.71698113207547151809e-03,1700000001211,'5301bca6eb304f83aae958a8136a0161',211,0);
+INSERT INTO "metrics" VALUES('loss',4.69483568075117381479e-03,1700000001212,'5301bca6eb304f83aae958a8136a0161',212,0);
+INSERT INTO "metrics" VALUES('loss',4.67289719626168189442e-03,1700000001213,'5301bca6eb304f83aae958a8136a0161',213,0);
+INSERT INTO "metrics" VALUES('loss',4.65116279069767435405e-03,1700000001214,'5301bca6eb304f83aae958a8136a0161',214,0);
+INSERT INTO "metrics" VALUES('loss',4.62962962962962937263e-03,1700000001215,'5301bca6eb304f83aae958a8136a0161',215,0);
+INSERT INTO "metrics" VALUES('loss',4.60829493087557603286e-03,1700000001216,'5301bca6eb304f83aae958a8136a0161',216,0);
+INSERT INTO "metrics" VALUES('loss',4.58715596330275254821e-03,1700000001217,'5301bca6eb304f83aae958a8136a0161',217,0);
+INSERT INTO "metrics" VALUES('loss',0.0045662100456621,1700000001218,'5301bca6eb304f83aae958a8136a0161',218,0);
+INSERT INTO "metrics" VALUES('loss',4.54545454545454523376e-03,1700000001219,'5301bca6eb304f83aae958a8136a0161',219,0);
+INSERT INTO "metrics" VALUES('loss',4.52488687782805470288e-03,1700000001220,'5301bca6eb304f83aae958a8136a0161',220,0);
+INSERT INTO "metrics" VALUES('loss',4.50450450450450446543e-03,1700000001221,'5301bca6eb304f83aae958a8136a0161',221,0);
+INSERT INTO "metrics" VALUES('loss',4.48430493273542594284e-03,1700000001222,'5301bca6eb304f83aae958a8136a0161',222,0);
+INSERT INTO "metrics" VALUES('loss',4.46428571428571403789e-03,1700000001223,'5301bca6eb304f83aae958a8136a0161',223,0);
+INSERT INTO "metrics" VALUES('loss',4.44444444444444444058e-03,1700000001224,'5301bca6eb304f83aae958a8136a0161',224,0);
+INSERT INTO "metrics" VALUES('loss',4.42477876106194684124e-03,1700000001225,'5301bca6eb304f83aae958a8136a0161',225,0);
+INSERT INTO "metrics" VALUES('loss',4.4052863436123352106e-03,1700000001226,'5301bca6eb304f83aae958a8136a0161',226,0);
+INSERT INTO "metrics" VALUES('loss',4.38596491228070151091e-03,1700000001227,'5301bca6eb304f83aae958a8136a0161',227,0);
+INSERT INTO "metrics" VALUES('loss',4.3668122270742355806e-03,1700000001228,'5301bca6eb304f83aae958a8136a0161',228,0);
+INSERT INTO "metrics" VALUES('loss',4.34782608695652179192e-03,1700000001229,'5301bca6eb304f83aae958a8136a0161',229,0);
+INSERT INTO "metrics" VALUES('loss',4.32900432900432900057e-03,1700000001230,'5301bca6eb304f83aae958a8136a0161',230,0);
+INSERT INTO "metrics" VALUES('loss',4.31034482758620683673e-03,1700000001231,'5301bca6eb304f83aae958a8136a0161',231,0);
+INSERT INTO "metrics" VALUES('loss',4.29184549356223174476e-03,1700000001232,'5301bca6eb304f83aae958a8136a0161',232,0);
+INSERT INTO "metrics" VALUES('loss',4.27350427350427393424e-03,1700000001233,'5301bca6eb304f83aae958a8136a0161',233,0);
+INSERT INTO "metrics" VALUES('loss',0.00425531914893617,1700000001234,'5301bca6eb304f83aae958a8136a0161',234,0);
+INSERT INTO "metrics" VALUES('loss',0.00423728813559322,1700000001235,'5301bca6eb304f83aae958a8136a0161',235,0);
+INSERT INTO "metrics" VALUES('loss',4.21940928270042158593e-03,1700000001236,'5301bca6eb304f83aae958a8136a0161',236,0);
+INSERT INTO "metrics" VALUES('loss',4.2016806722689073808e-03,1700000001237,'5301bca6eb304f83aae958a8136a0161',237,0);
+INSERT INTO "metrics" VALUES('loss',4.18410041841004148172e-03,1700000001238,'5301bca6eb304f83aae958a8136a0161',238,0);
+INSERT INTO "metrics" VALUES('loss',4.16666666666666660884e-03,1700000001239,'5301bca6eb304f83aae958a8136a0161',239,0);
+INSERT INTO "metrics" VALUES('loss',4.14937759336099585422e-03,1700000001240,'5301bca6eb304f83aae958a8136a0161',240,0);
+INSERT INTO "metrics" VALUES('loss',4.13223140495867780064e-03,1700000001241,'5301bca6eb304f83aae958a8136a0161',241,0);
+INSERT INTO "metrics" VALUES('loss',0.00411522633744856,1700000001242,'5301bca6eb304f83aae958a8136a0161',242,0);
+INSERT INTO "metrics" VALUES('loss',4.09836065573770513131e-03,1700000001243,'5301bca6eb304f83aae958a8136a0161',243,0);
+INSERT INTO "metrics" VALUES('loss',4.08163265306122485798e-03,1700000001244,'5301bca6eb304f83aae958a8136a0161',244,0);
+INSERT INTO "metrics" VALUES('loss',4.06504065040650449519e-03,1700000001245,'5301bca6eb304f83aae958a8136a0161',245,0);
+INSERT INTO "metrics" VALUES('loss',4.04858299595141704618e-03,1700000001246,'5301bca6eb304f83aae958a8136a0161',246,0);
+INSERT INTO "metrics" VALUES('loss',4.03225806451612892034e-03,1700000001247,'5301bca6eb304f83aae958a8136a0161',247,0);
+INSERT INTO "metrics" VALUES('loss',4.01606425702811208056e-03,1700000001248,'5301bca6eb304f83aae958a8136a0161',248,0);
+INSERT INTO "metrics" VALUES('loss',0.004,1700000001249,'5301bca6eb304f83aae958a8136a0161',249,0);
+INSERT INTO "metrics" VALUES('loss',0.00398406374501992,1700000001250,'5301bca6eb304f83aae958a8136a0161',250,0);
+INSERT INTO "metrics" VALUES('loss',3.96825396825396803368e-03,1700000001251,'5301bca6eb304f83aae958a8136a0161',251,0);
+INSERT INTO "metrics" VALUES('loss',3.95256916996047404089e-03,1700000001252,'5301bca6eb304f83aae958a8136a0161',252,0);
+INSERT INTO "metrics" VALUES('loss',3.93700787401574797685e-03,1700000001253,'5301bca6eb304f83aae958a8136a0161',253,0);
+INSERT INTO "metrics" VALUES('loss',0.00392156862745098,1700000001254,'5301bca6eb304f83aae958a8136a0161',254,0);
+INSERT INTO "metrics" VALUES('loss',0.00390625,1700000001255,'5301bca6eb304f83aae958a8136a0161',255,0);
+INSERT INTO "metrics" VALUES('loss',3.89105058365758760263e-03,1700000001256,'5301bca6eb304f83aae958a8136a0161',256,0);
+INSERT INTO "metrics" VALUES('loss',3.87596899224806196171e-03,1700000001257,'5301bca6eb304f83aae958a8136a0161',257,0);
+INSERT INTO "metrics" VALUES('loss',3.86100386100386109428e-03,1700000001258,'5301bca6eb304f83aae958a8136a0161',258,0);
+INSERT INTO "metrics" VALUES('loss',3.84615384615384636735e-03,1700000001259,'5301bca6eb304f83aae958a8136a0161',259,0);
+INSERT INTO "metrics" VALUES('loss',3.8314176245210725992e-03,1700000001260,'5301bca6eb304f83aae958a8136a0161',260,0);
+INSERT INTO "metrics" VALUES('loss',3.81679389312977084339e-03,1700000001261,'5301bca6eb304f83aae958a8136a0161',261,0);
+INSERT INTO "metrics" VALUES('loss',3.80228136882129275422e-03,1700000001262,'5301bca6eb304f83aae958a8136a0161',262,0);
+INSERT INTO "metrics" VALUES('loss',3.78787878787878798392e-03,1700000001263,'5301bca6eb304f83aae958a8136a0161',263,0);
+INSERT INTO "metrics" VALUES('loss',3.77358490566037738794e-03,1700000001264,'5301bca6eb304f83aae958a8136a0161',264,0);
+INSERT INTO "metrics" VALUES('loss',3.75939849624060129507e-03,1700000001265,'5301bca6eb304f83aae958a8136a0161',265,0);
+INSERT INTO "metrics" VALUES('loss',3.74531835205992513423e-03,1700000001266,'5301bca6eb304f83aae958a8136a0161',266,0);
+INSERT INTO "metrics" VALUES('loss',3.73134328358208948103e-03,1700000001267,'5301bca6eb304f83aae958a8136a0161',267,0);
+INSERT INTO "metrics" VALUES('loss',3.71747211895910763257e-03,1700000001268,'5301bca6eb304f83aae958a8136a0161',268,0);
+INSERT INTO "metrics" VALUES('loss',3.70370370370370384505e-03,1700000001269,'5301bca6eb304f83aae958a8136a0161',269,0);
+INSERT INTO "metrics" VALUES('loss',3.69003690036900358281e-03,1700000001270,'5301bca6eb304f83aae958a8136a0161',270,0);
+INSERT INTO "metrics" VALUES('loss',3.67647058823529406662e-03,1700000001271,'5301bca6eb304f83aae958a8136a0161',271,0);
+INSERT INTO "metrics" VALUES('loss',3.66300366300366300048e-03,1700000001272,'5301bca6eb304f83aae958a8136a0161',272,0);
+INSERT INTO "metrics" VALUES('loss',3.64963503649635024467e-03,1700000001273,'5301bca6eb304f83aae958a8136a0161',273,0);
+INSERT INTO "metrics" VALUES('loss',3.63636363636363636048e-03,1700000001274,'5301bca6eb304f83aae958a8136a0161',274,0);
+INSERT INTO "metrics" VALUES('loss',3.62318840579710149327e-03,1700000001275,'5301bca6eb304f83aae958a8136a0161',275,0);
+INSERT INTO "metrics" VALUES('loss',3.6101083032490976013e-03,1700000001276,'5301bca6eb304f83aae958a8136a0161',276,0);
+INSERT INTO "metrics" VALUES('loss',3.59712230215827356849e-03,1700000001277,'5301bca6eb304f83aae958a8136a0161',277,0);
+INSERT INTO "metrics" VALUES('loss',3.58422939068100358112e-03,1700000001278,'5301bca6eb304f83aae958a8136a0161',278,0);
+INSERT INTO "metrics" VALUES('loss',3.57142857142857131705e-03,1700000001279,'5301bca6eb304f83aae958a8136a0161',279,0);
+INSERT INTO "metrics" VALUES('loss',3.55871886120996423069e-03,1700000001280,'5301bca6eb304f83aae958a8136a0161',280,0);
+INSERT INTO "metrics" VALUES('loss',3.54609929078014175785e-03,1700000001281,'5301bca6eb304f83aae958a8136a0161',281,0);
+INSERT INTO "metrics" VALUES('loss',3.53356890459363952999e-03,1700000001282,'5301bca6eb304f83aae958a8136a0161',282,0);
+INSERT INTO "metrics" VALUES('loss',3.52112676056338036109e-03,1700000001283,'5301bca6eb304f83aae958a8136a0161',283,0);
+INSERT INTO "metrics" VALUES('loss',3.50877192982456146894e-03,1700000001284,'5301bca6eb304f83aae958a8136a0161',284,0);
+INSERT INTO "metrics" VALUES('loss',3.49650349650349650046e-03,1700000001285,'5301bca6eb304f83aae958a8136a0161',285,0);
+INSERT INTO "metrics" VALUES('loss',3.48432055749128919558e-03,1700000001286,'5301bca6eb304f83aae958a8136a0161',286,0);
+INSERT INTO "metrics" VALUES('loss',3.47222222222222202947e-03,1700000001287,'5301bca6eb304f83aae958a8136a0161',287,0);
+INSERT INTO "metrics" VALUES('loss',3.46020761245674750988e-03,1700000001288,'5301bca6eb304f83aae958a8136a0161',288,0);
+INSERT INTO "metrics" VALUES('loss',3.44827586206896546938e-03,1700000001289,'5301bca6eb304f83aae958a8136a0161',289,0);
+INSERT INTO "metrics" VALUES('loss',3.43642611683848790693e-03,1700000001290,'5301bca6eb304f83aae958a8136a0161',290,0);
+INSERT INTO "metrics" VALUES('loss',3.42465753424657515235e-03,1700000001291,'5301bca6eb304f83aae958a8136a0161',291,0);
+INSERT INTO "metrics" VALUES('loss',3.41296928327645054598e-03,1700000001292,'5301bca6eb304f83aae958a8136a0161',292,0);
+INSERT INTO "metrics" VALUES('loss',3.40136054421768694797e-03,1700000001293,'5301bca6eb304f83aae958a8136a0161',293,0);
+INSERT INTO "metrics" VALUES('loss',3.38983050847457617268e-03,1700000001294,'5301bca6eb304f83aae958a8136a0161',294,0);
+INSERT INTO "metrics" VALUES('loss',3.37837837837837856591e-03,1700000001295,'5301bca6eb304f83aae958a8136a0161',295,0);
+INSERT INTO "metrics" VALUES('loss',3.36700336700336685588e-03,1700000001296,'5301bca6eb304f83aae958a8136a0161',296,0);
+INSERT INTO "metrics" VALUES('loss',3.35570469798657710844e-03,1700000001297,'5301bca6eb304f83aae958a8136a0161',297,0);
+INSERT INTO "metrics" VALUES('loss',3.34448160535117050909e-03,1700000001298,'5301bca6eb304f83aae958a8136a0161',298,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333354728e-03,1700000001299,'5301bca6eb304f83aae958a8136a0161',299,0);
+INSERT INTO "metrics" VALUES('odd',0.0,1700000002000,'5301bca6eb304f83aae958a8136a0161',7,1);
+INSERT INTO "metrics" VALUES('odd',1.79769313486231562234e+308,1700000002001,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('odd',-1.79769313486231562234e+308,1700000002002,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('odd',0.5,1700000002003,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('odd',0.25,1700000002004,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('odd',0.75,1700000002000,'5301bca6eb304f83aae958a8136a0161',7,0);
+INSERT INTO "metrics" VALUES('metrics/with slash',-1.5,1700000002000,'5301bca6eb304f83aae958a8136a0161',-3,0);
+INSERT INTO "metrics" VALUES('loss',0.5,1700000001000,'0d6a67e76c0c44c38dc7b35af30f4416',0,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333314829e-01,1700000001001,'0d6a67e76c0c44c38dc7b35af30f4416',1,0);
+INSERT INTO "metrics" VALUES('loss',0.25,1700000001002,'0d6a67e76c0c44c38dc7b35af30f4416',2,0);
+INSERT INTO "metrics" VALUES('loss',0.2,1700000001003,'0d6a67e76c0c44c38dc7b35af30f4416',3,0);
+INSERT INTO "metrics" VALUES('loss',1.66666666666666657414e-01,1700000001004,'0d6a67e76c0c44c38dc7b35af30f4416',4,0);
+INSERT INTO "metrics" VALUES('loss',1.42857142857142849212e-01,1700000001005,'0d6a67e76c0c44c38dc7b35af30f4416',5,0);
+INSERT INTO "metrics" VALUES('loss',0.125,1700000001006,'0d6a67e76c0c44c38dc7b35af30f4416',6,0);
+INSERT INTO "metrics" VALUES('loss',1.11111111111111104943e-01,1700000001007,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('loss',0.1,1700000001008,'0d6a67e76c0c44c38dc7b35af30f4416',8,0);
+INSERT INTO "metrics" VALUES('loss',9.09090909090909116141e-02,1700000001009,'0d6a67e76c0c44c38dc7b35af30f4416',9,0);
+INSERT INTO "metrics" VALUES('loss',8.33333333333333287074e-02,1700000001010,'0d6a67e76c0c44c38dc7b35af30f4416',10,0);
+INSERT INTO "metrics" VALUES('loss',7.6923076923076927347e-02,1700000001011,'0d6a67e76c0c44c38dc7b35af30f4416',11,0);
+INSERT INTO "metrics" VALUES('loss',7.14285714285714246063e-02,1700000001012,'0d6a67e76c0c44c38dc7b35af30f4416',12,0);
+INSERT INTO "metrics" VALUES('loss',6.66666666666666657414e-02,1700000001013,'0d6a67e76c0c44c38dc7b35af30f4416',13,0);
+INSERT INTO "metrics" VALUES('loss',0.0625,1700000001014,'0d6a67e76c0c44c38dc7b35af30f4416',14,0);
+INSERT INTO "metrics" VALUES('loss',5.8823529411764705066e-02,1700000001015,'0d6a67e76c0c44c38dc7b35af30f4416',15,0);
+INSERT INTO "metrics" VALUES('loss',5.55555555555555524716e-02,1700000001016,'0d6a67e76c0c44c38dc7b35af30f4416',16,0);
+INSERT INTO "metrics" VALUES('loss',5.26315789473684181309e-02,1700000001017,'0d6a67e76c0c44c38dc7b35af30f4416',17,0);
+INSERT INTO "metrics" VALUES('loss',0.05,1700000001018,'0d6a67e76c0c44c38dc7b35af30f4416',18,0);
+INSERT INTO "metrics" VALUES('loss',4.76190476190476164042e-02,1700000001019,'0d6a67e76c0c44c38dc7b35af30f4416',19,0);
+INSERT INTO "metrics" VALUES('loss',4.5454545454545455807e-02,1700000001020,'0d6a67e76c0c44c38dc7b35af30f4416',20,0);
+INSERT INTO "metrics" VALUES('loss',4.34782608695652161845e-02,1700000001021,'0d6a67e76c0c44c38dc7b35af30f4416',21,0);
+INSERT INTO "metrics" VALUES('loss',4.16666666666666643537e-02,1700000001022,'0d6a67e76c0c44c38dc7b35af30f4416',22,0);
+INSERT INTO "metrics" VALUES('loss',0.04,1700000001023,'0d6a67e76c0c44c38dc7b35af30f4416',23,0);
+INSERT INTO "metrics" VALUES('loss',3.84615384615384636735e-02,1700000001024,'0d6a67e76c0c44c38dc7b35af30f4416',24,0);
+INSERT INTO "metrics" VALUES('loss',3.7037037037037034981e-02,1700000001025,'0d6a67e76c0c44c38dc7b35af30f4416',25,0);
+INSERT INTO "metrics" VALUES('loss',3.57142857142857123031e-02,1700000001026,'0d6a67e76c0c44c38dc7b35af30f4416',26,0);
+INSERT INTO "metrics" VALUES('loss',3.44827586206896546938e-02,1700000001027,'0d6a67e76c0c44c38dc7b35af30f4416',27,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333328707e-02,1700000001028,'0d6a67e76c0c44c38dc7b35af30f4416',28,0);
+INSERT INTO "metrics" VALUES('loss',3.22580645161290313627e-02,1700000001029,'0d6a67e76c0c44c38dc7b35af30f4416',29,0);
+INSERT INTO "metrics" VALUES('loss',0.03125,1700000001030,'0d6a67e76c0c44c38dc7b35af30f4416',30,0);
+INSERT INTO "metrics" VALUES('loss',3.03030303030303038713e-02,1700000001031,'0d6a67e76c0c44c38dc7b35af30f4416',31,0);
+INSERT INTO "metrics" VALUES('loss',2.9411764705882352533e-02,1700000001032,'0d6a67e76c0c44c38dc7b35af30f4416',32,0);
+INSERT INTO "metrics" VALUES('loss',2.85714285714285705364e-02,1700000001033,'0d6a67e76c0c44c38dc7b35af30f4416',33,0);
+INSERT INTO "metrics" VALUES('loss',2.77777777777777762358e-02,1700000001034,'0d6a67e76c0c44c38dc7b35af30f4416',34,0);
+INSERT INTO "metrics" VALUES('loss',2.70270270270270285273e-02,1700000001035,'0d6a67e76c0c44c38dc7b35af30f4416',35,0);
+INSERT INTO "metrics" VALUES('loss',2.63157894736842090654e-02,1700000001036,'0d6a67e76c0c44c38dc7b35af30f4416',36,0);
+INSERT INTO "metrics" VALUES('loss',2.5641025641025640136e-02,1700000001037,'0d6a67e76c0c44c38dc7b35af30f4416',37,0);
+INSERT INTO "metrics" VALUES('loss',0.025,1700000001038,'0d6a67e76c0c44c38dc7b35af30f4416',38,0);
+INSERT INTO "metrics" VALUES('loss',2.43902439024390252364e-02,1700000001039,'0d6a67e76c0c44c38dc7b35af30f4416',39,0);
+INSERT INTO "metrics" VALUES('loss',2.38095238095238082021e-02,1700000001040,'0d6a67e76c0c44c38dc7b35af30f4416',40,0);
+INSERT INTO "metrics" VALUES('loss',2.32558139534883717702e-02,1700000001041,'0d6a67e76c0c44c38dc7b35af30f4416',41,0);
+INSERT INTO "metrics" VALUES('loss',2.27272727272727279035e-02,1700000001042,'0d6a67e76c0c44c38dc7b35af30f4416',42,0);
+INSERT INTO "metrics" VALUES('loss',2.22222222222222230703e-02,1700000001043,'0d6a67e76c0c44c38dc7b35af30f4416',43,0);
+INSERT INTO "metrics" VALUES('loss',2.17391304347826080922e-02,1700000001044,'0d6a67e76c0c44c38dc7b35af30f4416',44,0);
+INSERT INTO "metrics" VALUES('loss',2.12765957446808505471e-02,1700000001045,'0d6a67e76c0c44c38dc7b35af30f4416',45,0);
+INSERT INTO "metrics" VALUES('loss',2.08333333333333321768e-02,1700000001046,'0d6a67e76c0c44c38dc7b35af30f4416',46,0);
+INSERT INTO "metrics" VALUES('loss',2.04081632653061208204e-02,1700000001047,'0d6a67e76c0c44c38dc7b35af30f4416',47,0);
+INSERT INTO "metrics" VALUES('loss',0.02,1700000001048,'0d6a67e76c0c44c38dc7b35af30f4416',48,0);
+INSERT INTO "metrics" VALUES('loss',0.0196078431372549,1700000001049,'0d6a67e76c0c44c38dc7b35af30f4416',49,0);
+INSERT INTO "metrics" VALUES('loss',1.92307692307692318367e-02,1700000001050,'0d6a67e76c0c44c38dc7b35af30f4416',50,0);
+INSERT INTO "metrics" VALUES('loss',1.88679245283018860723e-02,1700000001051,'0d6a67e76c0c44c38dc7b35af30f4416',51,0);
+INSERT INTO "metrics" VALUES('loss',1.85185185185185174905e-02,1700000001052,'0d6a67e76c0c44c38dc7b35af30f4416',52,0);
+INSERT INTO "metrics" VALUES('loss',1.8181818181818180935e-02,1700000001053,'0d6a67e76c0c44c38dc7b35af30f4416',53,0);
+INSERT INTO "metrics" VALUES('loss',1.78571428571428561515e-02,1700000001054,'0d6a67e76c0c44c38dc7b35af30f4416',54,0);
+INSERT INTO "metrics" VALUES('loss',1.75438596491228060436e-02,1700000001055,'0d6a67e76c0c44c38dc7b35af30f4416',55,0);
+INSERT INTO "metrics" VALUES('loss',1.72413793103448273469e-02,1700000001056,'0d6a67e76c0c44c38dc7b35af30f4416',56,0);
+INSERT INTO "metrics" VALUES('loss',1.69491525423728812971e-02,1700000001057,'0d6a67e76c0c44c38dc7b35af30f4416',57,0);
+INSERT INTO "metrics" VALUES('loss',1.66666666666666664353e-02,1700000001058,'0d6a67e76c0c44c38dc7b35af30f4416',58,0);
+INSERT INTO "metrics" VALUES('loss',1.63934426229508205252e-02,1700000001059,'0d6a67e76c0c44c38dc7b35af30f4416',59,0);
+INSERT INTO "metrics" VALUES('loss',1.61290322580645156813e-02,1700000001060,'0d6a67e76c0c44c38dc7b35af30f4416',60,0);
+INSERT INTO "metrics" VALUES('loss',1.58730158730158721347e-02,1700000001061,'0d6a67e76c0c44c38dc7b35af30f4416',61,0);
+INSERT INTO "metrics" VALUES('loss',0.015625,1700000001062,'0d6a67e76c0c44c38dc7b35af30f4416',62,0);
+INSERT INTO "metrics" VALUES('loss',1.53846153846153854694e-02,1700000001063,'0d6a67e76c0c44c38dc7b35af30f4416',63,0);
+INSERT INTO "metrics" VALUES('loss',1.51515151515151519356e-02,1700000001064,'0d6a67e76c0c44c38dc7b35af30f4416',64,0);
+INSERT INTO "metrics" VALUES('loss',1.49253731343283579241e-02,1700000001065,'0d6a67e76c0c44c38dc7b35af30f4416',65,0);
+INSERT INTO "metrics" VALUES('loss',1.47058823529411762665e-02,1700000001066,'0d6a67e76c0c44c38dc7b35af30f4416',66,0);
+INSERT INTO "metrics" VALUES('loss',1.4492753623188405973e-02,1700000001067,'0d6a67e76c0c44c38dc7b35af30f4416',67,0);
+INSERT INTO "metrics" VALUES('loss',1.42857142857142852682e-02,1700000001068,'0d6a67e76c0c44c38dc7b35af30f4416',68,0);
+INSERT INTO "metrics" VALUES('loss',1.40845070422535214443e-02,1700000001069,'0d6a67e76c0c44c38dc7b35af30f4416',69,0);
+INSERT INTO "metrics" VALUES('loss',1.38888888888888881179e-02,1700000001070,'0d6a67e76c0c44c38dc7b35af30f4416',70,0);
+INSERT INTO "metrics" VALUES('loss',0.0136986301369863,1700000001071,'0d6a67e76c0c44c38dc7b35af30f4416',71,0);
+INSERT INTO "metrics" VALUES('loss',1.35135135135135142636e-02,1700000001072,'0d6a67e76c0c44c38dc7b35af30f4416',72,0);
+INSERT INTO "metrics" VALUES('loss',1.33333333333333341891e-02,1700000001073,'0d6a67e76c0c44c38dc7b35af30f4416',73,0);
+INSERT INTO "metrics" VALUES('loss',1.31578947368421045327e-02,1700000001074,'0d6a67e76c0c44c38dc7b35af30f4416',74,0);
+INSERT INTO "metrics" VALUES('loss',1.2987012987012987869e-02,1700000001075,'0d6a67e76c0c44c38dc7b35af30f4416',75,0);
+INSERT INTO "metrics" VALUES('loss',1.2820512820512820068e-02,1700000001076,'0d6a67e76c0c44c38dc7b35af30f4416',76,0);
+INSERT INTO "metrics" VALUES('loss',1.26582278481012656251e-02,1700000001077,'0d6a67e76c0c44c38dc7b35af30f4416',77,0);
+INSERT INTO "metrics" VALUES('loss',0.0125,1700000001078,'0d6a67e76c0c44c38dc7b35af30f4416',78,0);
+INSERT INTO "metrics" VALUES('loss',1.2345679012345678327e-02,1700000001079,'0d6a67e76c0c44c38dc7b35af30f4416',79,0);
+INSERT INTO "metrics" VALUES('loss',1.21951219512195126182e-02,1700000001080,'0d6a67e76c0c44c38dc7b35af30f4416',80,0);
+INSERT INTO "metrics" VALUES('loss',1.20481927710843379764e-02,1700000001081,'0d6a67e76c0c44c38dc7b35af30f4416',81,0);
+INSERT INTO "metrics" VALUES('loss',1.1904761904761904101e-02,1700000001082,'0d6a67e76c0c44c38dc7b35af30f4416',82,0);
+INSERT INTO "metrics" VALUES('loss',1.17647058823529410132e-02,1700000001083,'0d6a67e76c0c44c38dc7b35af30f4416',83,0);
+INSERT INTO "metrics" VALUES('loss',1.16279069767441858851e-02,1700000001084,'0d6a67e76c0c44c38dc7b35af30f4416',84,0);
+INSERT INTO "metrics" VALUES('loss',1.14942528735632182312e-02,1700000001085,'0d6a67e76c0c44c38dc7b35af30f4416',85,0);
+INSERT INTO "metrics" VALUES('loss',1.13636363636363639517e-02,1700000001086,'0d6a67e76c0c44c38dc7b35af30f4416',86,0);
+INSERT INTO "metrics" VALUES('loss',1.1235955056179774969e-02,1700000001087,'0d6a67e76c0c44c38dc7b35af30f4416',87,0);
+INSERT INTO "metrics" VALUES('loss',1.11111111111111115351e-02,1700000001088,'0d6a67e76c0c44c38dc7b35af30f4416',88,0);
+INSERT INTO "metrics" VALUES('loss',1.09890109890109898688e-02,1700000001089,'0d6a67e76c0c44c38dc7b35af30f4416',89,0);
+INSERT INTO "metrics" VALUES('loss',1.08695652173913040461e-02,1700000001090,'0d6a67e76c0c44c38dc7b35af30f4416',90,0);
+INSERT INTO "metrics" VALUES('loss',1.07526881720430116107e-02,1700000001091,'0d6a67e76c0c44c38dc7b35af30f4416',91,0);
+INSERT INTO "metrics" VALUES('loss',1.06382978723404252735e-02,1700000001092,'0d6a67e76c0c44c38dc7b35af30f4416',92,0);
+INSERT INTO "metrics" VALUES('loss',1.05263157894736839731e-02,1700000001093,'0d6a67e76c0c44c38dc7b35af30f4416',93,0);
+INSERT INTO "metrics" VALUES('loss',1.04166666666666660884e-02,1700000001094,'0d6a67e76c0c44c38dc7b35af30f4416',94,0);
+INSERT INTO "metrics" VALUES('loss',1.03092783505154637208e-02,1700000001095,'0d6a67e76c0c44c38dc7b35af30f4416',95,0);
+INSERT INTO "metrics" VALUES('loss',1.02040816326530604102e-02,1700000001096,'0d6a67e76c0c44c38dc7b35af30f4416',96,0);
+INSERT INTO "metrics" VALUES('loss',1.01010101010101018687e-02,1700000001097,'0d6a67e76c0c44c38dc7b35af30f4416',97,0);
+INSERT INTO "metrics" VALUES('loss',0.01,1700000001098,'0d6a67e76c0c44c38dc7b35af30f4416',98,0);
+INSERT INTO "metrics" VALUES('loss',9.90099009900990111032e-03,1700000001099,'0d6a67e76c0c44c38dc7b35af30f4416',99,0);
+INSERT INTO "metrics" VALUES('loss',0.00980392156862745,1700000001100,'0d6a67e76c0c44c38dc7b35af30f4416',100,0);
+INSERT INTO "metrics" VALUES('loss',9.70873786407766906081e-03,1700000001101,'0d6a67e76c0c44c38dc7b35af30f4416',101,0);
+INSERT INTO "metrics" VALUES('loss',9.61538461538461591837e-03,1700000001102,'0d6a67e76c0c44c38dc7b35af30f4416',102,0);
+INSERT INTO "metrics" VALUES('loss',9.52380952380952466862e-03,1700000001103,'0d6a67e76c0c44c38dc7b35af30f4416',103,0);
+INSERT INTO "metrics" VALUES('loss',9.43396226415094303618e-03,1700000001104,'0d6a67e76c0c44c38dc7b35af30f4416',104,0);
+INSERT INTO "metrics" VALUES('loss',9.34579439252336378884e-03,1700000001105,'0d6a67e76c0c44c38dc7b35af30f4416',105,0);
+INSERT INTO "metrics" VALUES('loss',9.25925925925925874526e-03,1700000001106,'0d6a67e76c0c44c38dc7b35af30f4416',106,0);
+INSERT INTO "metrics" VALUES('loss',9.17431192660550509643e-03,1700000001107,'0d6a67e76c0c44c38dc7b35af30f4416',107,0);
+INSERT INTO "metrics" VALUES('loss',0.00909090909090909,1700000001108,'0d6a67e76c0c44c38dc7b35af30f4416',108,0);
+INSERT INTO "metrics" VALUES('loss',9.00900900900900893086e-03,1700000001109,'0d6a67e76c0c44c38dc7b35af30f4416',109,0);
+INSERT INTO "metrics" VALUES('loss',8.92857142857142807579e-03,1700000001110,'0d6a67e76c0c44c38dc7b35af30f4416',110,0);
+INSERT INTO "metrics" VALUES('loss',8.84955752212389368249e-03,1700000001111,'0d6a67e76c0c44c38dc7b35af30f4416',111,0);
+INSERT INTO "metrics" VALUES('loss',8.77192982456140302183e-03,1700000001112,'0d6a67e76c0c44c38dc7b35af30f4416',112,0);
+INSERT INTO "metrics" VALUES('loss',8.69565217391304358385e-03,1700000001113,'0d6a67e76c0c44c38dc7b35af30f4416',113,0);
+INSERT INTO "metrics" VALUES('loss',8.62068965517241367346e-03,1700000001114,'0d6a67e76c0c44c38dc7b35af30f4416',114,0);
+INSERT INTO "metrics" VALUES('loss',8.54700854700854786849e-03,1700000001115,'0d6a67e76c0c44c38dc7b35af30f4416',115,0);
+INSERT INTO "metrics" VALUES('loss',0.00847457627118644,1700000001116,'0d6a67e76c0c44c38dc7b35af30f4416',116,0);
+INSERT INTO "metrics" VALUES('loss',8.40336134453781476161e-03,1700000001117,'0d6a67e76c0c44c38dc7b35af30f4416',117,0);
+INSERT INTO "metrics" VALUES('loss',8.33333333333333321768e-03,1700000001118,'0d6a67e76c0c44c38dc7b35af30f4416',118,0);
+INSERT INTO "metrics" VALUES('loss',8.26446280991735560128e-03,1700000001119,'0d6a67e76c0c44c38dc7b35af30f4416',119,0);
+INSERT INTO "metrics" VALUES('loss',0.00819672131147541,1700000001120,'0d6a67e76c0c44c38dc7b35af30f4416',120,0);
+INSERT INTO "metrics" VALUES('loss',8.13008130081300899039e-03,1700000001121,'0d6a67e76c0c44c38dc7b35af30f4416',121,0);
+INSERT INTO "metrics" VALUES('loss',8.06451612903225784068e-03,1700000001122,'0d6a67e76c0c44c38dc7b35af30f4416',122,0);
+INSERT INTO "metrics" VALUES('loss',0.008,1700000001123,'0d6a67e76c0c44c38dc7b35af30f4416',123,0);
+INSERT INTO "metrics" VALUES('loss',7.93650793650793606737e-03,1700000001124,'0d6a67e76c0c44c38dc7b35af30f4416',124,0);
+INSERT INTO "metrics" VALUES('loss',7.87401574803149595371e-03,1700000001125,'0d6a67e76c0c44c38dc7b35af30f4416',125,0);
+INSERT INTO "metrics" VALUES('loss',0.0078125,1700000001126,'0d6a67e76c0c44c38dc7b35af30f4416',126,0);
+INSERT INTO "metrics" VALUES('loss',7.75193798449612392342e-03,1700000001127,'0d6a67e76c0c44c38dc7b35af30f4416',127,0);
+INSERT INTO "metrics" VALUES('loss',7.6923076923076927347e-03,1700000001128,'0d6a67e76c0c44c38dc7b35af30f4416',128,0);
+INSERT INTO "metrics" VALUES('loss',7.63358778625954168678e-03,1700000001129,'0d6a67e76c0c44c38dc7b35af30f4416',129,0);
+INSERT INTO "metrics" VALUES('loss',7.57575757575757596784e-03,1700000001130,'0d6a67e76c0c44c38dc7b35af30f4416',130,0);
+INSERT INTO "metrics" VALUES('loss',7.51879699248120259014e-03,1700000001131,'0d6a67e76c0c44c38dc7b35af30f4416',131,0);
+INSERT INTO "metrics" VALUES('loss',7.46268656716417896207e-03,1700000001132,'0d6a67e76c0c44c38dc7b35af30f4416',132,0);
+INSERT INTO "metrics" VALUES('loss',7.4074074074074076901e-03,1700000001133,'0d6a67e76c0c44c38dc7b35af30f4416',133,0);
+INSERT INTO "metrics" VALUES('loss',7.35294117647058813325e-03,1700000001134,'0d6a67e76c0c44c38dc7b35af30f4416',134,0);
+INSERT INTO "metrics" VALUES('loss',7.29927007299270048934e-03,1700000001135,'0d6a67e76c0c44c38dc7b35af30f4416',135,0);
+INSERT INTO "metrics" VALUES('loss',7.24637681159420298654e-03,1700000001136,'0d6a67e76c0c44c38dc7b35af30f4416',136,0);
+INSERT INTO "metrics" VALUES('loss',7.19424460431654713699e-03,1700000001137,'0d6a67e76c0c44c38dc7b35af30f4416',137,0);
+INSERT INTO "metrics" VALUES('loss',7.1428571428571426341e-03,1700000001138,'0d6a67e76c0c44c38dc7b35af30f4416',138,0);
+INSERT INTO "metrics" VALUES('loss',7.0921985815602835157e-03,1700000001139,'0d6a67e76c0c44c38dc7b35af30f4416',139,0);
+INSERT INTO "metrics" VALUES('loss',7.04225352112676072219e-03,1700000001140,'0d6a67e76c0c44c38dc7b35af30f4416',140,0);
+INSERT INTO "metrics" VALUES('loss',6.99300699300699300092e-03,1700000001141,'0d6a67e76c0c44c38dc7b35af30f4416',141,0);
+INSERT INTO "metrics" VALUES('loss',6.94444444444444405895e-03,1700000001142,'0d6a67e76c0c44c38dc7b35af30f4416',142,0);
+INSERT INTO "metrics" VALUES('loss',6.89655172413793093877e-03,1700000001143,'0d6a67e76c0c44c38dc7b35af30f4416',143,0);
+INSERT INTO "metrics" VALUES('loss',0.00684931506849315,1700000001144,'0d6a67e76c0c44c38dc7b35af30f4416',144,0);
+INSERT INTO "metrics" VALUES('loss',6.80272108843537389594e-03,1700000001145,'0d6a67e76c0c44c38dc7b35af30f4416',145,0);
+INSERT INTO "metrics" VALUES('loss',6.75675675675675713183e-03,1700000001146,'0d6a67e76c0c44c38dc7b35af30f4416',146,0);
+INSERT INTO "metrics" VALUES('loss',6.71140939597315421688e-03,1700000001147,'0d6a67e76c0c44c38dc7b35af30f4416',147,0);
+INSERT INTO "metrics" VALUES('loss',6.66666666666666709456e-03,1700000001148,'0d6a67e76c0c44c38dc7b35af30f4416',148,0);
+INSERT INTO "metrics" VALUES('loss',6.62251655629139072273e-03,1700000001149,'0d6a67e76c0c44c38dc7b35af30f4416',149,0);
+INSERT INTO "metrics" VALUES('loss',6.57894736842105226637e-03,1700000001150,'0d6a67e76c0c44c38dc7b35af30f4416',150,0);
+INSERT INTO "metrics" VALUES('loss',6.53594771241830085201e-03,1700000001151,'0d6a67e76c0c44c38dc7b35af30f4416',151,0);
+INSERT INTO "metrics" VALUES('loss',6.49350649350649393454e-03,1700000001152,'0d6a67e76c0c44c38dc7b35af30f4416',152,0);
+INSERT INTO "metrics" VALUES('loss',6.45161290322580644601e-03,1700000001153,'0d6a67e76c0c44c38dc7b35af30f4416',153,0);
+INSERT INTO "metrics" VALUES('loss',0.00641025641025641,1700000001154,'0d6a67e76c0c44c38dc7b35af30f4416',154,0);
+INSERT INTO "metrics" VALUES('loss',6.36942675159235700832e-03,1700000001155,'0d6a67e76c0c44c38dc7b35af30f4416',155,0);
+INSERT INTO "metrics" VALUES('loss',6.32911392405063281257e-03,1700000001156,'0d6a67e76c0c44c38dc7b35af30f4416',156,0);
+INSERT INTO "metrics" VALUES('loss',6.28930817610062926903e-03,1700000001157,'0d6a67e76c0c44c38dc7b35af30f4416',157,0);
+INSERT INTO "metrics" VALUES('loss',0.00625,1700000001158,'0d6a67e76c0c44c38dc7b35af30f4416',158,0);
+INSERT INTO "metrics" VALUES('loss',6.21118012422360206425e-03,1700000001159,'0d6a67e76c0c44c38dc7b35af30f4416',159,0);
+INSERT INTO "metrics" VALUES('loss',6.17283950617283916351e-03,1700000001160,'0d6a67e76c0c44c38dc7b35af30f4416',160,0);
+INSERT INTO "metrics" VALUES('loss',6.1349693251533743768e-03,1700000001161,'0d6a67e76c0c44c38dc7b35af30f4416',161,0);
+INSERT INTO "metrics" VALUES('loss',6.09756097560975630911e-03,1700000001162,'0d6a67e76c0c44c38dc7b35af30f4416',162,0);
+INSERT INTO "metrics" VALUES('loss',6.0606060606060606008e-03,1700000001163,'0d6a67e76c0c44c38dc7b35af30f4416',163,0);
+INSERT INTO "metrics" VALUES('loss',6.0240963855421689882e-03,1700000001164,'0d6a67e76c0c44c38dc7b35af30f4416',164,0);
+INSERT INTO "metrics" VALUES('loss',5.98802395209580874679e-03,1700000001165,'0d6a67e76c0c44c38dc7b35af30f4416',165,0);
+INSERT INTO "metrics" VALUES('loss',5.95238095238095205052e-03,1700000001166,'0d6a67e76c0c44c38dc7b35af30f4416',166,0);
+INSERT INTO "metrics" VALUES('loss',5.91715976331360932888e-03,1700000001167,'0d6a67e76c0c44c38dc7b35af30f4416',167,0);
+INSERT INTO "metrics" VALUES('loss',5.8823529411764705066e-03,1700000001168,'0d6a67e76c0c44c38dc7b35af30f4416',168,0);
+INSERT INTO "metrics" VALUES('loss',5.84795321637426868122e-03,1700000001169,'0d6a67e76c0c44c38dc7b35af30f4416',169,0);
+INSERT INTO "metrics" VALUES('loss',5.81395348837209294257e-03,1700000001170,'0d6a67e76c0c44c38dc7b35af30f4416',170,0);
+INSERT INTO "metrics" VALUES('loss',5.78034682080924826913e-03,1700000001171,'0d6a67e76c0c44c38dc7b35af30f4416',171,0);
+INSERT INTO "metrics" VALUES('loss',5.74712643678160911564e-03,1700000001172,'0d6a67e76c0c44c38dc7b35af30f4416',172,0);
+INSERT INTO "metrics" VALUES('loss',5.71428571428571428075e-03,1700000001173,'0d6a67e76c0c44c38dc7b35af30f4416',173,0);
+INSERT INTO "metrics" VALUES('loss',5.68181818181818197588e-03,1700000001174,'0d6a67e76c0c44c38dc7b35af30f4416',174,0);
+INSERT INTO "metrics" VALUES('loss',5.6497175141242937657e-03,1700000001175,'0d6a67e76c0c44c38dc7b35af30f4416',175,0);
+INSERT INTO "metrics" VALUES('loss',5.61797752808988748451e-03,1700000001176,'0d6a67e76c0c44c38dc7b35af30f4416',176,0);
+INSERT INTO "metrics" VALUES('loss',0.00558659217877095,1700000001177,'0d6a67e76c0c44c38dc7b35af30f4416',177,0);
+INSERT INTO "metrics" VALUES('loss',5.55555555555555576757e-03,1700000001178,'0d6a67e76c0c44c38dc7b35af30f4416',178,0);
+INSERT INTO "metrics" VALUES('loss',5.52486187845303844401e-03,1700000001179,'0d6a67e76c0c44c38dc7b35af30f4416',179,0);
+INSERT INTO "metrics" VALUES('loss',5.4945054945054949344e-03,1700000001180,'0d6a67e76c0c44c38dc7b35af30f4416',180,0);
+INSERT INTO "metrics" VALUES('loss',0.00546448087431694,1700000001181,'0d6a67e76c0c44c38dc7b35af30f4416',181,0);
+INSERT INTO "metrics" VALUES('loss',5.43478260869565202306e-03,1700000001182,'0d6a67e76c0c44c38dc7b35af30f4416',182,0);
+INSERT INTO "metrics" VALUES('loss',5.40540540540540570546e-03,1700000001183,'0d6a67e76c0c44c38dc7b35af30f4416',183,0);
+INSERT INTO "metrics" VALUES('loss',5.37634408602150580536e-03,1700000001184,'0d6a67e76c0c44c38dc7b35af30f4416',184,0);
+INSERT INTO "metrics" VALUES('loss',0.0053475935828877,1700000001185,'0d6a67e76c0c44c38dc7b35af30f4416',185,0);
+INSERT INTO "metrics" VALUES('loss',5.31914893617021263677e-03,1700000001186,'0d6a67e76c0c44c38dc7b35af30f4416',186,0);
+INSERT INTO "metrics" VALUES('loss',5.29100529100529071158e-03,1700000001187,'0d6a67e76c0c44c38dc7b35af30f4416',187,0);
+INSERT INTO "metrics" VALUES('loss',5.26315789473684198657e-03,1700000001188,'0d6a67e76c0c44c38dc7b35af30f4416',188,0);
+INSERT INTO "metrics" VALUES('loss',5.23560209424083801421e-03,1700000001189,'0d6a67e76c0c44c38dc7b35af30f4416',189,0);
+INSERT INTO "metrics" VALUES('loss',5.20833333333333304421e-03,1700000001190,'0d6a67e76c0c44c38dc7b35af30f4416',190,0);
+INSERT INTO "metrics" VALUES('loss',5.18134715025906755075e-03,1700000001191,'0d6a67e76c0c44c38dc7b35af30f4416',191,0);
+INSERT INTO "metrics" VALUES('loss',5.1546391752577318604e-03,1700000001192,'0d6a67e76c0c44c38dc7b35af30f4416',192,0);
+INSERT INTO "metrics" VALUES('loss',5.12820512820512820068e-03,1700000001193,'0d6a67e76c0c44c38dc7b35af30f4416',193,0);
+INSERT INTO "metrics" VALUES('loss',0.00510204081632653,1700000001194,'0d6a67e76c0c44c38dc7b35af30f4416',194,0);
+INSERT INTO "metrics" VALUES('loss',5.07614213197969503521e-03,1700000001195,'0d6a67e76c0c44c38dc7b35af30f4416',195,0);
+INSERT INTO "metrics" VALUES('loss',5.05050505050505093435e-03,1700000001196,'0d6a67e76c0c44c38dc7b35af30f4416',196,0);
+INSERT INTO "metrics" VALUES('loss',5.02512562814070359168e-03,1700000001197,'0d6a67e76c0c44c38dc7b35af30f4416',197,0);
+INSERT INTO "metrics" VALUES('loss',0.005,1700000001198,'0d6a67e76c0c44c38dc7b35af30f4416',198,0);
+INSERT INTO "metrics" VALUES('loss',4.97512437810945264138e-03,1700000001199,'0d6a67e76c0c44c38dc7b35af30f4416',199,0);
+INSERT INTO "metrics" VALUES('loss',4.95049504950495055516e-03,1700000001200,'0d6a67e76c0c44c38dc7b35af30f4416',200,0);
+INSERT INTO "metrics" VALUES('loss',4.92610837438423650874e-03,1700000001201,'0d6a67e76c0c44c38dc7b35af30f4416',201,0);
+INSERT INTO "metrics" VALUES('loss',4.90196078431372542216e-03,1700000001202,'0d6a67e76c0c44c38dc7b35af30f4416',202,0);
+INSERT INTO "metrics" VALUES('loss',4.87804878048780487381e-03,1700000001203,'0d6a67e76c0c44c38dc7b35af30f4416',203,0);
+INSERT INTO "metrics" VALUES('loss',4.8543689320388345304e-03,1700000001204,'0d6a67e76c0c44c38dc7b35af30f4416',204,0);
+INSERT INTO "metrics" VALUES('loss',4.83091787439613503524e-03,1700000001205,'0d6a67e76c0c44c38dc7b35af30f4416',205,0);
+INSERT INTO "metrics" VALUES('loss',4.80769230769230795918e-03,1700000001206,'0d6a67e76c0c44c38dc7b35af30f4416',206,0);
+INSERT INTO "metrics" VALUES('loss',4.78468899521531081803e-03,1700000001207,'0d6a67e76c0c44c38dc7b35af30f4416',207,0);
+INSERT INTO "metrics" VALUES('loss',4.76190476190476233431e-03,1700000001208,'0d6a67e76c0c44c38dc7b35af30f4416',208,0);
+INSERT INTO "metrics" VALUES('loss',4.7393364928909956224e-03,1700000001209,'0d6a67e76c0c44c38dc7b35af30f4416',209,0);
+INSERT INTO "metrics" VALUES('loss',4.71698113207547151809e-03,1700000001210,'0d6a67e76c0c44c38dc7b35af30f4416',210,0);
+INSERT INTO "metrics" VALUES('loss',4.69483568075117381479e-03,1700000001211,'0d6a67e76c0c44c38dc7b35af30f4416',211,0);
+INSERT INTO "metrics" VALUES('loss',4.67289719626168189442e-03,1700000001212,'0d6a67e76c0c44c38dc7b35af30f4416',212,0);
+INSERT INTO "metrics" VALUES('loss',4.65116279069767435405e-03,1700000001213,'0d6a67e76c0c44c38dc7b35af30f4416',213,0);
+INSERT INTO "metrics" VALUES('loss',4.62962962962962937263e-03,1700000001214,'0d6a67e76c0c44c38dc7b35af30f4416',214,0);
+INSERT INTO "metrics" VALUES('loss',4.60829493087557603286e-03,1700000001215,'0d6a67e76c0c44c38dc7b35af30f4416',215,0);
+INSERT INTO "metrics" VALUES('loss',4.58715596330275254821e-03,1700000001216,'0d6a67e76c0c44c38dc7b35af30f4416',216,0);
+INSERT INTO "metrics" VALUES('loss',0.0045662100456621,1700000001217,'0d6a67e76c0c44c38dc7b35af30f4416',217,0);
+INSERT INTO "metrics" VALUES('loss',4.54545454545454523376e-03,1700000001218,'0d6a67e76c0c44c38dc7b35af30f4416',218,0);
+INSERT INTO "metrics" VALUES('loss',4.52488687782805470288e-03,1700000001219,'0d6a67e76c0c44c38dc7b35af30f4416',219,0);
+INSERT INTO "metrics" VALUES('loss',4.50450450450450446543e-03,1700000001220,'0d6a67e76c0c44c38dc7b35af30f4416',220,0);
+INSERT INTO "metrics" VALUES('loss',4.48430493273542594284e-03,1700000001221,'0d6a67e76c0c44c38dc7b35af30f4416',221,0);
+INSERT INTO "metrics" VALUES('loss',4.46428571428571403789e-03,1700000001222,'0d6a67e76c0c44c38dc7b35af30f4416',222,0);
+INSERT INTO "metrics" VALUES('loss',4.44444444444444444058e-03,1700000001223,'0d6a67e76c0c44c38dc7b35af30f4416',223,0);
+INSERT INTO "metrics" VALUES('loss',4.42477876106194684124e-03,1700000001224,'0d6a67e76c0c44c38dc7b35af30f4416',224,0);
+INSERT INTO "metrics" VALUES('loss',4.4052863436123352106e-03,1700000001225,'0d6a67e76c0c44c38dc7b35af30f4416',225,0);
+INSERT INTO "metrics" VALUES('loss',4.38596491228070151091e-03,1700000001226,'0d6a67e76c0c44c38dc7b35af30f4416',226,0);
+INSERT INTO "metrics" VALUES('loss',4.3668122270742355806e-03,1700000001227,'0d6a67e76c0c44c38dc7b35af30f4416',227,0);
+INSERT INTO "metrics" VALUES('loss',4.34782608695652179192e-03,1700000001228,'0d6a67e76c0c44c38dc7b35af30f4416',228,0);
+INSERT INTO "metrics" VALUES('loss',4.32900432900432900057e-03,1700000001229,'0d6a67e76c0c44c38dc7b35af30f4416',229,0);
+INSERT INTO "metrics" VALUES('loss',4.31034482758620683673e-03,1700000001230,'0d6a67e76c0c44c38dc7b35af30f4416',230,0);
+INSERT INTO "metrics" VALUES('loss',4.29184549356223174476e-03,1700000001231,'0d6a67e76c0c44c38dc7b35af30f4416',231,0);
+INSERT INTO "metrics" VALUES('loss',4.27350427350427393424e-03,1700000001232,'0d6a67e76c0c44c38dc7b35af30f4416',232,0);
+INSERT INTO "metrics" VALUES('loss',0.00425531914893617,1700000001233,'0d6a67e76c0c44c38dc7b35af30f4416',233,0);
+INSERT INTO "metrics" VALUES('loss',0.00423728813559322,1700000001234,'0d6a67e76c0c44c38dc7b35af30f4416',234,0);
+INSERT INTO "metrics" VALUES('loss',4.21940928270042158593e-03,1700000001235,'0d6a67e76c0c44c38dc7b35af30f4416',235,0);
+INSERT INTO "metrics" VALUES('loss',4.2016806722689073808e-03,1700000001236,'0d6a67e76c0c44c38dc7b35af30f4416',236,0);
+INSERT INTO "metrics" VALUES('loss',4.18410041841004148172e-03,1700000001237,'0d6a67e76c0c44c38dc7b35af30f4416',237,0);
+INSERT INTO "metrics" VALUES('loss',4.16666666666666660884e-03,1700000001238,'0d6a67e76c0c44c38dc7b35af30f4416',238,0);
+INSERT INTO "metrics" VALUES('loss',4.14937759336099585422e-03,1700000001239,'0d6a67e76c0c44c38dc7b35af30f4416',239,0);
+INSERT INTO "metrics" VALUES('loss',4.13223140495867780064e-03,1700000001240,'0d6a67e76c0c44c38dc7b35af30f4416',240,0);
+INSERT INTO "metrics" VALUES('loss',0.00411522633744856,1700000001241,'0d6a67e76c0c44c38dc7b35af30f4416',241,0);
+INSERT INTO "metrics" VALUES('loss',4.09836065573770513131e-03,1700000001242,'0d6a67e76c0c44c38dc7b35af30f4416',242,0);
+INSERT INTO "metrics" VALUES('loss',4.08163265306122485798e-03,1700000001243,'0d6a67e76c0c44c38dc7b35af30f4416',243,0);
+INSERT INTO "metrics" VALUES('loss',4.06504065040650449519e-03,1700000001244,'0d6a67e76c0c44c38dc7b35af30f4416',244,0);
+INSERT INTO "metrics" VALUES('loss',4.04858299595141704618e-03,1700000001245,'0d6a67e76c0c44c38dc7b35af30f4416',245,0);
+INSERT INTO "metrics" VALUES('loss',4.03225806451612892034e-03,1700000001246,'0d6a67e76c0c44c38dc7b35af30f4416',246,0);
+INSERT INTO "metrics" VALUES('loss',4.01606425702811208056e-03,1700000001247,'0d6a67e76c0c44c38dc7b35af30f4416',247,0);
+INSERT INTO "metrics" VALUES('loss',0.004,1700000001248,'0d6a67e76c0c44c38dc7b35af30f4416',248,0);
+INSERT INTO "metrics" VALUES('loss',0.00398406374501992,1700000001249,'0d6a67e76c0c44c38dc7b35af30f4416',249,0);
+INSERT INTO "metrics" VALUES('loss',3.96825396825396803368e-03,1700000001250,'0d6a67e76c0c44c38dc7b35af30f4416',250,0);
+INSERT INTO "metrics" VALUES('loss',3.95256916996047404089e-03,1700000001251,'0d6a67e76c0c44c38dc7b35af30f4416',251,0);
+INSERT INTO "metrics" VALUES('loss',3.93700787401574797685e-03,1700000001252,'0d6a67e76c0c44c38dc7b35af30f4416',252,0);
+INSERT INTO "metrics" VALUES('loss',0.00392156862745098,1700000001253,'0d6a67e76c0c44c38dc7b35af30f4416',253,0);
+INSERT INTO "metrics" VALUES('loss',0.00390625,1700000001254,'0d6a67e76c0c44c38dc7b35af30f4416',254,0);
+INSERT INTO "metrics" VALUES('loss',3.89105058365758760263e-03,1700000001255,'0d6a67e76c0c44c38dc7b35af30f4416',255,0);
+INSERT INTO "metrics" VALUES('loss',3.87596899224806196171e-03,1700000001256,'0d6a67e76c0c44c38dc7b35af30f4416',256,0);
+INSERT INTO "metrics" VALUES('loss',3.86100386100386109428e-03,1700000001257,'0d6a67e76c0c44c38dc7b35af30f4416',257,0);
+INSERT INTO "metrics" VALUES('loss',3.84615384615384636735e-03,1700000001258,'0d6a67e76c0c44c38dc7b35af30f4416',258,0);
+INSERT INTO "metrics" VALUES('loss',3.8314176245210725992e-03,1700000001259,'0d6a67e76c0c44c38dc7b35af30f4416',259,0);
+INSERT INTO "metrics" VALUES('loss',3.81679389312977084339e-03,1700000001260,'0d6a67e76c0c44c38dc7b35af30f4416',260,0);
+INSERT INTO "metrics" VALUES('loss',3.80228136882129275422e-03,1700000001261,'0d6a67e76c0c44c38dc7b35af30f4416',261,0);
+INSERT INTO "metrics" VALUES('loss',3.78787878787878798392e-03,1700000001262,'0d6a67e76c0c44c38dc7b35af30f4416',262,0);
+INSERT INTO "metrics" VALUES('loss',3.77358490566037738794e-03,1700000001263,'0d6a67e76c0c44c38dc7b35af30f4416',263,0);
+INSERT INTO "metrics" VALUES('loss',3.75939849624060129507e-03,1700000001264,'0d6a67e76c0c44c38dc7b35af30f4416',264,0);
+INSERT INTO "metrics" VALUES('loss',3.74531835205992513423e-03,1700000001265,'0d6a67e76c0c44c38dc7b35af30f4416',265,0);
+INSERT INTO "metrics" VALUES('loss',3.73134328358208948103e-03,1700000001266,'0d6a67e76c0c44c38dc7b35af30f4416',266,0);
+INSERT INTO "metrics" VALUES('loss',3.71747211895910763257e-03,1700000001267,'0d6a67e76c0c44c38dc7b35af30f4416',267,0);
+INSERT INTO "metrics" VALUES('loss',3.70370370370370384505e-03,1700000001268,'0d6a67e76c0c44c38dc7b35af30f4416',268,0);
+INSERT INTO "metrics" VALUES('loss',3.69003690036900358281e-03,1700000001269,'0d6a67e76c0c44c38dc7b35af30f4416',269,0);
+INSERT INTO "metrics" VALUES('loss',3.67647058823529406662e-03,1700000001270,'0d6a67e76c0c44c38dc7b35af30f4416',270,0);
+INSERT INTO "metrics" VALUES('loss',3.66300366300366300048e-03,1700000001271,'0d6a67e76c0c44c38dc7b35af30f4416',271,0);
+INSERT INTO "metrics" VALUES('loss',3.64963503649635024467e-03,1700000001272,'0d6a67e76c0c44c38dc7b35af30f4416',272,0);
+INSERT INTO "metrics" VALUES('loss',3.63636363636363636048e-03,1700000001273,'0d6a67e76c0c44c38dc7b35af30f4416',273,0);
+INSERT INTO "metrics" VALUES('loss',3.62318840579710149327e-03,1700000001274,'0d6a67e76c0c44c38dc7b35af30f4416',274,0);
+INSERT INTO "metrics" VALUES('loss',3.6101083032490976013e-03,1700000001275,'0d6a67e76c0c44c38dc7b35af30f4416',275,0);
+INSERT INTO "metrics" VALUES('loss',3.59712230215827356849e-03,1700000001276,'0d6a67e76c0c44c38dc7b35af30f4416',276,0);
+INSERT INTO "metrics" VALUES('loss',3.58422939068100358112e-03,1700000001277,'0d6a67e76c0c44c38dc7b35af30f4416',277,0);
+INSERT INTO "metrics" VALUES('loss',3.57142857142857131705e-03,1700000001278,'0d6a67e76c0c44c38dc7b35af30f4416',278,0);
+INSERT INTO "metrics" VALUES('loss',3.55871886120996423069e-03,1700000001279,'0d6a67e76c0c44c38dc7b35af30f4416',279,0);
+INSERT INTO "metrics" VALUES('loss',3.54609929078014175785e-03,1700000001280,'0d6a67e76c0c44c38dc7b35af30f4416',280,0);
+INSERT INTO "metrics" VALUES('loss',3.53356890459363952999e-03,1700000001281,'0d6a67e76c0c44c38dc7b35af30f4416',281,0);
+INSERT INTO "metrics" VALUES('loss',3.52112676056338036109e-03,1700000001282,'0d6a67e76c0c44c38dc7b35af30f4416',282,0);
+INSERT INTO "metrics" VALUES('loss',3.50877192982456146894e-03,1700000001283,'0d6a67e76c0c44c38dc7b35af30f4416',283,0);
+INSERT INTO "metrics" VALUES('loss',3.49650349650349650046e-03,1700000001284,'0d6a67e76c0c44c38dc7b35af30f4416',284,0);
+INSERT INTO "metrics" VALUES('loss',3.48432055749128919558e-03,1700000001285,'0d6a67e76c0c44c38dc7b35af30f4416',285,0);
+INSERT INTO "metrics" VALUES('loss',3.47222222222222202947e-03,1700000001286,'0d6a67e76c0c44c38dc7b35af30f4416',286,0);
+INSERT INTO "metrics" VALUES('loss',3.46020761245674750988e-03,1700000001287,'0d6a67e76c0c44c38dc7b35af30f4416',287,0);
+INSERT INTO "metrics" VALUES('loss',3.44827586206896546938e-03,1700000001288,'0d6a67e76c0c44c38dc7b35af30f4416',288,0);
+INSERT INTO "metrics" VALUES('loss',3.43642611683848790693e-03,1700000001289,'0d6a67e76c0c44c38dc7b35af30f4416',289,0);
+INSERT INTO "metrics" VALUES('loss',3.42465753424657515235e-03,1700000001290,'0d6a67e76c0c44c38dc7b35af30f4416',290,0);
+INSERT INTO "metrics" VALUES('loss',3.41296928327645054598e-03,1700000001291,'0d6a67e76c0c44c38dc7b35af30f4416',291,0);
+INSERT INTO "metrics" VALUES('loss',3.40136054421768694797e-03,1700000001292,'0d6a67e76c0c44c38dc7b35af30f4416',292,0);
+INSERT INTO "metrics" VALUES('loss',3.38983050847457617268e-03,1700000001293,'0d6a67e76c0c44c38dc7b35af30f4416',293,0);
+INSERT INTO "metrics" VALUES('loss',3.37837837837837856591e-03,1700000001294,'0d6a67e76c0c44c38dc7b35af30f4416',294,0);
+INSERT INTO "metrics" VALUES('loss',3.36700336700336685588e-03,1700000001295,'0d6a67e76c0c44c38dc7b35af30f4416',295,0);
+INSERT INTO "metrics" VALUES('loss',3.35570469798657710844e-03,1700000001296,'0d6a67e76c0c44c38dc7b35af30f4416',296,0);
+INSERT INTO "metrics" VALUES('loss',3.34448160535117050909e-03,1700000001297,'0d6a67e76c0c44c38dc7b35af30f4416',297,0);
+INSERT INTO "metrics" VALUES('loss',3.33333333333333354728e-03,1700000001298,'0d6a67e76c0c44c38dc7b35af30f4416',298,0);
+INSERT INTO "metrics" VALUES('loss',3.32225913621262466252e-03,1700000001299,'0d6a67e76c0c44c38dc7b35af30f4416',299,0);
+INSERT INTO "metrics" VALUES('odd',0.0,1700000002000,'0d6a67e76c0c44c38dc7b35af30f4416',7,1);
+INSERT INTO "metrics" VALUES('odd',1.79769313486231562234e+308,1700000002001,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('odd',-1.79769313486231562234e+308,1700000002002,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('odd',0.5,1700000002003,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('odd',0.25,1700000002004,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('odd',0.75,1700000002000,'0d6a67e76c0c44c38dc7b35af30f4416',7,0);
+INSERT INTO "metrics" VALUES('metrics/with slash',-1.5,1700000002000,'0d6a67e76c0c44c38dc7b35af30f4416',-3,0);
+INSERT INTO "metrics" VALUES('loss',3.5,1700000012000,'52594f93219a4a5099f32be1e8e375f2',0,0);
+INSERT INTO "metrics" VALUES('accuracy',0.75,1795651386212,'e3fcdf39dd5f4ddf882f593d9b025ddc',0,0);
+CREATE TABLE "model_definitions" (
+	model_definition_id VARCHAR(36) NOT NULL, 
+	name VARCHAR(255) NOT NULL, 
+	secret_id VARCHAR(36), 
+	provider VARCHAR(64) NOT NULL, 
+	model_name VARCHAR(256) NOT NULL, 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT model_definitions_pk PRIMARY KEY (model_definition_id), 
+	CONSTRAINT fk_model_definitions_secret_id FOREIGN KEY(secret_id) REFERENCES secrets (secret_id) ON DELETE SET NULL, 
+	CONSTRAINT uq_model_definitions_workspace_name UNIQUE (workspace, name)
+);
+CREATE TABLE "model_version_tags" (
+	"key" VARCHAR(250) NOT NULL, 
+	value TEXT, 
+	name VARCHAR(256) NOT NULL, 
+	version INTEGER NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT model_version_tag_pk PRIMARY KEY (workspace, "key", name, version), 
+	CONSTRAINT fk_model_version_tags_model_versions FOREIGN KEY(workspace, name, version) REFERENCES model_versions (workspace, name, version) ON UPDATE CASCADE
+);
+INSERT INTO "model_version_tags" VALUES('reviewed','no','churn',3,'default');
+CREATE TABLE "model_versions" (
+	name VARCHAR(256) NOT NULL, 
+	version INTEGER NOT NULL, 
+	creation_time BIGINT, 
+	last_updated_time BIGINT, 
+	description VARCHAR(5000), 
+	user_id VARCHAR(256), 
+	current_stage VARCHAR(20), 
+	source VARCHAR(500), 
+	run_id VARCHAR(32), 
+	status VARCHAR(20), 
+	status_message VARCHAR(500), 
+	run_link VARCHAR(500), 
+	storage_location VARCHAR(500), 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT model_version_pk PRIMARY KEY (workspace, name, version), 
+	CONSTRAINT fk_model_versions_registered_models FOREIGN KEY(workspace, name) REFERENCES registered_models (workspace, name) ON UPDATE CASCADE
+);
+INSERT INTO "model_versions" VALUES('churn',1,1795651386591,1795651386905,'',NULL,'Production','models:/m-943a52e2502e4159a675ada353dbc829','e3fcdf39dd5f4ddf882f593d9b025ddc','READY',NULL,'','mlflow-artifacts:/1/models/m-943a52e2502e4159a675ada353dbc829/artifacts','default');
+INSERT INTO "model_versions" VALUES('churn',2,1795651386662,1795651386819,NULL,NULL,'Deleted_Internal','REDACTED-SOURCE-PATH','REDACTED-RUN-ID','READY',NULL,'REDACTED-RUN-LINK','mlflow-artifacts:/1/models/m-943a52e2502e4159a675ada353dbc829/artifacts','default');
+INSERT INTO "model_versions" VALUES('churn',3,1795651386722,1795651387148,'the third',NULL,'None','models:/m-943a52e2502e4159a675ada353dbc829','e3fcdf39dd5f4ddf882f593d9b025ddc','READY',NULL,'','mlflow-artifacts:/1/models/m-943a52e2502e4159a675ada353dbc829/artifacts','default');
+CREATE TABLE online_scoring_configs (
+	online_scoring_config_id VARCHAR(36) NOT NULL, 
+	scorer_id VARCHAR(36) NOT NULL, 
+	sample_rate FLOAT NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	filter_string TEXT, 
+	CONSTRAINT online_scoring_config_pk PRIMARY KEY (online_scoring_config_id), 
+	CONSTRAINT fk_online_scoring_configs_scorer_id FOREIGN KEY(scorer_id) REFERENCES scorers (scorer_id) ON DELETE CASCADE, 
+	CONSTRAINT fk_online_scoring_configs_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+);
+CREATE TABLE "params" (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(8000) NOT NULL, 
+	run_uuid VARCHAR(32) NOT NULL, 
+	CONSTRAINT param_pk PRIMARY KEY ("key", run_uuid), 
+	FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid)
+);
+INSERT INTO "params" VALUES('depth','4','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "params" VALUES('note','üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "params" VALUES('depth','5','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "params" VALUES('note','üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "params" VALUES('depth','-1','f941e53993a64db786d6393e87dd124a');
+CREATE TABLE "registered_model_aliases" (
+	alias VARCHAR(256) NOT NULL, 
+	version INTEGER NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT registered_model_alias_pk PRIMARY KEY (workspace, name, alias), 
+	CONSTRAINT fk_registered_model_aliases_registered_models FOREIGN KEY(workspace, name) REFERENCES registered_models (workspace, name) ON DELETE CASCADE ON UPDATE CASCADE
+);
+INSERT INTO "registered_model_aliases" VALUES('champion',3,'churn','default');
+CREATE TABLE "registered_model_tags" (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(5000), 
+	name VARCHAR(256) NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT registered_model_tag_pk PRIMARY KEY (workspace, "key", name), 
+	CONSTRAINT fk_registered_model_tags_registered_models FOREIGN KEY(workspace, name) REFERENCES registered_models (workspace, name) ON UPDATE CASCADE
+);
+INSERT INTO "registered_model_tags" VALUES('owner','growth','churn','default');
+CREATE TABLE "registered_models" (
+	name VARCHAR(256) NOT NULL, 
+	creation_time BIGINT, 
+	last_updated_time BIGINT, 
+	description VARCHAR(5000), 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT registered_model_pk PRIMARY KEY (workspace, name)
+);
+INSERT INTO "registered_models" VALUES('churn',1795651386412,1795651386905,'who leaves','default');
+INSERT INTO "registered_models" VALUES('Churn Model EU',1795651387314,1795651387314,'','default');
+CREATE TABLE review_queue_items (
+	queue_id VARCHAR(36) NOT NULL, 
+	item_type VARCHAR(16) NOT NULL, 
+	item_id VARCHAR(50) NOT NULL, 
+	status VARCHAR(16) NOT NULL, 
+	completed_by VARCHAR(250), 
+	completed_time_ms BIGINT, 
+	creation_time_ms BIGINT NOT NULL, 
+	last_update_time_ms BIGINT NOT NULL, 
+	CONSTRAINT review_queue_items_pk PRIMARY KEY (queue_id, item_id), 
+	CONSTRAINT fk_review_queue_items_queue_id FOREIGN KEY(queue_id) REFERENCES review_queues (queue_id) ON DELETE CASCADE
+);
+CREATE TABLE review_queue_label_schemas (
+	queue_id VARCHAR(36) NOT NULL, 
+	schema_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT review_queue_label_schemas_pk PRIMARY KEY (queue_id, schema_id), 
+	CONSTRAINT fk_review_queue_label_schemas_queue_id FOREIGN KEY(queue_id) REFERENCES review_queues (queue_id) ON DELETE CASCADE
+);
+CREATE TABLE review_queue_users (
+	queue_id VARCHAR(36) NOT NULL, 
+	user_id VARCHAR(250) NOT NULL, 
+	CONSTRAINT review_queue_users_pk PRIMARY KEY (queue_id, user_id), 
+	CONSTRAINT fk_review_queue_users_queue_id FOREIGN KEY(queue_id) REFERENCES review_queues (queue_id) ON DELETE CASCADE
+);
+CREATE TABLE review_queues (
+	queue_id VARCHAR(36) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	name VARCHAR(250) NOT NULL, 
+	queue_type VARCHAR(16) NOT NULL, 
+	created_by VARCHAR(255), 
+	creation_time_ms BIGINT NOT NULL, 
+	last_update_time_ms BIGINT NOT NULL, 
+	name_key VARCHAR(250) NOT NULL, 
+	CONSTRAINT review_queues_pk PRIMARY KEY (queue_id), 
+	CONSTRAINT fk_review_queues_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE, 
+	CONSTRAINT uq_review_queues_experiment_name_key UNIQUE (experiment_id, name_key)
+);
+CREATE TABLE "runs" (
+	run_uuid VARCHAR(32) NOT NULL, 
+	name VARCHAR(250), 
+	source_type VARCHAR(20), 
+	source_name VARCHAR(500), 
+	entry_point_name VARCHAR(50), 
+	user_id VARCHAR(256), 
+	status VARCHAR(9), 
+	start_time BIGINT, 
+	end_time BIGINT, 
+	source_version VARCHAR(50), 
+	lifecycle_stage VARCHAR(20), 
+	artifact_uri VARCHAR(200), 
+	experiment_id INTEGER, deleted_time BIGINT, 
+	CONSTRAINT run_pk PRIMARY KEY (run_uuid), 
+	CONSTRAINT runs_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')), 
+	CONSTRAINT source_type CHECK (source_type IN ('NOTEBOOK', 'JOB', 'LOCAL', 'UNKNOWN', 'PROJECT')), 
+	FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	CHECK (status IN ('SCHEDULED', 'FAILED', 'FINISHED', 'RUNNING', 'KILLED'))
+);
+INSERT INTO "runs" VALUES('eca6d1f484ab48a58a0cae917a815b9a','sweep','UNKNOWN','','','mia','FINISHED',1700000000000,1700000009000,'','active','mlflow-artifacts:/1/eca6d1f484ab48a58a0cae917a815b9a/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('5301bca6eb304f83aae958a8136a0161','child 0','UNKNOWN','','','mia','FINISHED',1700000001000,1700000003000,'','active','mlflow-artifacts:/1/5301bca6eb304f83aae958a8136a0161/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('0d6a67e76c0c44c38dc7b35af30f4416','child 1','UNKNOWN','','','mia','FINISHED',1700000001001,1700000003000,'','active','mlflow-artifacts:/1/0d6a67e76c0c44c38dc7b35af30f4416/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('f941e53993a64db786d6393e87dd124a','broke','UNKNOWN','','','unknown','FAILED',1700000010000,1700000010500,'','active','mlflow-artifacts:/1/f941e53993a64db786d6393e87dd124a/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('e880388f5a6f4f9382d4104d426f3fd3','still going','UNKNOWN','','','unknown','RUNNING',1700000011000,NULL,'','active','mlflow-artifacts:/0/e880388f5a6f4f9382d4104d426f3fd3/artifacts',0,NULL);
+INSERT INTO "runs" VALUES('52594f93219a4a5099f32be1e8e375f2','thrown away','UNKNOWN','','','unknown','RUNNING',1700000012000,NULL,'','deleted','mlflow-artifacts:/1/52594f93219a4a5099f32be1e8e375f2/artifacts',1,1795651350518);
+INSERT INTO "runs" VALUES('e3fcdf39dd5f4ddf882f593d9b025ddc','fit','UNKNOWN','','','mia','FINISHED',1795651351802,1795651386275,'','active','mlflow-artifacts:/1/e3fcdf39dd5f4ddf882f593d9b025ddc/artifacts',1,NULL);
+CREATE TABLE scheduler_leases (
+	lease_key VARCHAR(255) NOT NULL, 
+	acquired_at BIGINT NOT NULL, 
+	ttl_seconds INTEGER NOT NULL, 
+	CONSTRAINT scheduler_leases_pk PRIMARY KEY (lease_key)
+);
+CREATE TABLE scorer_versions (
+	scorer_id VARCHAR(36) NOT NULL, 
+	scorer_version INTEGER NOT NULL, 
+	serialized_scorer TEXT NOT NULL, 
+	creation_time BIGINT, 
+	CONSTRAINT scorer_version_pk PRIMARY KEY (scorer_id, scorer_version), 
+	CONSTRAINT fk_scorer_versions_scorer_id FOREIGN KEY(scorer_id) REFERENCES scorers (scorer_id) ON DELETE CASCADE
+);
+CREATE TABLE scorers (
+	experiment_id INTEGER NOT NULL, 
+	scorer_name VARCHAR(256) NOT NULL, 
+	scorer_id VARCHAR(36) NOT NULL, 
+	CONSTRAINT scorer_pk PRIMARY KEY (scorer_id), 
+	CONSTRAINT fk_scorers_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE
+);
+CREATE TABLE "secrets" (
+	secret_id VARCHAR(36) NOT NULL, 
+	secret_name VARCHAR(255) NOT NULL, 
+	encrypted_value BLOB NOT NULL, 
+	wrapped_dek BLOB NOT NULL, 
+	kek_version INTEGER NOT NULL, 
+	masked_value VARCHAR(500) NOT NULL, 
+	provider VARCHAR(64), 
+	auth_config TEXT, 
+	description TEXT, 
+	created_by VARCHAR(255), 
+	created_at BIGINT NOT NULL, 
+	last_updated_by VARCHAR(255), 
+	last_updated_at BIGINT NOT NULL, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT secrets_pk PRIMARY KEY (secret_id), 
+	CONSTRAINT uq_secrets_workspace_secret_name UNIQUE (workspace, secret_name)
+);
+CREATE TABLE span_metrics (
+	trace_id VARCHAR(50) NOT NULL, 
+	span_id VARCHAR(50) NOT NULL, 
+	"key" VARCHAR(250) NOT NULL, 
+	value FLOAT, 
+	CONSTRAINT span_metrics_pk PRIMARY KEY (trace_id, span_id, "key"), 
+	CONSTRAINT fk_span_metrics_span FOREIGN KEY(trace_id, span_id) REFERENCES spans (trace_id, span_id) ON DELETE CASCADE
+);
+CREATE TABLE "spans" (
+	trace_id VARCHAR(50) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	span_id VARCHAR(50) NOT NULL, 
+	parent_span_id VARCHAR(50), 
+	name TEXT, 
+	type VARCHAR(500), 
+	status VARCHAR(50) NOT NULL, 
+	start_time_unix_nano BIGINT NOT NULL, 
+	end_time_unix_nano BIGINT, 
+	duration_ns BIGINT GENERATED ALWAYS AS (end_time_unix_nano - start_time_unix_nano) STORED, 
+	content TEXT NOT NULL, 
+	input_cost FLOAT, 
+	output_cost FLOAT, 
+	total_cost FLOAT, 
+	model_name VARCHAR(500), 
+	model_provider VARCHAR(500), 
+	CONSTRAINT spans_pk PRIMARY KEY (trace_id, span_id), 
+	CONSTRAINT fk_spans_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
+	CONSTRAINT fk_spans_trace_id FOREIGN KEY(trace_id) REFERENCES trace_info (request_id) ON DELETE CASCADE
+);
+CREATE TABLE sql_assessment_daily_rollups (
+	id INTEGER NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	rollup_day DATE NOT NULL, 
+	metric_name VARCHAR(250) NOT NULL, 
+	grouping_set VARCHAR(50) NOT NULL, 
+	sample_count BIGINT NOT NULL, 
+	sum_value FLOAT, 
+	min_value FLOAT, 
+	max_value FLOAT, 
+	CONSTRAINT sql_assessment_daily_rollups_pk PRIMARY KEY (id)
+);
+CREATE TABLE sql_span_cost_daily_rollups (
+	id INTEGER NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	rollup_day DATE NOT NULL, 
+	metric_name VARCHAR(250) NOT NULL, 
+	grouping_set VARCHAR(50) NOT NULL, 
+	model_name VARCHAR(500), 
+	model_provider VARCHAR(500), 
+	sample_count BIGINT NOT NULL, 
+	sum_value FLOAT, 
+	min_value FLOAT, 
+	max_value FLOAT, 
+	CONSTRAINT sql_span_cost_daily_rollups_pk PRIMARY KEY (id)
+);
+CREATE TABLE sql_trace_metric_daily_rollups (
+	id INTEGER NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	rollup_day DATE NOT NULL, 
+	metric_name VARCHAR(250) NOT NULL, 
+	grouping_set VARCHAR(50) NOT NULL, 
+	trace_status VARCHAR(50), 
+	sample_count BIGINT NOT NULL, 
+	sum_value FLOAT, 
+	min_value FLOAT, 
+	max_value FLOAT, 
+	p50_value FLOAT, 
+	p90_value FLOAT, 
+	p99_value FLOAT, 
+	CONSTRAINT sql_trace_metric_daily_rollups_pk PRIMARY KEY (id)
+);
+CREATE TABLE sql_trace_rollup_rebuild_queue (
+	experiment_id INTEGER NOT NULL, 
+	rollup_day DATE NOT NULL, 
+	rollup_family VARCHAR(50) NOT NULL, 
+	CONSTRAINT sql_trace_rollup_rebuild_queue_pk PRIMARY KEY (experiment_id, rollup_day, rollup_family)
+);
+CREATE TABLE "tags" (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(8000), 
+	run_uuid VARCHAR(32) NOT NULL, 
+	CONSTRAINT tag_pk PRIMARY KEY ("key", run_uuid), 
+	FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid)
+);
+INSERT INTO "tags" VALUES('mlflow.user','mia','eca6d1f484ab48a58a0cae917a815b9a');
+INSERT INTO "tags" VALUES('mlflow.source.git.commit','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','eca6d1f484ab48a58a0cae917a815b9a');
+INSERT INTO "tags" VALUES('mlflow.runName','sweep','eca6d1f484ab48a58a0cae917a815b9a');
+INSERT INTO "tags" VALUES('mlflow.parentRunId','eca6d1f484ab48a58a0cae917a815b9a','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "tags" VALUES('mlflow.user','mia','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "tags" VALUES('mlflow.runName','child 0','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "tags" VALUES('grid','yes','5301bca6eb304f83aae958a8136a0161');
+INSERT INTO "tags" VALUES('mlflow.parentRunId','eca6d1f484ab48a58a0cae917a815b9a','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "tags" VALUES('mlflow.user','mia','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "tags" VALUES('mlflow.runName','child 1','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "tags" VALUES('grid','yes','0d6a67e76c0c44c38dc7b35af30f4416');
+INSERT INTO "tags" VALUES('mlflow.runName','broke','f941e53993a64db786d6393e87dd124a');
+INSERT INTO "tags" VALUES('mlflow.runName','still going','e880388f5a6f4f9382d4104d426f3fd3');
+INSERT INTO "tags" VALUES('mlflow.runName','thrown away','52594f93219a4a5099f32be1e8e375f2');
+INSERT INTO "tags" VALUES('mlflow.user','mia','e3fcdf39dd5f4ddf882f593d9b025ddc');
+INSERT INTO "tags" VALUES('mlflow.source.name','fit.py','e3fcdf39dd5f4ddf882f593d9b025ddc');
+INSERT INTO "tags" VALUES('mlflow.source.type','LOCAL','e3fcdf39dd5f4ddf882f593d9b025ddc');
+INSERT INTO "tags" VALUES('mlflow.runName','fit','e3fcdf39dd5f4ddf882f593d9b025ddc');
+CREATE TABLE "trace_info" (
+	request_id VARCHAR(50) NOT NULL, 
+	experiment_id INTEGER NOT NULL, 
+	timestamp_ms BIGINT NOT NULL, 
+	execution_time_ms BIGINT, 
+	status VARCHAR(50) NOT NULL, 
+	client_request_id VARCHAR(50), 
+	request_preview VARCHAR(1000), 
+	response_preview VARCHAR(1000), 
+	db_payload_generation INTEGER DEFAULT '0' NOT NULL, trace_name VARCHAR(4096), session_id VARCHAR(250), input_tokens BIGINT, output_tokens BIGINT, total_tokens BIGINT, cache_read_input_tokens BIGINT, cache_creation_input_tokens BIGINT, cache_creation_input_tokens_above_1hr BIGINT, input_cost FLOAT, output_cost FLOAT, total_cost FLOAT, 
+	CONSTRAINT trace_info_pk PRIMARY KEY (request_id), 
+	CONSTRAINT fk_trace_info_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id) ON DELETE CASCADE
+);
+CREATE TABLE trace_metrics (
+	request_id VARCHAR(50) NOT NULL, 
+	"key" VARCHAR(250) NOT NULL, 
+	value FLOAT, 
+	CONSTRAINT trace_metrics_pk PRIMARY KEY (request_id, "key"), 
+	CONSTRAINT fk_trace_metrics_request_id FOREIGN KEY(request_id) REFERENCES trace_info (request_id) ON DELETE CASCADE
+);
+CREATE TABLE "trace_request_metadata" (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(8000), 
+	request_id VARCHAR(50) NOT NULL, 
+	CONSTRAINT trace_request_metadata_pk PRIMARY KEY ("key", request_id), 
+	CONSTRAINT fk_trace_request_metadata_request_id FOREIGN KEY(request_id) REFERENCES trace_info (request_id) ON DELETE CASCADE
+);
+CREATE TABLE "trace_tags" (
+	"key" VARCHAR(250) NOT NULL, 
+	value VARCHAR(8000), 
+	request_id VARCHAR(50) NOT NULL, 
+	CONSTRAINT trace_tag_pk PRIMARY KEY ("key", request_id), 
+	CONSTRAINT fk_trace_tags_request_id FOREIGN KEY(request_id) REFERENCES trace_info (request_id) ON DELETE CASCADE
+);
+CREATE TABLE webhook_events (
+	webhook_id VARCHAR(256) NOT NULL, 
+	entity VARCHAR(50) NOT NULL, 
+	action VARCHAR(50) NOT NULL, 
+	CONSTRAINT webhook_event_pk PRIMARY KEY (webhook_id, entity, action), 
+	FOREIGN KEY(webhook_id) REFERENCES webhooks (webhook_id) ON DELETE cascade
+);
+CREATE TABLE "webhooks" (
+	webhook_id VARCHAR(256) NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	description VARCHAR(1000), 
+	url VARCHAR(500) NOT NULL, 
+	status VARCHAR(20) DEFAULT 'ACTIVE' NOT NULL, 
+	secret VARCHAR(1000), 
+	creation_timestamp BIGINT, 
+	last_updated_timestamp BIGINT, 
+	deleted_timestamp BIGINT, 
+	workspace VARCHAR(63) DEFAULT 'default' NOT NULL, 
+	CONSTRAINT webhook_pk PRIMARY KEY (webhook_id)
+);
+CREATE TABLE workspaces (
+	name VARCHAR(63) NOT NULL, 
+	description TEXT, 
+	default_artifact_root TEXT, trace_archival_location TEXT, trace_archival_retention VARCHAR(32), 
+	CONSTRAINT workspaces_pk PRIMARY KEY (name)
+);
+INSERT INTO "workspaces" VALUES('default','Default workspace for legacy resources',NULL,NULL,NULL);
+CREATE INDEX index_metrics_run_uuid ON metrics (run_uuid);
+CREATE INDEX index_latest_metrics_run_uuid ON latest_metrics (run_uuid);
+CREATE INDEX index_inputs_destination_type_destination_id_source_type ON inputs (destination_type, destination_id, source_type);
+CREATE INDEX index_inputs_input_uuid ON inputs (input_uuid);
+CREATE INDEX index_params_run_uuid ON params (run_uuid);
+CREATE INDEX index_trace_tags_request_id ON trace_tags (request_id);
+CREATE INDEX index_trace_request_metadata_request_id ON trace_request_metadata (request_id);
+CREATE INDEX index_tags_run_uuid ON tags (run_uuid);
+CREATE INDEX index_datasets_experiment_id_dataset_source_type ON datasets (experiment_id, dataset_source_type);
+CREATE INDEX index_datasets_dataset_uuid ON datasets (dataset_uuid);
+CREATE INDEX index_logged_model_metrics_model_id ON logged_model_metrics (model_id);
+CREATE INDEX index_entity_associations_association_id ON entity_associations (association_id);
+CREATE INDEX index_entity_associations_reverse_lookup ON entity_associations (destination_type, destination_id, source_type, source_id);
+CREATE INDEX idx_webhook_events_entity ON webhook_events (entity);
+CREATE INDEX idx_webhook_events_action ON webhook_events (action);
+CREATE INDEX idx_webhook_events_entity_action ON webhook_events (entity, action);
+CREATE UNIQUE INDEX index_scorers_experiment_id_scorer_name ON scorers (experiment_id, scorer_name);
+CREATE INDEX index_scorer_versions_scorer_id ON scorer_versions (scorer_id);
+CREATE INDEX index_evaluation_dataset_tags_dataset_id ON evaluation_dataset_tags (dataset_id);
+CREATE INDEX index_evaluation_dataset_records_dataset_id ON evaluation_dataset_records (dataset_id);
+CREATE INDEX index_endpoint_model_mappings_endpoint_id ON endpoint_model_mappings (endpoint_id);
+CREATE INDEX index_endpoint_model_mappings_model_definition_id ON endpoint_model_mappings (model_definition_id);
+CREATE INDEX index_endpoint_tags_endpoint_id ON endpoint_tags (endpoint_id);
+CREATE INDEX index_trace_metrics_request_id ON trace_metrics (request_id);
+CREATE UNIQUE INDEX unique_endpoint_model_linkage_mapping ON endpoint_model_mappings (endpoint_id, model_definition_id, linkage_type);
+CREATE INDEX index_span_metrics_trace_id_span_id ON span_metrics (trace_id, span_id);
+CREATE INDEX index_evaluation_datasets_name ON evaluation_datasets (name);
+CREATE INDEX index_evaluation_datasets_created_time ON evaluation_datasets (created_time);
+CREATE INDEX idx_webhooks_name ON webhooks (name);
+CREATE INDEX idx_webhooks_status ON webhooks (status);
+CREATE INDEX index_model_definitions_secret_id ON model_definitions (secret_id);
+CREATE INDEX index_model_definitions_provider ON model_definitions (provider);
+CREATE INDEX index_jobs_name_status_creation_time ON jobs (job_name, workspace, status, creation_time);
+CREATE INDEX idx_experiments_workspace ON experiments (workspace);
+CREATE INDEX idx_registered_models_workspace ON registered_models (workspace);
+CREATE INDEX idx_experiments_workspace_creation_time ON experiments (workspace, creation_time);
+CREATE INDEX idx_evaluation_datasets_workspace ON evaluation_datasets (workspace);
+CREATE INDEX idx_webhooks_workspace ON webhooks (workspace);
+CREATE INDEX idx_secrets_workspace ON secrets (workspace);
+CREATE INDEX idx_endpoints_workspace ON endpoints (workspace);
+CREATE INDEX idx_model_definitions_workspace ON model_definitions (workspace);
+CREATE INDEX idx_budget_policies_workspace ON budget_policies (workspace);
+CREATE INDEX index_issues_experiment_id ON issues (experiment_id);
+CREATE INDEX index_issues_source_run_id ON issues (source_run_id);
+CREATE INDEX index_issues_status ON issues (status);
+CREATE INDEX index_metrics_run_uuid_key_step ON metrics (run_uuid, "key", step);
+CREATE INDEX idx_guardrails_workspace ON guardrails (workspace);
+CREATE INDEX idx_guardrails_scorer ON guardrails (scorer_id, scorer_version);
+CREATE INDEX idx_guardrail_configs_endpoint_id ON guardrail_configs (endpoint_id);
+CREATE INDEX idx_guardrail_configs_guardrail_id ON guardrail_configs (guardrail_id);
+CREATE INDEX idx_model_version_tags_workspace_name_version ON model_version_tags (workspace, name, version);
+CREATE INDEX idx_registered_model_tags_workspace_name ON registered_model_tags (workspace, name);
+CREATE INDEX index_label_schemas_experiment_id ON label_schemas (experiment_id);
+CREATE INDEX index_review_queues_experiment_id ON review_queues (experiment_id);
+CREATE INDEX index_review_queue_users_user_id ON review_queue_users (user_id);
+CREATE INDEX index_review_queue_items_queue_id_status ON review_queue_items (queue_id, status);
+CREATE INDEX index_review_queue_items_item_id ON review_queue_items (item_id);
+CREATE INDEX index_review_queue_label_schemas_schema_id ON review_queue_label_schemas (schema_id);
+CREATE INDEX idx_mcp_server_versions_latest ON mcp_server_versions (workspace, name, status, version_major DESC, version_minor DESC, version_patch DESC);
+CREATE INDEX ix_mcp_access_endpoints_server_name ON mcp_access_endpoints (workspace, server_name);
+CREATE INDEX ix_mcp_access_endpoints_version ON mcp_access_endpoints (workspace, server_name, server_version);
+CREATE INDEX ix_mcp_access_endpoints_alias ON mcp_access_endpoints (workspace, server_name, server_alias);
+CREATE INDEX idx_budget_policies_target_value ON budget_policies (target_value);
+CREATE INDEX index_trace_info_experiment_id_timestamp_ms ON trace_info (experiment_id, timestamp_ms);
+CREATE INDEX index_trace_info_timestamp_ms_request_id ON trace_info (timestamp_ms, request_id);
+CREATE INDEX index_assessments_assessment_type ON assessments (assessment_type);
+CREATE INDEX index_assessments_run_id_created_timestamp ON assessments (run_id, created_timestamp);
+CREATE INDEX index_assessments_last_updated_timestamp ON assessments (last_updated_timestamp);
+CREATE INDEX index_assessments_trace_id_created_timestamp ON assessments (trace_id, created_timestamp);
+CREATE INDEX index_spans_experiment_id_duration ON spans (experiment_id, duration_ns);
+CREATE INDEX index_spans_experiment_id_start_time ON spans (experiment_id, start_time_unix_nano);
+CREATE INDEX index_spans_experiment_id_status_type ON spans (experiment_id, status, type);
+CREATE INDEX index_spans_experiment_id_type_status ON spans (experiment_id, type, status);
+CREATE INDEX index_trace_info_experiment_id_session_id ON trace_info (experiment_id, session_id);
+CREATE INDEX idx_trace_rollups_lookup ON sql_trace_metric_daily_rollups (experiment_id, rollup_day, metric_name, grouping_set, trace_status);
+CREATE INDEX idx_span_cost_rollups_lookup ON sql_span_cost_daily_rollups (experiment_id, rollup_day, metric_name, grouping_set, model_name, model_provider);
+CREATE INDEX idx_assessment_rollups_lookup ON sql_assessment_daily_rollups (experiment_id, rollup_day, metric_name, grouping_set);
+CREATE INDEX idx_spans_cost_trace_time_cover ON spans (trace_id, start_time_unix_nano);
+CREATE INDEX idx_spans_cost_exp_time_cover ON spans (experiment_id, start_time_unix_nano);
+CREATE INDEX idx_assessments_exp_trace_ts ON assessments (experiment_id, trace_timestamp_ms);
+CREATE INDEX idx_assessments_exp_trace_ts_name ON assessments (experiment_id, trace_timestamp_ms, name);
+CREATE INDEX idx_assessments_exp_name_valid ON assessments (experiment_id, name, valid);
+CREATE INDEX index_job_locks_job_id ON job_locks (job_id);
+CREATE INDEX index_jobs_status_lease_expires_at ON jobs (status, lease_expires_at);
+CREATE TRIGGER prevent_secrets_aad_mutation
+BEFORE UPDATE ON secrets
+FOR EACH ROW
+WHEN OLD.secret_id != NEW.secret_id OR OLD.secret_name != NEW.secret_name
+BEGIN
+    SELECT RAISE(ABORT, 'secret_id and secret_name are immutable (used as AAD in encryption)');
+END;
+COMMIT;
