@@ -146,6 +146,34 @@ class MetricsContract:
             pages = [tx.index.search(query, limit=2, offset=offset) for offset in (0, 2, 4, 6)]
         assert ["".join(run.run_id[-1] for run in page) for page in pages] == ["ac", "bd", "e", ""]
 
+    @pytest.mark.parametrize(
+        ("query", "wanted"),
+        [
+            ("order by metrics.m", "ihdcbafegkj"),
+            ("order by metrics.m desc", "fedcbahigkj"),
+            ("order by metrics.m desc, params.p", "fecbdahigjk"),
+            ("params.p = 1 order by metrics.m desc", "fecbigj"),
+            ("metrics.m > 1 order by metrics.m, params.p desc", "dacbfe"),
+            ("name != 'x' and not (seed = 1 or seed = 4) order by metrics.m desc", "fdcahigkj"),
+        ],
+    )
+    def test_a_page_by_a_metric_is_a_part_of_the_whole_wherever_it_begins(self, store: Store, query: str, wanted: str) -> None:
+        """Runs a to k, each newer than the one before; of equal metrics the newest comes first."""
+        values = [2, 2, 2, 2, math.inf, math.inf, math.nan, -1, -math.inf, None, None]
+        with store.begin(durable=False) as tx:
+            for n, (name, value) in enumerate(zip("abcdefghijk", values, strict=True)):
+                run = make_run(f"run-{name}", seed=n, started_at=NOW + timedelta(days=n), params={"p": 2 if name in "adhk" else 1})
+                tx.runs.create(run)
+                tx.metrics.append(run.run_id, [MetricPoint("other", n, 0, NOW)], writer="w", first=0)
+                if value is not None:
+                    tx.metrics.append(run.run_id, [MetricPoint("m", value, 0, NOW)], writer="w", first=1)
+        asked = parse_query(query)
+        with store.begin(read_only=True) as tx:
+            for limit in (1, 2, 3, 7, 20):
+                for offset in range(12):
+                    found = tx.index.search(asked, limit=limit, offset=offset)
+                    assert "".join(run.run_id[-1] for run in found) == wanted[offset : offset + limit]
+
 
 def fill_for_search(tx: Transaction) -> None:
     """Five runs a to e, a day apart, e the newest. What each query finds in them was worked out by hand."""

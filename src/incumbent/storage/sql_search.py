@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from incumbent.base.digest import Digest
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.storage.cells import from_micros, to_micros, to_text
-from incumbent.storage.session import Session
+from incumbent.storage.session import Row, Session
 from incumbent.storage.sql_runs import RUN_COLUMNS, STAGE_COLUMNS, build_runs, build_stage_run
 from incumbent.tracking.run import Note, Run, StageRun
 from incumbent.tracking.search import Combination, Comparison, Condition, Operator, Order, Query, Value
@@ -29,7 +29,9 @@ _ATTRIBUTES = {
 _TIMES = ("started_at", "ended_at")
 _NUMBERS = ("seed", "duration_s")
 _SIGNS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-_FROM = "FROM runs JOIN experiments ON experiments.experiment_no = runs.experiment_no"
+_OF_EXPERIMENT = "experiments.experiment_no = runs.experiment_no"
+_FROM = f"FROM runs JOIN experiments ON {_OF_EXPERIMENT}"
+_NEWEST = ("runs.started_at DESC", "runs.run_no DESC")
 
 
 class SqlRunIndex:
@@ -45,19 +47,37 @@ class SqlRunIndex:
         """
         if limit < 0 or offset < 0:
             raise InvalidInput(f"limit {limit} and offset {offset} count from 0")
-        joins, keys, values = self._order(query.order)
-        tests = [] if is_deleted is None else [f"runs.deleted_at IS {'NOT ' if is_deleted else ''}NULL"]
+        tests: list[str] = []
+        values: list[object] = []
+        if is_deleted is not None:
+            tests.append(f"runs.deleted_at IS {'NOT ' if is_deleted else ''}NULL")
         if query.condition is not None:
-            condition, more = self._condition(query.condition)
+            condition, values = self._condition(query.condition)
             tests.append(condition)
-            values = values + more
-        where = f" WHERE {' AND '.join(tests)}" if tests else ""
-        order = ", ".join([*keys, "runs.started_at DESC", "runs.run_no DESC"])
-        numbers = self._session.all(
-            f"SELECT runs.run_no {_FROM}{joins}{where} ORDER BY {order} LIMIT ? OFFSET ?",
-            (*values, min(limit, 2**62), min(offset, 2**62)),
+        page = min(limit, 2**62), min(offset, 2**62)
+        is_walk = bool(query.order) and query.order[0].entity == "metrics" and _is_of_attributes(query.condition)
+        rows = self._page_by_metric(query.order, (tests, values), page) if is_walk else []
+        if len(rows) < limit or not rows:
+            joins, keys, named = self._order(query.order)
+            where = f" WHERE {' AND '.join(tests)}" if tests else ""
+            sql = f"SELECT runs.run_no {_FROM}{''.join(joins)}{where} ORDER BY {', '.join([*keys, *_NEWEST])} LIMIT ? OFFSET ?"
+            rows = self._session.all(sql, (*named, *values, *page))
+        return self._load([int(row[0]) for row in rows])
+
+    def _page_by_metric(self, order: Sequence[Order], tested: tuple[list[str], list[object]], page: tuple[int, int]) -> list[Row]:
+        """Return the numbers of a page of runs that have a number of the metric they are ordered by first.
+
+        They come first, and stand in this order in an index, so that a page need not look at every run; not for a condition on what hangs
+        on runs, for of those it may let through few. A page that is not full says nothing about the runs that follow.
+        """
+        joins, keys, named = self._order(order)
+        tests = ["held_0.name = ?", "held_0.last_value IS NOT NULL", "runs.run_no = held_0.run_no", _OF_EXPERIMENT, *tested[0]]
+        sql = (
+            f"SELECT runs.run_no FROM metric_series AS held_0 CROSS JOIN runs CROSS JOIN experiments{''.join(joins[1:])} "
+            f"WHERE {' AND '.join(tests)} ORDER BY {', '.join([f'held_0.last_value {_direction(order[0])}', *keys[2:], *_NEWEST])} "
+            "LIMIT ? OFFSET ?"
         )
-        return self._load([int(row[0]) for row in numbers])
+        return self._session.all(sql, (*named[1:], named[0], *tested[1], *page))
 
     def _load(self, numbers: list[int]) -> list[Run]:
         rows = {row[0]: row for row in self._session.among(f"SELECT {RUN_COLUMNS} {_FROM} WHERE runs.run_no IN (*)", numbers)}
@@ -177,11 +197,11 @@ class SqlRunIndex:
     def _ordered(self, column: str) -> str:
         return column if self._session.dialect == "sqlite" else f'{column} COLLATE "C"'
 
-    def _order(self, order: Sequence[Order]) -> tuple[str, list[str], list[object]]:
-        """Return joins, sort keys and the joins' values."""
-        joins, keys, values = "", [], list[object]()
+    def _order(self, order: Sequence[Order]) -> tuple[list[str], list[str], list[object]]:
+        """Return joins, sort keys and the joins' values, one each."""
+        joins, keys, values = list[str](), list[str](), list[object]()
         for place, key in enumerate(order):
-            direction = "DESC" if key.is_descending else "ASC"
+            direction = _direction(key)
             if key.entity == "attributes":
                 column = _attribute(key.name)
                 sorted_by = column if key.name in (*_TIMES, *_NUMBERS) else self._ordered(column)
@@ -189,7 +209,7 @@ class SqlRunIndex:
                 continue
             table = {"metrics": "metric_series", "params": "params", "tags": "tags"}[key.entity]
             held = f"held_{place}"
-            joins += f" LEFT JOIN {table} AS {held} ON {held}.run_no = runs.run_no AND {held}.name = ?"
+            joins.append(f" LEFT JOIN {table} AS {held} ON {held}.run_no = runs.run_no AND {held}.name = ?")
             values.append(key.name)
             keys += self._held_keys(key.entity, held, direction)
         return joins, keys, values
@@ -201,6 +221,16 @@ class SqlRunIndex:
         rank = f"CASE WHEN {present} IS NULL THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END"
         numeric = f"CASE WHEN {number} IS NULL THEN 0 ELSE {number} END {direction}"  # so that what is no number is all alike
         return [rank, numeric] if entity == "metrics" else [rank, numeric, f"{self._ordered(f'{held}.text')} {direction}"]
+
+
+def _is_of_attributes(condition: Condition | None) -> bool:
+    if isinstance(condition, Combination):
+        return all(_is_of_attributes(part) for part in condition.parts)
+    return condition is None or condition.entity == "attributes"
+
+
+def _direction(key: Order) -> str:
+    return "DESC" if key.is_descending else "ASC"
 
 
 def _attribute(name: str) -> str:
