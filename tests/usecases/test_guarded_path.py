@@ -9,11 +9,13 @@ from incumbent.config import read_settings
 from incumbent.usecases.archive import archive
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.holdouts import list_holdouts, register_holdout
+from incumbent.usecases.ledger_log import list_entries
 from incumbent.usecases.live import get_live
 from incumbent.usecases.people import add_person, change_person
 from incumbent.usecases.person_keys import revoke_key
 from incumbent.usecases.policies import list_policies, set_policy
 from incumbent.usecases.promote import check_promotion, promote
+from incumbent.usecases.propose import propose
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.tiers import assess_tier, set_tiers
@@ -253,7 +255,7 @@ def test_a_key_that_is_elsewhere_cannot_sign_here(ws, office, host, bundles, tmp
         sign_off(office["vera"], **WHO, version=1, capacity="validator")
 
 
-def test_a_bundle_whose_bytes_no_longer_match_is_neither_promoted_nor_gone_back_to(ws, office, host, bundles):
+def test_a_bundle_whose_bytes_no_longer_match_is_neither_proposed_nor_promoted_and_both_are_on_record(ws, office, host, bundles):
     prepare(office, bundles)
     evaluate(office["rita"], host, **WHO, version=1)
     sign_all(office, 1)
@@ -263,6 +265,10 @@ def test_a_bundle_whose_bytes_no_longer_match_is_neither_promoted_nor_gone_back_
     with pytest.raises(Corrupt):
         promote(office["olga"], **WHO, version=1, reason="x")
     assert get_live(ws, SLOT).live is None
+    with pytest.raises(Corrupt):
+        propose(office["ann"], model=MODEL, version=1, slot="double/us")
+    tried = [(entry.draft.after, entry.draft.object.object_id) for entry in list_entries(ws, act="refuse")]
+    assert tried[:2] == [("propose", "double/us double@1"), ("promote", "double/eu double@1")]
 
 
 def test_a_holdout_is_frozen_counted_and_used_up(ws, office, host, bundles):

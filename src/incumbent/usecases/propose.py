@@ -17,9 +17,10 @@ def propose(ws: Workspace, *, model: str, version: int, slot: str, reason: str =
         Corrupt: Its bundle's bytes are not what was registered.
     """
     check_slot_name(slot)
-    with ws.store.begin(read_only=True) as tx:
-        verify_bundle(ws, tx.registry.get_version(model, version))
-    with attempting(ws, act="propose", kind="placement", object_id=f"{slot} {model}@{version}"), governed(ws) as tx:
-        acting = check_acting(ws, tx, "propose")
-        chosen = tx.registry.get_version(model, version)
-        return move(ws, tx, acting=acting, act="propose", version=chosen, slot=slot, to="Staging", reason=reason)
+    with attempting(ws, act="propose", kind="placement", object_id=f"{slot} {model}@{version}"):
+        with ws.store.begin(read_only=True) as tx:
+            chosen = tx.registry.get_version(model, version)
+        verify_bundle(ws, chosen)
+        with governed(ws) as tx:
+            acting = check_acting(ws, tx, "propose")
+            return move(ws, tx, acting=acting, act="propose", version=chosen, slot=slot, to="Staging", reason=reason)
