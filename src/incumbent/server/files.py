@@ -5,6 +5,7 @@ RFC 9110: §13.1 conditions (If-None-Match, §13.1.5 If-Range), §14 ranges. One
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import BinaryIO
 
 from incumbent.base.digest import Digest
@@ -19,7 +20,13 @@ PLAIN = "application/octet-stream"
 
 
 def send_blob(
-    request: Request, *, digest: Digest, size: int, open_file: Callable[[], BinaryIO], media_type: str = PLAIN, headers: Mapping[str, str]
+    request: Request,
+    *,
+    digest: Digest,
+    size: int,
+    open_file: Callable[[], BinaryIO],
+    media_type: str = PLAIN,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Return an answer with stored bytes, streamed if they are many.
 

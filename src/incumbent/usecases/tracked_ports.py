@@ -6,7 +6,7 @@ from typing import Protocol
 
 from incumbent.base.metric import PointCells
 from incumbent.tracking.experiment import DatasetInput, Experiment, LoggedModel, ModelFile, ModelLink, ModelMetric
-from incumbent.tracking.run import RunState
+from incumbent.tracking.run import RunArtifact, RunState
 
 
 class Experiments(Protocol):
@@ -72,6 +72,22 @@ class RunLinks(Protocol):
         """Return which of these runs are deleted, and since when."""
 
 
+class OpenArtifacts(Protocol):
+    """Files of runs that nobody has sealed, and of logged models, as they change."""
+
+    def must_be_open(self, run_id: str) -> None:
+        """Return if files of a run may change. Raises NotFound; Refused once it is sealed; InvalidInput if it is deleted."""
+
+    def put(self, file: RunArtifact) -> None:
+        """Add an output, or replace the one of that name. Raises as `must_be_open`."""
+
+    def delete_outputs(self, run_id: str, names: Sequence[str]) -> None:
+        """Remove outputs of a run; absent is no error. Raises as `must_be_open`."""
+
+    def delete_files(self, model_id: str, paths: Sequence[str]) -> None:
+        """Remove files of a logged model; absent is no error."""
+
+
 class LoggedModels(Protocol):
     """Logged models, their files and metrics."""
 
@@ -122,5 +138,6 @@ class Tracked(Protocol):
     experiments: Experiments
     open_runs: OpenRuns
     run_links: RunLinks
+    open_artifacts: OpenArtifacts
     logged_models: LoggedModels
     model_words: ModelWords

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
-from incumbent.server.mlflow import experiments, registry, registry_versions, runs
+from incumbent.server.mlflow import artifacts, experiments, inputs, logged_models, registry, registry_versions, runs
 from incumbent.server.mlflow.wire import PREFIX
 
 PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...] = tuple(
@@ -32,6 +32,18 @@ PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...
         ("POST", "runs/delete-tag", runs.delete_tag),
         ("POST", "runs/search", runs.search),
         ("GET", "metrics/get-history", runs.get_history),
+        ("POST", "runs/log-inputs", inputs.log_inputs),
+        ("POST", "runs/outputs", inputs.log_outputs),
+        ("GET", "artifacts/list", artifacts.list_of_run),
+        ("POST", "logged-models", logged_models.create),
+        ("POST", "logged-models/search", logged_models.search),
+        ("GET", "logged-models/{model_id}", logged_models.get),
+        ("PATCH", "logged-models/{model_id}", logged_models.finalize),
+        ("DELETE", "logged-models/{model_id}", logged_models.delete),
+        ("POST", "logged-models/{model_id}/params", logged_models.log_params),
+        ("PATCH", "logged-models/{model_id}/tags", logged_models.set_tags),
+        ("DELETE", "logged-models/{model_id}/tags/{key*}", logged_models.delete_tag),
+        ("GET", "logged-models/{model_id}/artifacts/directories", artifacts.list_of_model),
         ("POST", "registered-models/create", registry.create),
         ("GET", "registered-models/get", registry.get),
         ("POST", "registered-models/rename", registry.rename),
@@ -56,6 +68,19 @@ PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...
         ("POST", "model-versions/transition-stage", registry_versions.transition),
     )
 )
+
+FILE_PATHS: tuple[tuple[str, str, Callable[[Server, Request], Response | Write]], ...] = (
+    ("GET", "/api/2.0/mlflow-artifacts/artifacts", artifacts.list_proxied),
+    ("GET", "/api/2.0/mlflow-artifacts/artifacts/{path*}", artifacts.get),
+    ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{path*}", artifacts.put),
+    ("DELETE", "/api/2.0/mlflow-artifacts/artifacts/{path*}", artifacts.delete),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/create/{path*}", artifacts.refuse_parts),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/complete/{path*}", artifacts.refuse_parts),
+    ("POST", "/api/2.0/mlflow-artifacts/mpu/abort/{path*}", artifacts.refuse_parts),
+    ("GET", "/api/2.0/mlflow-artifacts/presigned/{path*}", artifacts.refuse_presigned),
+    ("GET", "/api/3.0/mlflow/server-info", artifacts.get_server_info),
+)
+"""The addresses of files, and what goes with them. A PUT takes its body as a stream."""
 
 QUICK: frozenset[Callable[[Server, Request], Response | Write]] = frozenset(
     {runs.create, runs.update, runs.log_metric, runs.log_param, runs.log_batch, runs.set_tag, runs.delete_tag}

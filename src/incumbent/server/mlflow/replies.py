@@ -7,7 +7,7 @@ from typing import Any
 from incumbent.base.documents import Json, document_bytes
 from incumbent.base.metric import MetricPoint
 from incumbent.server.mlflow.wire import to_ms
-from incumbent.tracking.experiment import Experiment
+from incumbent.tracking.experiment import DatasetInput, Experiment, ModelMetric
 from incumbent.tracking.run import Run
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.tracked_runs import NAME_TAG, experiment_id_of, find_experiment
@@ -35,6 +35,7 @@ def describe_runs(tx: Transaction, runs: Sequence[Run]) -> list[dict[str, Any]]:
     metrics = tx.metrics.latest(run_ids)
     deleted = tx.run_links.list_deleted(run_ids)
     ids = {name: _experiment_id(tx, name) for name in sorted({run.experiment for run in runs})}
+    datasets, links = tx.run_links.list_datasets(run_ids), tx.run_links.list_models(run_ids)
     return [
         {
             "info": describe_info(run, ids[run.experiment], is_deleted=run.run_id in deleted),
@@ -43,8 +44,17 @@ def describe_runs(tx: Transaction, runs: Sequence[Run]) -> list[dict[str, Any]]:
                 "params": [{"key": name, "value": _text(value)} for name, value in run.params.items()],
                 "tags": _pairs({**run.tags, NAME_TAG: run.name}),
             },
-            "inputs": {},
-            "outputs": {},
+            "inputs": {
+                "dataset_inputs": [_describe_dataset(one) for one in datasets[run.run_id]],
+                "model_inputs": [{"model_id": link.model_id} for link in links if (link.run_id, link.direction) == (run.run_id, "input")],
+            },
+            "outputs": {
+                "model_outputs": [
+                    {"model_id": link.model_id, "step": link.step}
+                    for link in links
+                    if (link.run_id, link.direction) == (run.run_id, "output")
+                ]
+            },
         }
         for run in runs
     ]
@@ -69,6 +79,13 @@ def describe_info(run: Run, experiment_id: str, *, is_deleted: bool) -> dict[str
 def describe_point(point: MetricPoint) -> dict[str, Any]:
     """Return a metric's point; JSON has no NaN and no infinities, so protocol buffers spell them as text."""
     return {"key": point.name, "value": _number(point.value), "timestamp": to_ms(point.at), "step": point.step}
+
+
+def describe_model_metric(point: ModelMetric) -> dict[str, Any]:
+    """Return a metric's point that is about a logged model, and perhaps a dataset."""
+    about = {"dataset_name": point.dataset_name, "dataset_digest": point.dataset_digest} if point.dataset_name else {}
+    plain = describe_point(MetricPoint(point.name, point.value, point.step, point.at))
+    return {**plain, "model_id": point.model_id, "run_id": point.run_id, **about}
 
 
 def describe_history(name: str, points: Sequence[tuple[float | None, int, int]]) -> list[dict[str, Any]]:
@@ -101,3 +118,11 @@ def _pairs(words: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else document_bytes({"": value}).decode()[4:-1]
+
+
+def _describe_dataset(given: DatasetInput) -> dict[str, Any]:
+    described = {
+        "name": given.name, "digest": given.digest, "source_type": given.source_type, "source": given.source,
+        **({"schema": given.schema} if given.schema else {}), **({"profile": given.profile} if given.profile else {}),
+    }  # fmt: skip
+    return {"dataset": described, "tags": _pairs(given.tags)}

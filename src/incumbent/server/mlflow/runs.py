@@ -5,13 +5,14 @@ from typing import NoReturn
 
 import msgspec
 
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.base.metric import PointCells
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair, is_wanted
 from incumbent.server.mlflow.replies import describe_history, describe_info, describe_runs
 from incumbent.server.mlflow.wire import TIMES_MS, Asked, check_limit, from_ms, offset_of, page, read_body, read_query, reply
+from incumbent.tracking.experiment import ModelMetric
 from incumbent.tracking.mlflow_filter import parse_filter, parse_orders
 from incumbent.tracking.record import check_name
 from incumbent.tracking.run import RunState
@@ -23,6 +24,7 @@ METRICS_MAX = 1000
 PAIRS_MAX = 100
 PARAM_CHARACTERS_MAX = 6_000
 TAG_CHARACTERS_MAX = 8_000
+DATASET_NAME_CHARACTERS_MAX = 500
 HISTORY_PAGE_MAX = 25_000
 RUNS_PAGE_MAX = 50_000
 _STEPS = range(-(2**63), 2**63)
@@ -37,6 +39,9 @@ class _Metric(Asked):
     value: float | str
     timestamp: int
     step: int | None = None
+    model_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
 
 
 class _Create(Asked):
@@ -63,6 +68,9 @@ class _LogMetric(_Run, kw_only=True):
     value: float | str
     timestamp: int
     step: int | None = None
+    model_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
 
 
 class _LogPair(_Run, kw_only=True):
@@ -157,8 +165,16 @@ def log_metric(_server: Server, request: Request) -> Write:
     """Add a point."""
     asked = read_body(request, _LogMetric)
     run_id = _id(asked)
-    points = _points([_Metric(asked.key, asked.value, asked.timestamp, asked.step)])
-    return Write(lambda tx: tx.open_runs.append(run_id, points), _done)
+    about = asked.model_id, asked.dataset_name, asked.dataset_digest
+    metric = _Metric(asked.key, asked.value, asked.timestamp, asked.step, *about)
+    points, of_models = _points([metric]), _of_models(run_id, [metric])
+
+    def write(tx: Transaction) -> None:
+        tx.open_runs.append(run_id, points)
+        if of_models:
+            _write_of_models(tx, of_models)
+
+    return Write(write, _done)
 
 
 def log_param(_server: Server, request: Request) -> Write:
@@ -193,6 +209,7 @@ def log_batch(_server: Server, request: Request) -> Write:
     if len(asked.metrics) + len(asked.params) + len(asked.tags) > METRICS_MAX:
         raise InvalidInput(f"A batch has at most {METRICS_MAX} metrics, params and tags together: send several")
     points, params, tags = _points(asked.metrics), _params(asked.params), _tags(asked.tags)
+    of_models = _of_models(run_id, asked.metrics)
 
     def write(tx: Transaction) -> None:
         tx.open_runs.append(run_id, points)  # also with none: it says whether the run may be written to
@@ -200,6 +217,8 @@ def log_batch(_server: Server, request: Request) -> Write:
             tx.open_runs.set_params(run_id, params)
         if tags:
             _write_tags(tx, run_id, tags)
+        if of_models:
+            _write_of_models(tx, of_models)
 
     return Write(write, _done)
 
@@ -259,6 +278,26 @@ def _points(metrics: Sequence[_Metric]) -> list[PointCells]:
         else _refuse_place(metric)
         for metric in metrics
     ]
+
+
+def _of_models(run_id: str, metrics: Sequence[_Metric]) -> list[ModelMetric]:
+    """Return the points that are about a logged model; they have passed as points of the run."""
+    found = [
+        ModelMetric(one.model_id, run_id, one.key, _value(one), one.step or 0, from_ms(one.timestamp, "timestamp"),
+                    one.dataset_name, one.dataset_digest)
+        for one in metrics
+        if one.model_id
+    ]  # fmt: skip
+    if any(len(one.dataset_name) > DATASET_NAME_CHARACTERS_MAX or len(one.dataset_digest) > DATASET_NAME_CHARACTERS_MAX for one in found):
+        raise InvalidInput(f"A dataset's name and digest have at most {DATASET_NAME_CHARACTERS_MAX} characters")
+    return found
+
+
+def _write_of_models(tx: Transaction, metrics: Sequence[ModelMetric]) -> None:
+    for model_id in sorted({one.model_id for one in metrics}):
+        if tx.logged_models.get(model_id).deleted_at is not None:
+            raise NotFound(f"Logged model with ID {model_id!r} not found: it was deleted")
+    tx.logged_models.add_metrics(metrics)
 
 
 def _value(metric: _Metric) -> float:

@@ -35,7 +35,7 @@ STATUS: Mapping[type[IncumbentError], tuple[int, str]] = {
 """Error class -> status and MLflow's code. A client tries again after 503, which is what Conflict asks for."""
 _CODES = {
     400: "BAD_REQUEST", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND",
-    408: "DEADLINE_EXCEEDED", 413: "REQUEST_LIMIT_EXCEEDED", 415: "MALFORMED_REQUEST", 501: "NOT_IMPLEMENTED",
+    408: "DEADLINE_EXCEEDED", 413: "REQUEST_LIMIT_EXCEEDED", 415: "MALFORMED_REQUEST", 416: "BAD_REQUEST", 501: "NOT_IMPLEMENTED",
 }  # fmt: skip
 
 
