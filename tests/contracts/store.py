@@ -10,6 +10,7 @@ from contracts.store_accounts import AccountsContract
 from contracts.store_ledger import LedgerContract
 from contracts.store_metrics import MetricsContract
 from contracts.store_registry import RegistryContract
+from contracts.store_repeats import RepeatsContract
 from contracts.store_runs import RunsContract
 from contracts.store_tracked import TrackedContract
 from contracts.store_values import NOW, artifact, digest, digest_of, make_action, make_run
@@ -27,7 +28,9 @@ from ledgers import MemoryKeys
 HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "ünï 🛫", "a" * 10_000, "\n\t", "null", "NaN"]
 
 
-class StoreContract(RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract, WebhooksContract):
+class StoreContract(
+    RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract, WebhooksContract, RepeatsContract
+):
     """Every rule of the port `Store`."""
 
     @pytest.fixture

@@ -244,3 +244,9 @@ webhook_deliveries = Table(
     _text("detail"), sqlite_with_rowid=False,
 )  # fmt: skip
 """Who is told of the ledger's entries, how far, and what became of the last messages: for telling, nothing rests on them."""
+repeatable_requests = Table(
+    "repeatable_requests", metadata, Column("caller", Text, primary_key=True), Column("request_key", Text, primary_key=True),
+    _text("request"), _integer("begun_at"), _text("process"), _integer("status"), _text("headers"),
+    Column("body", LargeBinary, nullable=False), Index("ix_repeatable_requests_begun_at", "begun_at"),
+)  # fmt: skip
+"""What was answered to requests with a key of their sender's, for a day; nothing rests on it but that they are done once."""

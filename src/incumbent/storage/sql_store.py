@@ -11,9 +11,9 @@ from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlLedgerRows, SqlPayloads
 from incumbent.storage.sql_logged_models import SqlLoggedModels, SqlModelWords, SqlRunLinks
 from incumbent.storage.sql_metrics import SqlMetrics
-from incumbent.storage.sql_open_artifacts import SqlOpenArtifacts
 from incumbent.storage.sql_records import SqlRecords
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
+from incumbent.storage.sql_repeats import SqlRepeats
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
 from incumbent.storage.sql_tracked import SqlExperiments, SqlOpenRuns
@@ -22,7 +22,8 @@ from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
-from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenArtifacts, OpenRuns, RunLinks
+from incumbent.usecases.repeat_ports import Repeats
+from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenRuns, RunLinks
 from incumbent.usecases.webhook_ports import Webhooks
 
 
@@ -58,7 +59,6 @@ class SqlTransaction:
         self.experiments: Experiments = SqlExperiments(session)
         self.open_runs: OpenRuns = SqlOpenRuns(session)
         self.run_links: RunLinks = SqlRunLinks(session)
-        self.open_artifacts: OpenArtifacts = SqlOpenArtifacts(session)
         self.logged_models: LoggedModels = SqlLoggedModels(session)
         self.model_words: ModelWords = SqlModelWords(session)
         self.registry: Registry = SqlRegistry(session)
@@ -74,6 +74,7 @@ class SqlTransaction:
         self.sessions: Sessions = SqlSessions(session)
         self.attempts: Attempts = SqlAttempts(session)
         self.webhooks: Webhooks = SqlWebhooks(session)
+        self.repeats: Repeats = SqlRepeats(session)
 
 
 class SqlStore:

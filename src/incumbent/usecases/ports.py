@@ -21,6 +21,7 @@ from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
+from incumbent.usecases.repeat_ports import Repeating
 from incumbent.usecases.tracked_ports import Tracked
 from incumbent.usecases.webhook_ports import Told
 
@@ -214,7 +215,7 @@ class Predictions(Protocol):
         """Return one. Raises NotFound."""
 
 
-class Transaction(Tracked, Told, Protocol):
+class Transaction(Tracked, Told, Repeating, Protocol):
     """All tables, inside one transaction: committed together when the block ends well, or not at all."""
 
     actions: Actions

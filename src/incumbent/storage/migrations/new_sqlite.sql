@@ -607,5 +607,19 @@ CREATE TABLE webhook_deliveries (
 
 CREATE INDEX ix_metric_points_series_no_at_step_value ON metric_points (series_no, at, step, value);
 
-INSERT INTO alembic_version (version_num) VALUES ('0008');
+CREATE TABLE repeatable_requests (
+	caller TEXT NOT NULL, 
+	request_key TEXT NOT NULL, 
+	request TEXT NOT NULL, 
+	begun_at BIGINT NOT NULL, 
+	process TEXT NOT NULL, 
+	status BIGINT NOT NULL, 
+	headers TEXT NOT NULL, 
+	body BLOB NOT NULL, 
+	CONSTRAINT pk_repeatable_requests PRIMARY KEY (caller, request_key)
+);
+
+CREATE INDEX ix_repeatable_requests_begun_at ON repeatable_requests (begun_at);
+
+INSERT INTO alembic_version (version_num) VALUES ('0009');
 
