@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import events, health, inference_v2, metrics
+from incumbent.server import health, inference_v2, metrics
 from incumbent.server.access import mlflow_right
 from incumbent.server.api.answering import answer
 from incumbent.server.api.table import OPERATIONS
@@ -20,7 +20,6 @@ from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
-from incumbent.server.mlflow.paths import FILE_PATHS as MLFLOW_FILE_PATHS
 from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import METRICS, PREDICT, PUBLIC, READ, RIGHTS, SESSION
@@ -70,8 +69,7 @@ ROUTES = (
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/metrics", metrics.get_metrics, METRICS),
-    Route("GET", "/api/v1/events", events.stream_events, READ),
-    *(Route(one.method, one.full_path, partial(answer, one), one.right) for one in OPERATIONS),
+    *(Route(one.method, one.full_path, partial(answer, one), one.right, "stream" if one.takes_stream else "whole") for one in OPERATIONS),
     Route("GET", "/v2", inference_v2.get_server, PUBLIC),
     Route("GET", "/v2/health/live", inference_v2.get_live, PUBLIC),
     Route("GET", "/v2/health/ready", inference_v2.get_ready, PUBLIC),
@@ -92,10 +90,6 @@ ROUTES = (
     Route("GET", "/password", log_in_pages.show_password, SESSION),
     Route("POST", "/password", log_in_pages.do_password, SESSION),
     *(Route(method, path, answer, mlflow_right(method, path)) for method, path, answer in MLFLOW_PATHS),
-    *(
-        Route(method, path, answer, mlflow_right(method, path), "stream" if method == "PUT" else "whole")
-        for method, path, answer in MLFLOW_FILE_PATHS
-    ),
 )
 
 _WITHOUT_PLACEHOLDERS = {(one.method, one.path.encode("ascii")): one for one in ROUTES if "{" not in one.path}

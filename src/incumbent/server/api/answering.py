@@ -1,6 +1,7 @@
 """From a line of the table to an answer: read the request strictly, do it, write what came of it with pages, ETags and problems."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -10,6 +11,7 @@ from incumbent.base.errors import IncumbentError, InvalidInput
 from incumbent.server.api.bodies import check_no_body, read_body, read_query
 from incumbent.server.api.cursor import read_cursor, write_cursor
 from incumbent.server.api.operation import PAGE_ROWS, Answer, Call, Operation, Page
+from incumbent.server.api.repeating import answer_once, check_key
 from incumbent.server.errors import PROBLEM_TYPE, HttpProblem, find_problem, find_status, problem_body
 from incumbent.server.messages import Request, Response, Server
 
@@ -20,13 +22,24 @@ def answer(operation: Operation, server: Server, request: Request) -> Response:
     """Answer a request by a line of the table; what goes wrong is answered as a problem document."""
     try:
         call = _read(operation, request)
+        key = request.headers.get("idempotency-key")
+        if operation.takes_key and key is not None:
+            do = partial(_do, operation, server, call)
+            return answer_once(server, request, operation.name, check_key(key), do, is_kept=operation.repeats)
+    except (HttpProblem, IncumbentError) as error:
+        return tell(error)
+    return _do(operation, server, call)
+
+
+def _do(operation: Operation, server: Server, call: Call) -> Response:
+    try:
         done = operation.do(server, call)
         if isinstance(done, Response):
             return done
         response = _write(operation, call, done)
     except (HttpProblem, IncumbentError) as error:
         return tell(error)
-    return response if operation.is_write else _compare(response, request)
+    return response if operation.is_write else _compare(response, call.request)
 
 
 def tell(error: HttpProblem | IncumbentError) -> Response:

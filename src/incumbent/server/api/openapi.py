@@ -80,6 +80,8 @@ def _describe(one: Operation, found: Mapping[Any, Any]) -> Document:
     more = " ".join(part for part in (one.more, _tell_right(one)) if part)
     if more:
         described["description"] = more
+    if one.takes_stream:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
     if one.body is not None:
         content = {"schema": found[one.body], "example": one.sent}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
@@ -126,13 +128,15 @@ def _field(name: str, field: Document, *, is_required: bool) -> Document:
 
 
 def _headers(one: Operation) -> Iterable[Document]:
-    if one.is_write:
+    for name, about in one.headers.items():
+        yield {"name": name, "in": "header", "required": False, "description": about, "schema": {"type": "string"}}
+    if one.takes_key:
         says = "Any text, new for each request: the same request, sent again with it, is done once." + (
             "" if one.repeats else " The answer holds a secret and is not kept: sent again, it is answered 409."
         )
         schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         yield {"name": "Idempotency-Key", "in": "header", "required": False, "description": says, "schema": schema}
-    elif one.media_type == "application/json":
+    elif not one.is_write and one.media_type == "application/json":
         says = "The ETag of what one has: 304 if it is still that."
         yield {"name": "If-None-Match", "in": "header", "required": False, "description": says, "schema": {"type": "string"}}
 
@@ -166,12 +170,12 @@ def _describe_others(one: Operation) -> Document:
 
 def list_statuses(one: Operation) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
-    found = {400, 421, 500, 503}
+    found = {400, 421, 500, 503, *one.statuses}
     if one.right != PUBLIC:
         found |= {401, 403}
     if one.placeholders or one.is_write:
         found.add(404)
-    if one.body is not None:
+    if one.body is not None or one.takes_stream:
         found |= {408, 413, 415}
     if one.may_conflict or one.is_write:
         found.add(409)

@@ -4,7 +4,7 @@ The routes, the OpenAPI document and docs/reference/http.md are read from these 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -92,6 +92,9 @@ class Operation:
         refuses: Whether the rules may refuse it (422).
         may_conflict: Whether somebody else may have been quicker (409).
         repeats: Whether its answer is kept for an Idempotency-Key. False: the answer holds a secret, which is shown once.
+        headers: Request headers of its own, and what each says.
+        statuses: Of problems that it may answer besides those that its other fields tell.
+        takes_stream: Its body is read from `call.request.pieces`, and is never whole in memory; then `body` is None.
         by: The use cases that it is the face of, for the test of parity.
         more: A paragraph for the reference.
     """
@@ -114,6 +117,9 @@ class Operation:
     refuses: bool = False
     may_conflict: bool = False
     repeats: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    statuses: tuple[int, ...] = ()
+    takes_stream: bool = False
     by: tuple[str, ...] = ()
     media_type: str = "application/json"
     more: str = ""
@@ -139,8 +145,13 @@ class Operation:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something, so that it takes an Idempotency-Key."""
+        """Whether it changes something."""
         return self.method != "GET"
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it takes an Idempotency-Key: it changes something, and its body is at hand to tell whether it is the same."""
+        return self.is_write and not self.takes_stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from incumbent.server.api import about, findings, governance, ledger, models, moves, people, pipelines, run_logging, runs, slots
+from incumbent.server.api import about, feed, findings, governance, ledger, models, moves, people, pipelines, run_logging, runs, slots
 from incumbent.server.api.openapi import build_document
 from incumbent.server.api.operation import Call, Operation
 from incumbent.server.api.shapes import Document
@@ -26,6 +26,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *findings.OPERATIONS,
     *people.OPERATIONS,
     *ledger.OPERATIONS,
+    *feed.OPERATIONS,
     *about.OPERATIONS,
     Operation(
         "get_openapi", "about", "GET", "/openapi.json", PUBLIC, "Describe this API, as an OpenAPI 3.1 document.",
