@@ -11,6 +11,7 @@ from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlLedgerRows, SqlPayloads
 from incumbent.storage.sql_logged_models import SqlLoggedModels, SqlModelWords, SqlRunLinks
 from incumbent.storage.sql_metrics import SqlMetrics
+from incumbent.storage.sql_open_artifacts import SqlOpenArtifacts
 from incumbent.storage.sql_records import SqlRecords
 from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
 from incumbent.storage.sql_repeats import SqlRepeats
@@ -23,7 +24,7 @@ from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Token
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
 from incumbent.usecases.repeat_ports import Repeats
-from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenRuns, RunLinks
+from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenArtifacts, OpenRuns, RunLinks
 from incumbent.usecases.webhook_ports import Webhooks
 
 
@@ -59,6 +60,7 @@ class SqlTransaction:
         self.experiments: Experiments = SqlExperiments(session)
         self.open_runs: OpenRuns = SqlOpenRuns(session)
         self.run_links: RunLinks = SqlRunLinks(session)
+        self.open_artifacts: OpenArtifacts = SqlOpenArtifacts(session)
         self.logged_models: LoggedModels = SqlLoggedModels(session)
         self.model_words: ModelWords = SqlModelWords(session)
         self.registry: Registry = SqlRegistry(session)
