@@ -63,8 +63,10 @@ def open_mlflow(folder: Path, settings: Settings) -> Predict:
             import mlflow.pyfunc
     except ImportError as error:
         raise Unavailable("this bundle holds an MLflow model folder, and MLflow is not installed here: pip install mlflow") from error
+    # MLflow asks for the same permission to read a skops file. Those in here passed our own list of types, and none is a pickle.
+    has_skops = any(is_skops(data) for _, data in walk_files(inside))
     before = os.environ.get(_PICKLES)
-    os.environ[_PICKLES] = "true" if scans else "false"
+    os.environ[_PICKLES] = "true" if scans or has_skops else "false"
     try:
         model = mlflow.pyfunc.load_model(str(inside))
     finally:

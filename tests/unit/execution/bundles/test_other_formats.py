@@ -191,6 +191,26 @@ def test_an_mlflow_folder_with_a_pickle_needs_permission_on_both_sides(tmp_path,
     np.testing.assert_allclose(answered, model.predict(IRIS.data), rtol=1e-12)
 
 
+def test_an_mlflow_folder_with_a_skops_file_of_listed_types_needs_no_permission(tmp_path):
+    import skops.io
+
+    flavour = """
+        flavors:
+          python_function:
+            loader_module: mlflow.sklearn
+            model_path: model.skops
+            predict_fn: predict
+          sklearn:
+            pickled_model: model.skops
+            serialization_format: skops
+            skops_trusted_types: null
+        """
+    model = LinearRegression().fit(IRIS.data, IRIS.target)
+    source = write_mlflow(tmp_path / "model", flavour, {"model.skops": skops.io.dumps(model)})
+    assert inc.pack_model(tmp_path / "bundle", source, inputs=IRIS.data)["needs_pickle"] is False
+    np.testing.assert_allclose(ask(tmp_path / "bundle", COLUMNS)["prediction"], model.predict(IRIS.data), rtol=1e-12)
+
+
 def test_an_mlflow_folder_that_vouches_for_its_own_types_is_judged_by_our_list(tmp_path):
     """GHSA-w582-9x45-8mpx: the list of trusted types stands in the MLmodel file."""
     import skops.io
