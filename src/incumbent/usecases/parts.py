@@ -1,11 +1,12 @@
 """Artifacts made of artifacts: the items of a "list", the files of a "tree"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.canonical import split_items
 from incumbent.base.documents import Json, document_bytes, parse_document
 from incumbent.base.errors import Corrupt, InvalidInput
+from incumbent.usecases.ports import Stored
 from incumbent.usecases.workspace import Workspace
 
 
@@ -72,6 +73,15 @@ def gather_items(ws: Workspace, items: Sequence[Artifact]) -> Artifact:
     """Store the "list" artifact of these items."""
     stored = ws.blobs.put([document_bytes({"items": [item.to_json() for item in items]})])
     return Artifact("list", stored.digest, stored.size + sum(item.size for item in items))
+
+
+def gather_tree(ws: Workspace, files: Mapping[str, Stored], name: str) -> Artifact:
+    """Store the "tree" artifact of a folder of that name which holds these stored files; none of them is executable."""
+    entries: list[Json] = [
+        {"path": path, "digest": str(file.digest), "size": file.size, "executable": False} for path, file in sorted(files.items())
+    ]
+    stored = ws.blobs.put([document_bytes({"entries": entries})])
+    return Artifact("tree", stored.digest, sum(file.size for file in files.values()), name)
 
 
 def _is_folder(entry: Json) -> bool:

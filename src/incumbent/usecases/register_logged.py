@@ -22,7 +22,7 @@ from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name
 from incumbent.registry.pickle_scan import scan_pickle
 from incumbent.tracking.run import Run
-from incumbent.usecases.parts import list_tree
+from incumbent.usecases.parts import gather_tree, list_tree
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting
 from incumbent.usecases.register import add_version, find_output
@@ -157,7 +157,7 @@ def _list_files(tx: Transaction, run: Run, source: LoggedSource) -> dict[str, Di
     if source.kind == "model":
         found = {file.path: file.digest for file in tx.logged_models.list_files(source.owner)}
     else:
-        rows = tx.runs.list_artifacts(run.run_id)
+        rows = [row for row in tx.runs.list_artifacts(run.run_id) if row.direction == "output"]
         inside = f"{source.path}/"
         found = {row.name.removeprefix(inside): row.artifact.digest for row in rows if row.name.startswith(inside)}
     if not found:
@@ -179,7 +179,9 @@ def _make_bundle(ws: Workspace, files: Mapping[str, Digest]) -> Artifact:
         card = _describe(bundle / FOLDER, files)
         if card is not None:
             (bundle / BUNDLE_FILE).write_bytes(card.to_bytes())
-        return ws.codecs.encode(bundle, "pathlib.Path", ws.blobs)
+        paths = [*(f"{FOLDER}/{path}" for path in files), *([] if card is None else [BUNDLE_FILE])]
+        stored = ws.blobs.put_files([bundle / path for path in paths])  # also of what is there, so that no `gc` takes it now
+        return gather_tree(ws, dict(zip(paths, stored, strict=True)), "bundle")
 
 
 def _describe(folder: Path, files: Iterable[str]) -> BundleCard | None:

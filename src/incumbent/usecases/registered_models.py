@@ -93,12 +93,19 @@ def get_model(tx: Transaction, name: str) -> RegisteredModel:
     return found
 
 
+def check_model(tx: Transaction, name: str) -> None:
+    """Pass if there is a model of this name in sight, without reading its versions where its words tell. Raises NotFound."""
+    times = tx.model_words.list_all([name]).get((name, 0, _TIME), {})
+    if _CREATED not in times or _HIDDEN in times:
+        get_model(tx, name)
+
+
 def get_words(tx: Transaction, name: str, number: int) -> VersionWords:
     """Return a version in sight. Raises NotFound."""
     try:
         version = tx.registry.get_version(name, number)
     except NotFound:
-        get_model(tx, name)  # it is the model that is not there, perhaps
+        check_model(tx, name)  # it is the model that is not there, perhaps
         raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found") from None
     found = _read_model(tx, name, [version], tx.model_words.list_all([name]), read_slots(tx))
     if found is None or not found.versions:
@@ -180,7 +187,7 @@ def _check_there(tx: Transaction, name: str, number: int) -> None:
     if number:
         get_words(tx, name, number)
     else:
-        get_model(tx, name)
+        check_model(tx, name)
 
 
 def _touch(ws: Workspace, tx: Transaction, name: str, number: int) -> None:

@@ -100,7 +100,7 @@ def rename(server: Server, request: Request) -> Response:
     """Say no: the name is in entries, manifests and slots."""
     asked = read_body(request, _Rename)
     with server.ws.store.begin(read_only=True) as tx:
-        models.get_model(tx, asked.name)
+        models.check_model(tx, asked.name)
     raise Refused(
         f"the model {asked.name} cannot be renamed: its name is part of what the ledger, its versions' manifests and its slots say. "
         "Register the next version under the other name; the lineage of both is kept"
@@ -153,7 +153,7 @@ def remove_alias(server: Server, request: Request) -> Response:
     """Take an alias away."""
     asked = read_body(request, Alias)
     with server.ws.store.begin(read_only=True) as tx:
-        models.get_model(tx, asked.name)
+        models.check_model(tx, asked.name)
     delete_alias(server.ws, model=asked.name, alias=asked.alias)
     return reply({})
 
@@ -163,7 +163,7 @@ def get_alias(server: Server, request: Request) -> Response:
     asked = read_query(request, Alias)
     check_alias(asked.alias)
     with server.ws.store.begin(read_only=True) as tx:
-        models.get_model(tx, asked.name)
+        models.check_model(tx, asked.name)
         try:
             return reply({"model_version": describe_version(models.get_words(tx, asked.name, get_by_alias(tx, asked.name, asked.alias)))})
         except NotFound as error:  # MLflow's own server says so with this code, and clients look at it

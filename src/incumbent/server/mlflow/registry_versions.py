@@ -63,10 +63,14 @@ def create(server: Server, request: Request) -> Response:
     asked, ws = read_body(request, _Create), server.ws
     tags = check_tags(asked.tags)
     with ws.store.begin(read_only=True) as tx:
-        models.get_model(tx, asked.name)
+        models.check_model(tx, asked.name)
     made = register_logged(
         ws, model=asked.name, source=asked.source, run=asked.run_id or "", model_id=asked.model_id or "", run_link=asked.run_link or ""
     )
+
+    if not (asked.description or tags):
+        with ws.store.begin(read_only=True) as tx:
+            return reply({"model_version": describe_version(models.get_words(tx, asked.name, made.version))})
 
     def write(tx: Transaction) -> dict[str, object]:
         if asked.description:
