@@ -20,6 +20,7 @@ from incumbent.server.auth import style as log_in_style
 from incumbent.server.errors import HttpProblem
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
+from incumbent.server.mlflow.paths import FILE_PATHS as MLFLOW_FILE_PATHS
 from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import METRICS, PREDICT, PUBLIC, READ, RIGHTS, SESSION
@@ -90,6 +91,10 @@ ROUTES = (
     Route("GET", "/password", log_in_pages.show_password, SESSION),
     Route("POST", "/password", log_in_pages.do_password, SESSION),
     *(Route(method, path, answer, mlflow_right(method, path)) for method, path, answer in MLFLOW_PATHS),
+    *(
+        Route(method, path, answer, mlflow_right(method, path), "stream" if method == "PUT" else "whole")
+        for method, path, answer in MLFLOW_FILE_PATHS
+    ),
 )
 
 _WITHOUT_PLACEHOLDERS = {(one.method, one.path.encode("ascii")): one for one in ROUTES if "{" not in one.path}
