@@ -18,6 +18,7 @@ from incumbent.tracking.run import CodeVersion, Run, RunArtifact, RunState
 from incumbent.usecases.import_mlflow_checks import print_of, take_dataset, take_pairs, take_path, take_points, take_text, take_time
 from incumbent.usecases.import_mlflow_ports import MlflowSource, Place, SourceFile, SourceRun
 from incumbent.usecases.import_mlflow_report import ImportReport
+from incumbent.usecases.logged_files import find_media_type
 from incumbent.usecases.ports import Stored, Transaction
 from incumbent.usecases.tracked_runs import COMMIT_TAG, NAME_TAG, PARENT_TAG, get_tracked_run
 from incumbent.usecases.workspace import Workspace
@@ -30,7 +31,6 @@ ID_CHARACTERS_MAX = 64
 _STATES: dict[str, RunState] = {
     "RUNNING": "running", "SCHEDULED": "running", "FINISHED": "finished", "FAILED": "failed", "KILLED": "killed",
 }  # fmt: skip
-_MEDIA_TYPES = {"txt": "text/plain", "csv": "text/csv", "json": "application/json", "png": "image/png", "jpg": "image/jpeg"}
 
 Tell = Callable[[str, int], None]
 """Takes (what, how many so far) now and then."""
@@ -191,7 +191,7 @@ class RunImport:
                 self.report.counts["files"].refuse(f"run {ready.source.run_id}, {file.path[:200]!r}", str(stored))
                 continue
             artifact = Artifact("file", stored.digest, stored.size, file.path.rpartition("/")[2])
-            found.append(RunArtifact(ready.source.run_id, "output", file.path, artifact, _media_type(file.path)))
+            found.append(RunArtifact(ready.source.run_id, "output", file.path, artifact, find_media_type(file.path)))
         return found
 
     def store_files(self, place: Place, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Stored | IncumbentError]]:
@@ -309,11 +309,6 @@ def _is_inside(tx: Transaction, run: Run, run_id: str) -> bool:
         seen.add(current.run_id)
         current = tx.runs.get(current.parent_id) if current.parent_id else None
     return False
-
-
-def _media_type(path: str) -> str:
-    """Return a file's media type: of a kind that no browser runs, else it is bytes."""
-    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
 
 
 def _fact(run: Run, name: str) -> Json:
