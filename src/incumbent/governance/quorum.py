@@ -159,7 +159,7 @@ class _Case:
         return find_author(self.standing_of(sign_off).vouchers, self.authors, self.directory)
 
     def standing_of(self, sign_off: SignOff) -> Standing:
-        return self.standing.get(sign_off.sign_off_id, Standing())
+        return self.standing.get(sign_off.sign_off_id, Standing((), "its signature was not verified"))
 
     def changes(self, sign_off: SignOff) -> tuple[Change, ...]:
         pairs = ((name, sign_off.names[name], self.names[name]) for name in NAMES)
@@ -246,8 +246,8 @@ def judge_quorum(
     model: str,
     version: int,
     slot: str,
+    standing: Mapping[str, Standing],
     cosigned: int = 0,
-    standing: Mapping[str, Standing] | None = None,
 ) -> Quorum:
     """Return what the sign-offs of a version amount to; the rules stand at the head of this file.
 
@@ -261,8 +261,8 @@ def judge_quorum(
         model: The model.
         version: Its version.
         slot: Where the version is to go live.
+        standing: Sign-off id -> what stands behind it; one that lacks was not verified, and is barred.
         cosigned: How many witnesses have cosigned a checkpoint that covers what is signed for.
-        standing: Sign-off id -> what stands behind it; one that lacks is taken as verified, on nobody's word.
 
     Raises:
         InvalidInput: The digests are not exactly those four, the people do not fit together, the time has no zone, or one
@@ -271,7 +271,7 @@ def judge_quorum(
     check_names(digests)
     directory, works = index_people(people), tuple(authorships)
     authors = {directory.accountable(work.who) for work in works}
-    case = _Case((model, version, slot), digests, rule, directory, works, authors, standing or {}, check_time(now))
+    case = _Case((model, version, slot), digests, rule, directory, works, authors, standing, check_time(now))
     void, expired, barred, valid, current = [], [], [], [], []
     for sign_off in _sorted_once(sign_offs):
         if sign_off.subject == case.subject and not case.changes(sign_off) and not case.fault(sign_off):

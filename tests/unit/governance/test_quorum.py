@@ -49,7 +49,8 @@ VAL, APP, AMY = sign("val", "validator"), sign("app", "approver"), sign("amy", "
 
 def judge(*sign_offs, rule=TIER[2], **facts):
     asked = {"digests": DIGESTS, "people": PEOPLE, "authorships": WORK, "now": NOW, "model": "flights-late", "version": 2, "slot": "nyc"}
-    return judge_quorum(sign_offs, rule, **(asked | facts))
+    standing = {sign_off.sign_off_id: Standing() for sign_off in sign_offs} | facts.pop("standing", {})
+    return judge_quorum(sign_offs, rule, standing=standing, **(asked | facts))
 
 
 def reason(quorum):
@@ -272,6 +273,12 @@ def test_a_signature_that_does_not_hold_fills_no_place_and_takes_no_rejection_ba
     assert not judge(VAL, rejected, APP).rejections
     assert judge(VAL, rejected, APP, standing=faulty).rejections == (rejected,)
     assert judge(VAL, AMY, rejected, standing={rejected.sign_off_id: Standing((), "forged")}).rejections == (rejected,), "on the safe side"
+
+
+def test_one_that_nobody_verified_counts_for_nothing():
+    asked = {"digests": DIGESTS, "people": PEOPLE, "authorships": WORK, "now": NOW, "model": "flights-late", "version": 2, "slot": "nyc"}
+    quorum = judge_quorum([VAL, APP], TIER[2], standing={VAL.sign_off_id: Standing()}, **asked)
+    assert (reason(quorum), quorum.missing) == ("its signature was not verified", ("1 approver",))
 
 
 def test_an_admin_fills_no_place_unless_the_tier_allows_self_approval():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from incumbent.base.digest import digest_bytes
 from incumbent.governance.independence import Authorship
 from incumbent.governance.person import Person
-from incumbent.governance.quorum import judge_quorum
+from incumbent.governance.quorum import Standing, judge_quorum
 from incumbent.governance.sign_off import SignOff
 from incumbent.governance.tier import TierRule
 
@@ -37,6 +37,7 @@ class World:
         return judge_quorum(
             self.sign_offs, self.rule, digests=TODAY, people=self.people, authorships=self.work, now=NOW,
             model=model, version=version, slot=slot, cosigned=self.cosigned,
+            standing={sign_off.sign_off_id: Standing() for sign_off in self.sign_offs},
         )  # fmt: skip
 
 
