@@ -1,7 +1,8 @@
 """Whether a slot may go back to a version: judged anew, on the approvals that stand behind it at that moment.
 
-1. It was promoted here, and the approvals of that promotion have not expired; or it was approved anew since it was left, by as many
-   approvers as its tier asks for now. A broken glass is no way around this: nobody would answer for what answers.
+1. It was promoted here, and the approvals of that promotion have not expired, and still verify by keys that were in nobody else's hands;
+   or it was approved anew since it was left, by as many approvers as its tier asks for now. A broken glass is no way around this: nobody
+   would answer for what answers.
 2. Where the tier asks for approvals of a roll-back, they were given since it was left, and count by the rules of every quorum: exact
    digests, role, term, independence. Nobody rejects it. A broken glass goes without.
 3. While the finding of a broken glass is open, the way leads along the line of versions that led to today and to no retired one.
@@ -43,7 +44,7 @@ class WayBack:
     """What going back to a version rests on.
 
     Attributes:
-        expired_at: When the first approval of its promotion expired; None if none has.
+        lapsed: What became of the approvals of its promotion, in words: they expired, or one does not count any more; "" if they last.
         promotion: What the entry names of the promotion that is gone back to.
         sign_offs: Entries of the sign-offs that it rests on: of the promotion while they last, and those given since it was left.
         asked: How many approvals since it was left are asked for.
@@ -51,7 +52,7 @@ class WayBack:
         problems: What stands in the way, in words; empty when nothing does.
     """
 
-    expired_at: datetime | None
+    lapsed: str
     promotion: Mapping[str, str]
     sign_offs: tuple[int, ...]
     asked: int
@@ -68,11 +69,10 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     history = tx.registry.list_placements(slot)
     promotion = _find_promotion(tx, history, version)
     sign_offs = _read_promotion(tx, promotion)
-    expiry = min((given.expires_at for _, given in sign_offs), default=None)
-    is_expired = expiry is not None and expiry <= ws.clock.now()
+    lapsed = _tell_lapsed(tx, sign_offs, ws.clock.now())
     tier = find_tier(tx, version.model, slot)
     rule = tier.rule.for_roll_back()
-    if is_expired:  # they take the place of what expired, where the tier asks for none of a roll-back too
+    if lapsed:  # they take the place of what lapsed, where the tier asks for none of a roll-back too
         rule = replace(rule, approvers=max(1, rule.approvers, tier.rule.approvers))
     given = [(seq, found) for seq, found in list_sign_offs(tx, version, slot) if found.version == version.version]
     since = next((p.seq for p in history if name_of(p) == (version.model, version.version) and p.status == "Archived"), None)
@@ -87,9 +87,20 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
         problems += tell_unknown(authorships, list_people(tx))
     counted = {found.sign_off_id for found in quorum.given} if quorum else set()
     seqs = [seq for seq, found in fresh if found.sign_off_id in counted]
-    kept = [] if is_expired else [seq for seq, _ in sign_offs]
+    kept = [] if lapsed else [seq for seq, _ in sign_offs]
     named = {"bundle": str(version.bundle.digest)} | ({} if promotion is None else {PROMOTION: promotion})
-    return WayBack(expiry if is_expired else None, named, (*kept, *seqs), rule.approvers, len(counted), tuple(problems))
+    return WayBack(lapsed, named, (*kept, *seqs), rule.approvers, len(counted), tuple(problems))
+
+
+def _tell_lapsed(tx: Transaction, sign_offs: Sequence[tuple[int, SignOff]], now: datetime) -> str:
+    """Return why the approvals of a promotion carry nothing any more, or ""."""
+    expiry = min((given.expires_at for _, given in sign_offs), default=None)
+    if expiry is not None and expiry <= now:
+        return f"expired on {expiry:%Y-%m-%d}"
+    standing = find_standing(tx, sign_offs)
+    faults = [(given.person_id, standing[given.sign_off_id].fault) for _, given in sign_offs]
+    told = "; ".join(f"{person}'s sign-off: {fault}" for person, fault in faults if fault)
+    return f"does not count any more ({told})" if told else ""
 
 
 def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, break_glass: bool) -> WayBack:
@@ -101,13 +112,13 @@ def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     name = f"{version.model}@{version.version}"
     _check_line(tx, version, slot)
     found = judge_way_back(ws, tx, version, slot)
-    if not found.problems or (break_glass and found.expired_at is None):
+    if not found.problems or (break_glass and not found.lapsed):
         return found
     sign = f"`incumbent sign-off {name} --slot {slot} --as approver`"
     listed = "".join(f"\n  - {problem}" for problem in found.problems)
-    if found.expired_at is not None:
+    if found.lapsed:
         raise Refused(
-            f"{name}'s approval expired on {found.expired_at:%Y-%m-%d}, so {slot} cannot go back to it: have it approved anew with "
+            f"{name}'s approval {found.lapsed}, so {slot} cannot go back to it: have it approved anew with "
             f"{sign} ({found.asked} asked, {found.given} there), name another with --to, or stop the slot with `incumbent archive`{listed}"
         )
     if found.given >= found.asked:
