@@ -53,7 +53,7 @@ def render_slot(slot: LiveSlot) -> str:
 def _render_basis(basis: Basis | None) -> list[str]:
     if basis is None:
         return ["  approved by   nobody: it went live before there was a ledger"]
-    approvals = [f"{a.person} ({a.act}, {show_time(a.at)}, entry {a.seq})" for a in basis.approvals]
+    approvals = [f"{a.person} ({a.act}, {show_time(a.at)}, entry {a.seq}{f'; {a.words}' if a.words else ''})" for a in basis.approvals]
     lines = [
         f"  approved by   {'; '.join(approvals) or f'nobody: tier {basis.tier} asks for no sign-off'}",
         f"  tier          {basis.tier}",

@@ -14,13 +14,13 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, document_bytes
 from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.gates.test_score import POINTS
-from incumbent.governance.independence import check_independence
+from incumbent.governance.independence import authors, check_independence
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import find_policy, find_tier, list_policy_authors
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.signing import sign_act
+from incumbent.usecases.signing import check_vouched, sign_act
 from incumbent.usecases.workspace import Workspace
 
 REASON_MAX = 1_000
@@ -71,7 +71,7 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
     Raises:
         InvalidInput: There is no such test or result, or the reason is empty or too long.
         NotFound: No such version, or the signer's key is not on this machine.
-        Refused: The actor is no validator, has no good key, or had a hand in the version.
+        Refused: The actor is no validator, has no good key, or had a hand in the version, as may whoever vouches for them.
     """
     if point not in POINTS:
         raise InvalidInput(f"{point[:64]!r} is none of the 28 tests; they are {', '.join(POINTS)}")
@@ -86,7 +86,9 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
         policy = find_policy(tx, model, find_tier(tx, model).number)
         authorships = list_authorships(tx, chosen, list_policy_authors(tx, policy))
         if acting.person is not None:
-            check_independence(acting.actor, "attest", authorships, list_people(tx), subject=name)
+            people = list_people(tx)
+            check_independence(acting.actor, "attest", authorships, people, subject=name)
+            check_vouched(ws, tx, acting, "attest", involved=authors(authorships, people), people=people, subject=name)
         now, attestation, bundle = ws.clock.now(), ws.ids.new("attestation"), str(chosen.bundle.digest)
         body: Document = {
             "kind": "attestation", "attestation": attestation, "version": name, "point": point, "result": result, "bundle": bundle,

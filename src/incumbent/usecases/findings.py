@@ -10,10 +10,11 @@ from incumbent.governance.finding import Finding, Kind, Severity, finding_from_j
 from incumbent.governance.finding import close_finding as make_closed
 from incumbent.governance.finding import open_finding as make_open
 from incumbent.governance.independence import authors
+from incumbent.governance.person import accountable
 from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
-from incumbent.usecases.signing import sign_act
+from incumbent.usecases.signing import check_vouched, sign_act
 from incumbent.usecases.workspace import Workspace
 
 DUE_DAYS_MAX = 3660
@@ -77,15 +78,19 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
     Raises:
         InvalidInput: There is no resolution.
         NotFound: There is no such finding, or the key is not on this machine.
-        Refused: It is closed, or the actor may not close it: who broke the glass does not sweep up.
+        Refused: It is closed, or the actor may not close it: who broke the glass does not sweep up, nor does
+            whoever is known here on the word of theirs or of an author.
     """
     with attempting(ws, act="close-finding", kind="finding", object_id=finding[:80]), governed(ws) as tx:
         acting = find_acting(ws, tx)
         before, before_digest = _get(tx, finding)
         now = ws.clock.now()
         models = {before.subject, *(placement.model for placement in tx.registry.list_placements(before.subject))}
-        involved = authors([work for model in sorted(models) for work in list_all_authorships(tx, model)], list_people(tx))
-        closed = make_closed(before, by=acting.actor, at=now, resolution=resolution, people=list_people(tx), authors=involved)
+        people = list_people(tx)
+        involved = authors([work for model in sorted(models) for work in list_all_authorships(tx, model)], people)
+        closed = make_closed(before, by=acting.actor, at=now, resolution=resolution, people=people, authors=involved)
+        breaker = {accountable(people, before.opened_by)} if before.kind == "break-glass" else set()
+        check_vouched(ws, tx, acting, "close-finding", involved=involved | breaker, people=people, subject=before.subject)
         signed = sign_act(
             ws, tx, acting=acting, act="close-finding", kind="finding", object_id=finding,
             digests={"finding": before_digest}, at=now, before="open", after="closed",

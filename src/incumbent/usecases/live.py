@@ -38,6 +38,18 @@ class Approval:
     vouched_by: str = ""
     bound_by: str = ""
 
+    @property
+    def words(self) -> str:
+        """On whose word it rests that this is the person's signature; "" if that is not known.
+
+        >>> Approval("vera", "validate", datetime(2026, 11, 25), 9, "ada", "ada").words
+        'vouched for and key bound by ada'
+        """
+        if self.vouched_by == self.bound_by:
+            return f"vouched for and key bound by {self.bound_by}" if self.bound_by else ""
+        found = {"vouched for": self.vouched_by, "key bound": self.bound_by}
+        return ", ".join(f"{what} by {who}" for what, who in found.items() if who)
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:

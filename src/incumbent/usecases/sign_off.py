@@ -10,8 +10,7 @@ from datetime import timedelta
 
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.governance.independence import Authorship, authors, check_independence
-from incumbent.governance.person import index_people
-from incumbent.governance.quorum import find_author, tell_admin, tell_voucher
+from incumbent.governance.quorum import tell_admin
 from incumbent.governance.sign_off import ACT_OF, Meaning, Seat, SignOff
 from incumbent.registry.names import check_slot_name
 from incumbent.usecases.authorship import list_authorships
@@ -27,9 +26,8 @@ from incumbent.usecases.readiness import (
     list_policy_authors,
     names_now,
 )
-from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
-from incumbent.usecases.signing import choose_key, sign_act
-from incumbent.usecases.standing import list_vouched, list_vouchers, vouched
+from incumbent.usecases.recording import Acting, attempting, check_acting, governed, list_people, record_act
+from incumbent.usecases.signing import check_vouched, find_author_behind, sign_act
 from incumbent.usecases.workspace import Workspace
 
 
@@ -127,7 +125,7 @@ def _is_self(
     """
     if acting.person is None:  # nobody is known here: signing itself says what to do first
         return False
-    people = list_vouched(tx)
+    people = list_people(tx)
     try:
         check_independence(acting.actor, act, authorships, people, subject=subject)
     except Refused:
@@ -136,15 +134,10 @@ def _is_self(
         return True
     if meaning == "rejected":
         return False
-    key, person = choose_key(ws, tx, acting, act), vouched(tx, acting.person)
-    voucher = find_author(list_vouchers(person, key), authors(authorships, people), index_people(people))
+    involved = authors(authorships, people)
     if tier.rule.self_approval:
-        return voucher is not None
-    if voucher is not None:
-        raise Refused(
-            f"{acting.actor} may not {act}: {tell_voucher(voucher, subject)}. An admin without a hand in it vouches with `incumbent users "
-            f"change {acting.actor} --role …`, and binds a new key with `incumbent keys bind`"
-        )
-    if "admin" in person.roles:
+        return find_author_behind(ws, tx, acting, act, involved=involved, people=people) is not None
+    check_vouched(ws, tx, acting, act, involved=involved, people=people, subject=subject)
+    if "admin" in acting.roles:
         raise Refused(f"{acting.actor} may not {act}: {tell_admin(acting.actor)}")
     return False

@@ -4,20 +4,22 @@ The key has to be bound to the person here, not revoked, and its private half on
 ledger's key, and none of these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.base.documents import Document
 from incumbent.base.errors import NotFound, Refused
 from incumbent.governance.acts import get_act
-from incumbent.governance.person import Key
+from incumbent.governance.person import Key, Person, index_people
+from incumbent.governance.quorum import Voucher, find_author, tell_voucher
 from incumbent.ledger.entry import Actor, Draft, ObjectRef, format_time
 from incumbent.ledger.note import key_name, parse_key
 from incumbent.ledger.statement import assemble_envelope, check_signed, statement_bytes, statement_payload
 from incumbent.usecases.person_keys import list_good_keys
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting
+from incumbent.usecases.standing import list_vouchers, vouched
 from incumbent.usecases.workspace import Workspace
 
 
@@ -118,3 +120,38 @@ def choose_key(ws: Workspace, tx: Transaction, acting: Acting, act: str) -> Key:
             "point INCUMBENT_KEYS at their folder"
         )
     return key
+
+
+def find_author_behind(
+    ws: Workspace, tx: Transaction, acting: Acting, act: str, *, involved: Collection[str], people: Iterable[Person]
+) -> Voucher | None:
+    """Return whoever is involved and vouches for the one who acts, or bound the key that they would sign with; None if nobody is.
+
+    Args:
+        ws: The workspace.
+        tx: An open transaction.
+        acting: Who acts.
+        act: What they are about to sign.
+        involved: Ids of the accountable persons whose word does not count here.
+        people: Everybody known.
+
+    Raises:
+        Refused: The actor has no key that is good.
+        NotFound: None of their keys is on this machine.
+    """
+    if acting.person is None:
+        return None
+    vouchers = list_vouchers(vouched(tx, acting.person), choose_key(ws, tx, acting, act))
+    return find_author(vouchers, involved, index_people(people))
+
+
+def check_vouched(
+    ws: Workspace, tx: Transaction, acting: Acting, act: str, *, involved: Collection[str], people: Iterable[Person], subject: str
+) -> None:
+    """Pass if nobody involved stands behind the one who acts (`find_author_behind`). Raises Refused, NotFound."""
+    voucher = find_author_behind(ws, tx, acting, act, involved=involved, people=people)
+    if voucher is not None:
+        raise Refused(
+            f"{acting.actor} may not {act}: {tell_voucher(voucher, subject)}. An admin without a hand in it vouches with `incumbent users "
+            f"change {acting.actor} --role …`, and binds a new key with `incumbent keys bind`"
+        )
