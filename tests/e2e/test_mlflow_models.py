@@ -160,7 +160,9 @@ def test_a_sklearn_model_is_logged_and_loaded_by_the_real_client(client, tmp_pat
     fitted = LogisticRegression().fit(rows, [0, 0, 1, 1])
     mlflow.set_experiment("sklearn")
     with mlflow.start_run() as run:
-        info = sklearn.log_model(fitted, name="model", input_example=rows, pip_requirements=["scikit-learn"])
+        info = sklearn.log_model(
+            fitted, name="model", signature=mlflow.models.infer_signature(rows, fitted.predict(rows)), pip_requirements=["scikit-learn"]
+        )
     found = client.get_logged_model(info.model_id)
     assert (found.status, found.source_run_id, found.name) == (LoggedModelStatus.READY, run.info.run_id, "model")
     assert "MLmodel" in {one.path for one in client.list_logged_model_artifacts(info.model_id)}
