@@ -98,7 +98,8 @@ class App:
             caller = await self._in_thread(self._guard.admit, route.right, request, where) if _may_be_large(headers) else None
             if caller is not None and route.body == "stream":
                 return await self._take_stream(route, request, where, caller, receive)
-            body = await asyncio.wait_for(_read_body(headers, receive), BODY_TIMEOUT_S)
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read_body(headers, receive)
             if route.answer in QUICK:
                 return await self._write(route, replace(request, body=body), where, caller)
             if route.body == "stream":
