@@ -36,14 +36,15 @@ def value(found, name, **labels):
     return found[name, tuple(sorted(labels.items()))]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock():
     return MovedClock()
 
 
-@pytest.fixture
-def ws(tmp_path, clock):
-    ws = open_people(tmp_path, clock)
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory, clock):
+    """One installation for all: what a test counts is its own application's, or was not there before."""
+    ws = open_people(tmp_path_factory.mktemp("telemetry"), clock)
     yield ws
     ws.store.close()
 

@@ -35,13 +35,18 @@ def tracing(exporter):
         yield tracing
 
 
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    ws = open_empty(tmp_path_factory.mktemp("tracing"))
+    yield ws
+    ws.store.close()
+
+
 @pytest.fixture
-def client(tmp_path, tracing):
-    ws = trace_workspace(open_empty(tmp_path), tracing)
-    app = open_app(ws)
+def client(ws, tracing):
+    app = open_app(trace_workspace(ws, tracing))
     yield Client(Traced(app, tracing))
     app.close()
-    ws.store.close()
 
 
 def found(exporter):
