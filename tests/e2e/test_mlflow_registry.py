@@ -3,18 +3,22 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import mlflow
+import pandas as pd
 import pytest
 from command import incumbent_json
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sklearn.linear_model import LinearRegression
 
-from incumbent.base.artifact import Artifact
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
-from incumbent.tracking.run import RunArtifact
+from incumbent.execution.bundles.frame import describe_frame
 from incumbent.usecases.evaluate import evaluate
+from incumbent.usecases.list_versions import get_version, list_versions
 from incumbent.usecases.live import get_live
 from incumbent.usecases.tokens import new_token
 from office import MODEL, SLOT, open_office, prepare, sign_all
@@ -38,17 +42,8 @@ class Place:
         command = [sys.executable, "-m", "incumbent", "server", "--project", str(self.folder), "--port", "0"]
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **self.env})
-        self.client = MlflowClient(tracking_uri=self.process.stdout.readline().split()[-1].rstrip("/"))
-
-    def put_files(self, run_id, files):
-        stored = {path: self.ws.blobs.put([text.encode()]) for path, text in files.items()}
-        with self.ws.store.begin() as tx:
-            tx.runs.record_artifacts(
-                [
-                    RunArtifact(run_id, "output", path, Artifact("file", one.digest, one.size, path.rpartition("/")[2]))
-                    for path, one in stored.items()
-                ]
-            )
+        self.address = self.process.stdout.readline().split()[-1].rstrip("/")
+        self.client = MlflowClient(tracking_uri=self.address)
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +72,18 @@ def refused(ask, *given, **named):
     return error.value.error_code, str(error.value)
 
 
-def test_models_and_versions_are_made_found_tagged_and_given_aliases(place, as_):
+def test_models_and_versions_are_made_found_tagged_and_given_aliases(place, as_, tmp_path):
     client = as_("otto")
     client.create_registered_model("credit", tags={"team": "risk"}, description="who pays")
     assert refused(client.create_registered_model, "credit")[0] == "RESOURCE_ALREADY_EXISTS"
     assert "cannot name a model" in refused(client.create_registered_model, "Credit Model")[1]
     run_id = client.create_run("0").info.run_id
     client.log_metric(run_id, "auc", 0.75)
-    place.put_files(run_id, {"model/MLmodel": "flavors: {}\n", "model/data/a.txt": "a"})
+    client.log_text(run_id, "flavors: {}\n", "model/MLmodel")
+    client.log_text(run_id, "a", "model/data/a.txt")
     first = client.create_model_version("credit", f"runs:/{run_id}/model", run_id, tags={"kind": "good"}, description="first")
     assert (first.version, first.status, first.run_id, first.tags, first.current_stage) == ("1", "READY", run_id, {"kind": "good"}, "None")
+    client.log_text(run_id, "changed", "model/data/a.txt")
     client.create_model_version("credit", f"mlflow-artifacts:/0/{run_id}/artifacts/model", run_id)
     client.update_registered_model("credit", "who pays back")
     client.update_model_version("credit", "2", "second")
@@ -103,7 +100,10 @@ def test_models_and_versions_are_made_found_tagged_and_given_aliases(place, as_)
     assert [one.version for one in client.search_model_versions("name = 'credit' AND tags.kind = 'best'")] == ["2"]
     assert [one.version for one in client.search_model_versions("name='credit'", order_by=["version_number ASC"])] == ["1", "2"]
     assert [one.name for one in client.search_registered_models(order_by=["name DESC"], max_results=1)] == [MODEL]
-    assert client.get_model_version_download_uri("credit", "1") == "mlflow-artifacts:/versions/credit/1"
+    for number, text in (("1", "a"), ("2", "changed")):
+        uri = client.get_model_version_download_uri("credit", number)
+        folder = mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / number), tracking_uri=place.address)
+        assert (Path(folder) / "data" / "a.txt").read_text() == text
     client.delete_registered_model_alias("credit", "shadow")
     assert refused(client.get_model_version_by_alias, "credit", "shadow")[0] == "INVALID_PARAMETER_VALUE"
     client.delete_model_version("credit", "2")
@@ -145,6 +145,46 @@ def test_an_alias_that_says_what_is_live_moves_by_evidence_sign_offs_and_an_oper
     assert code == "PERMISSION_DENIED"
     assert "incumbent archive double@1 --slot double/eu" in message
     assert refused(as_("otto").delete_registered_model, MODEL)[0] == "PERMISSION_DENIED"
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow warns of itself and of pandas
+def test_a_logged_model_is_registered_by_its_name_answers_from_every_address_and_can_be_proposed(place, as_, monkeypatch, is_slow):
+    import mlflow.sklearn
+
+    as_("otto")
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")  # MLflow asks so before it reads a skops file, its own default
+    mlflow.set_tracking_uri(place.address)
+    mlflow.set_registry_uri(place.address)
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "n": [1, 2, 4]})
+    fitted = LinearRegression().fit(rows, [3.0, 5.0, 9.0])
+    expected = fitted.predict(rows).tolist()
+    with mlflow.start_run() as run:
+        signature = mlflow.models.infer_signature(rows, fitted.predict(rows))
+        logged = mlflow.sklearn.log_model(
+            fitted, name="model", signature=signature, input_example=rows.iloc[:1], registered_model_name="sums",
+            pip_requirements=["scikit-learn"],  # else MLflow loads the model in another process, to see what it imports
+        )  # fmt: skip
+    again = mlflow.register_model(f"runs:/{run.info.run_id}/model", "sums")
+    assert (str(logged.registered_model_version), again.version) == ("1", "2")
+    [second] = [one for one in list_versions(place.ws, model="sums") if one.version.version == 2]
+    assert (second.version.run_id, second.version.facts["mlflow"]["model_id"]) == (run.info.run_id, logged.model_id)
+    place.client.set_registered_model_alias("sums", "shadow", "2")
+    for address in ("models:/sums/1", "models:/sums@shadow", "models:/sums/latest", f"models:/{logged.model_id}"):
+        assert mlflow.pyfunc.load_model(address).predict(rows).tolist() == expected
+    version = get_version(place.ws, model="sums", version=1).version
+    card = version.facts["bundle"]
+    assert (card["loader"], card["needs_pickle"], card["example"]) == ("mlflow", False, {"x": 1.0, "n": 1})
+    assert card["settings"]["frame"]["columns"] == describe_frame(rows)[0]["columns"]
+    if is_slow:  # a process that imports MLflow and scikit-learn
+        host = open_model_host(place.ws)
+        try:
+            answered = host.answer(version.bundle, {name: rows[name].tolist() for name in rows})
+        finally:
+            host.close()
+        assert answered["prediction"] == pytest.approx(expected, rel=1e-12)
+    code, message = refused(place.client.set_registered_model_alias, "sums", "champion", "1")
+    assert code == "PERMISSION_DENIED"
+    assert "sums@1 is a candidate in slot sums/production (Staging), and waits there" in message
 
 
 @pytest.mark.filterwarnings("ignore:.*transition_model_version_stage.*:FutureWarning", "ignore:.*get_latest_versions.*:FutureWarning")

@@ -168,6 +168,37 @@ def test_a_version_holds_what_the_run_said_and_no_longer_changes_with_it(registr
     assert files["mlflow/input_example.json"] == hashlib.sha256(EXAMPLE.encode()).hexdigest()
 
 
+def test_the_files_of_a_version_are_read_where_nothing_can_be_changed(registry):
+    run_id = registry.begin_run(
+        {"model/MLmodel": MLMODEL, "model/data/a.txt": "abc", "model/data/b/c.txt": "c", "model/page.html": "<script>"}
+    )
+    registry.must("POST", "registered-models/create", name="files")
+    registry.make("files", run_id)
+    registry.put_files(run_id, {"model/data/a.txt": "changed"})
+
+    def files(path):
+        return {one["path"]: one.get("file_size") for one in registry.must("GET", "../mlflow-artifacts/artifacts", path=path)["files"]}
+
+    def get(path, **more):
+        return registry.client.get(f"/api/2.0/mlflow-artifacts/artifacts/versions/files/1/{path}", **more)
+
+    assert files("versions/files/1") == {"MLmodel": len(MLMODEL), "data": None, "page.html": 8}
+    assert files("versions/files/1/data/") == {"a.txt": 3, "b": None}
+    assert files("versions/files/1/data/a.txt") == {}
+    assert (get("data/a.txt").status, get("data/a.txt").body) == (200, b"abc")
+    part = get("data/a.txt", headers={"range": "bytes=1-1"})
+    assert (part.status, part.body, part.get("content-range")) == (206, b"b", "bytes 1-1/3")
+    assert (get("page.html").get("content-disposition"), get("page.html").get("x-content-type-options")) == ("attachment", "nosniff")
+    for path in ("data", "absent", "../../files/1/MLmodel", "%2e%2e/MLmodel", "data%5ca.txt", "bundle.json", "%00"):
+        assert (get(path).status, json.loads(get(path).body)["error_code"]) in (INVALID, ABSENT), path
+    for path in ("versions", "versions/files", "versions/files/x", "versions/files/2", "versions/absent/1", "versions/../1", ""):
+        assert registry.refused("GET", "../mlflow-artifacts/artifacts", path=path)[0] in (INVALID, ABSENT), path
+    for method in ("PUT", "DELETE", "POST"):
+        answer = registry.client.ask(method, "/api/2.0/mlflow-artifacts/artifacts/versions/files/1/MLmodel", body=b"x")
+        assert answer.status in (400, 403, 404, 405), method
+    assert get("MLmodel").text == MLMODEL
+
+
 def test_a_signature_of_named_columns_becomes_the_bundles(registry, ws, run_id):
     registry.must("POST", "registered-models/create", name="signed")
     registry.make("signed", run_id)
