@@ -251,6 +251,7 @@ def test_what_is_live_names_who_approved_the_evidence_the_way_back_the_candidate
         "by olga",
         "vera (validate, entry",
         "omar (approve, entry",
+        "; vouched for and key bound by ada)",
         "passed",
         "double@1",
         "double@3",
