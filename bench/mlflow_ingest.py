@@ -340,7 +340,7 @@ def bench_search(folder, peer, runs, rounds):
     with started_both(here, peer) as (mine, other):
         goals = [goal if runs <= 10_000 else 100 for _, _, goal in SEARCHES]
         rows = [
-            Row(f"runs/search among {runs:,}: {name}", make, (20, 2), goal, unit="ms")
+            Row(f"runs/search among {runs:,}: {name}", make, (20, 1), goal, unit="ms")
             for (name, make, _), goal in zip(SEARCHES, goals, strict=True)
         ]
         compare(rows, mine, other, rounds)
