@@ -38,3 +38,14 @@ def check_answer(method, path, status, found):
         said = DOCUMENT["components"]["responses"][said["$ref"].rpartition("/")[2]]
     [media] = said["content"].values()
     check(media["schema"], found, is_closed=True)
+
+
+def find_answer(operation, status):
+    """Return media type and schema of an answer of an operation; the document has to name its status."""
+    described = DOCUMENT["paths"][operation.full_path][operation.method.lower()]["responses"]
+    assert str(status) in described, (operation.name, status)
+    said = described[str(status)]
+    if "$ref" in said:
+        said = DOCUMENT["components"]["responses"][said["$ref"].rpartition("/")[2]]
+    [(media, found)] = said["content"].items()
+    return media, found["schema"]

@@ -170,11 +170,9 @@ def _describe_others(one: Operation) -> Document:
 
 def list_statuses(one: Operation) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
-    found = {400, 421, 500, 503, *one.statuses}
+    found = {400, 404, 421, 500, 503, *one.statuses}
     if one.right != PUBLIC:
         found |= {401, 403}
-    if one.placeholders or one.is_write:
-        found.add(404)
     if one.body is not None or one.takes_stream:
         found |= {408, 413, 415}
     if one.may_conflict or one.is_write:
