@@ -2,7 +2,21 @@
 
 import msgspec
 
-from incumbent.server.api import about, feed, findings, governance, ledger, models, moves, people, pipelines, run_logging, runs, slots
+from incumbent.server.api import (
+    about,
+    blobs,
+    feed,
+    findings,
+    governance,
+    ledger,
+    models,
+    moves,
+    people,
+    pipelines,
+    run_logging,
+    runs,
+    slots,
+)
 from incumbent.server.api.openapi import build_document
 from incumbent.server.api.operation import Call, Operation
 from incumbent.server.api.shapes import Document
@@ -26,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *findings.OPERATIONS,
     *people.OPERATIONS,
     *ledger.OPERATIONS,
+    *blobs.OPERATIONS,
     *feed.OPERATIONS,
     *about.OPERATIONS,
     Operation(
