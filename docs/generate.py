@@ -20,9 +20,12 @@ from incumbent.governance.acts import rights_table
 from incumbent.governance.assessment import MATERIALITY, TIER_OF
 from incumbent.governance.tier import DEFAULT_TIERS
 from incumbent.registry.transitions import transitions_table
+from incumbent.server.mlflow.absent import ABSENT
+from incumbent.server.mlflow.paths import FILE_PATHS, PATHS
 from incumbent.server.routes import routes_table
 from incumbent.usecases.rights import server_rights_table
 
+MLFLOW_ROUTES = (*PATHS, *FILE_PATHS)
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/generate.py from the code: change it there. -->\n"
 
@@ -189,9 +192,33 @@ What each tier asks for, unless `incumbent tiers set` sets another policy:
 """
 
 
+def mlflow_routes_page() -> str:
+    """Return the page of MLflow's routes: those we have, and those we do not have."""
+    have = "".join(
+        f"| {method} | `{path.replace('*}', '}')}` | {_docstring(done).splitlines()[0]} |\n" for method, path, done in MLFLOW_ROUTES
+    )
+    absent = "".join(
+        f"\n{why[0].upper()}{why[1:]}:\n\n" + "".join(f"- {' '.join(line.split())}\n" for line in lines.strip().splitlines())
+        for why, lines in ABSENT.items()
+    )
+    return f"""{MADE}
+# MLflow's routes
+
+What an unmodified MLflow 3 client can ask this server; [how to use one](../how-to/use-mlflow-clients.md). What governance owns is asked for
+here and decided as everywhere: a refusal is `PERMISSION_DENIED`, with the reasons.
+
+| method | path | what it does |
+|---|---|---|
+{have}
+## What we do not have
+
+Of the public API of MLflow 3.17 and 3.18, these answer 404 `ENDPOINT_NOT_FOUND`, and say why. So does any path that MLflow does not have.
+{absent}"""
+
+
 PAGES = {
     "commands.md": command_page, "python.md": python_page, "exit-codes.md": exit_code_page, "rights.md": rights_page,
-    "statuses.md": statuses_page, "tiers.md": tiers_page,
+    "statuses.md": statuses_page, "tiers.md": tiers_page, "mlflow-routes.md": mlflow_routes_page,
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from incumbent.server.errors import HttpProblem, find_status, problem_body
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow import wire
+from incumbent.server.mlflow.absent import explain
 from incumbent.server.mlflow.paths import QUICK
 from incumbent.server.routes import Route, find_route
 from incumbent.server.streams import Endless, Receive, Stream, Upload, pause, until_gone
@@ -107,7 +108,7 @@ class App:
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
             if wire.is_mlflow(raw_path):
-                return wire.tell(problem)
+                return wire.tell(explain(problem, scope["method"], raw_path) if isinstance(problem, HttpProblem) else problem)
             if isinstance(problem, IncumbentError):
                 return _tell(raw_path, find_status(problem), str(problem), {})
             return _tell(raw_path, problem.status, str(problem), problem.headers)

@@ -12,7 +12,7 @@ from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, 
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
-from incumbent.server.messages import Server
+from incumbent.server.messages import UPLOAD_BYTES_MAX, Server
 from incumbent.server.serve import serve
 from incumbent.server.webhook_sender import WebhookSender
 
@@ -50,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--behind-proxy", default="", metavar="ADDRESS", help="address of the proxy whose word about where requests come from is taken"
     )
+    parser.add_argument(
+        "--upload-bytes-max", type=int, default=UPLOAD_BYTES_MAX, metavar="BYTES",
+        help=f"largest file that a client may send (default {UPLOAD_BYTES_MAX})",
+    )  # fmt: skip
     parser.add_argument("--stop-after", type=float, default=None, metavar="SECONDS", help="stop by itself after this time")
 
 
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     ws = trace_workspace(open_workspace(settings), tracing)
     with recording(tracing), WebhookSender(ws, trace_carrier(open_carrier(), tracing)):
         serve(
-            Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door),
+            Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door, upload_bytes_max=arguments.upload_bytes_max),
             host=arguments.host,
             port=arguments.port,
             announce=_announce,

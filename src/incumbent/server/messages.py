@@ -28,6 +28,9 @@ class Server:
 
     Attributes:
         upload_bytes_max: Limit of one streamed body.
+
+    Raises:
+        InvalidInput: The limit is below 1.
     """
 
     ws: Workspace
@@ -37,6 +40,10 @@ class Server:
     telemetry: Telemetry = field(default_factory=Telemetry)
     feeds: Feeds = field(default_factory=Feeds)
     upload_bytes_max: int = UPLOAD_BYTES_MAX
+
+    def __post_init__(self) -> None:
+        if self.upload_bytes_max < 1:
+            raise InvalidInput(f"a limit of {self.upload_bytes_max} bytes for a file takes none at all: give 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
