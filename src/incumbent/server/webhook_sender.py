@@ -5,6 +5,8 @@ Its threads end with the process. A message that is under way then may be sent a
 
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -38,14 +40,20 @@ class WebhookSender:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Begin no further message."""
+        """Begin no further message, and give those under way a moment to be settled."""
         self._stopping.set()
+        end = time.monotonic() + CLOSING_S
         self._thread.join(CLOSING_S)
+        for _ in range(AT_ONCE):
+            self._places.acquire(timeout=max(end - time.monotonic(), 0.0))
 
     def _look(self) -> None:
         while not self._stopping.wait(self._pause_s):
-            while self._start_one():
-                pass
+            try:
+                while self._start_one():
+                    pass
+            except Exception:  # noqa: BLE001  (a fault of ours, told to the operator, must not end all sending)
+                traceback.print_exc(file=sys.stderr)
 
     def _start_one(self) -> bool:
         """Send to one webhook in a thread of its own; False if none is due, or no place is free."""
@@ -57,8 +65,10 @@ class WebhookSender:
             self._last_problem = ""
         except IncumbentError as error:
             self._tell(error)
+        finally:
+            if not taken:
+                self._places.release()
         if not taken:
-            self._places.release()
             return False
         threading.Thread(target=self._send, args=(taken[0],), name="webhook", daemon=True).start()
         return True
