@@ -9,6 +9,7 @@ import pytest
 from bundles import write_bundle
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.list_versions import get_version
 from incumbent.usecases.live import get_live
 from incumbent.usecases.live_run import begin_run
@@ -250,3 +251,10 @@ def test_a_governed_alias_and_the_stages_are_the_models_own_slot(registry, ws, r
     registry.must("GET", "model-versions/get", name="live", version="3")  # a refused deletion of the model hid none of its versions
     with ws.store.begin(read_only=True) as tx:
         assert {one.draft.after for one in tx.ledger.find(act="refuse")} >= {"promote", "roll-back"}
+
+
+def test_the_ledger_tells_every_version_placement_and_alias_of_this_file(ws, registry):
+    found = reconcile(ws)
+    assert found.differences == ()
+    with ws.store.begin(read_only=True) as tx:
+        assert {"register", "set-alias", "propose", "refuse"} <= {tx.ledger.get(seq).draft.act for seq in range(tx.ledger.size())}
