@@ -20,6 +20,7 @@ from incumbent.governance.acts import rights_table
 from incumbent.governance.assessment import MATERIALITY, TIER_OF
 from incumbent.governance.tier import DEFAULT_TIERS
 from incumbent.registry.transitions import transitions_table
+from incumbent.server.api.reference import reference_page
 from incumbent.server.mlflow.absent import ABSENT
 from incumbent.server.mlflow.paths import FILE_PATHS, PATHS
 from incumbent.server.routes import routes_table
@@ -192,6 +193,11 @@ What each tier asks for, unless `incumbent tiers set` sets another policy:
 """
 
 
+def http_page() -> str:
+    """Return the page of our REST API."""
+    return f"{MADE}\n{reference_page()}"
+
+
 def mlflow_routes_page() -> str:
     """Return the page of MLflow's routes: those we have, and those we do not have."""
     have = "".join(
@@ -218,7 +224,7 @@ Of the public API of MLflow 3.17 and 3.18, these answer 404 `ENDPOINT_NOT_FOUND`
 
 PAGES = {
     "commands.md": command_page, "python.md": python_page, "exit-codes.md": exit_code_page, "rights.md": rights_page,
-    "statuses.md": statuses_page, "tiers.md": tiers_page, "mlflow-routes.md": mlflow_routes_page,
+    "statuses.md": statuses_page, "tiers.md": tiers_page, "mlflow-routes.md": mlflow_routes_page, "http.md": http_page,
 }  # fmt: skip
 
 
