@@ -10,9 +10,11 @@ from zlib import crc32
 import pytest
 
 from contracts.store_values import NOW, digest, make_run
+from incumbent.base.artifact import Artifact
 from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.base.metric import MetricPoint, PointCells
 from incumbent.tracking.experiment import DatasetInput, LoggedModel, ModelFile, ModelLink, ModelMetric
+from incumbent.tracking.run import RunArtifact
 from incumbent.tracking.search import Combination, Comparison, Query
 from incumbent.usecases.ports import Store
 
@@ -190,6 +192,40 @@ class TrackedContract:
             assert tx.logged_models.list_metrics([model.model_id]) == {model.model_id: [metric]}
             with pytest.raises(NotFound, match="no logged model 'm-1'"):
                 tx.logged_models.get("m-1")
+
+    def test_files_are_found_by_path_replaced_and_removed_and_those_of_a_sealed_or_deleted_run_stay(self, store: Store) -> None:
+        def output(name: str, text: str, run_id: str = RUN) -> RunArtifact:
+            return RunArtifact(run_id, "output", name, Artifact("file", digest(text), 3, "x"), "image/png")
+
+        with store.begin() as tx:
+            tx.runs.create(make_run())
+            tx.runs.record_artifacts([RunArtifact(RUN, "input", "a/b_%", Artifact("file", digest("in"), 9))])
+            for text in ("old", "new"):
+                tx.open_artifacts.put(output("a/b_%", text))
+            tx.open_artifacts.put(output("ab", "other"))
+            assert tx.open_artifacts.find("run", RUN, "a/b_%") == Artifact("file", digest("new"), 3, "x")
+            assert tx.open_artifacts.find("run", RUN, "a") is tx.open_artifacts.find("model", RUN, "ab") is None
+            assert [tx.open_artifacts.has_inside("run", RUN, folder) for folder in ("a", "ab", "_", "%", "A")] == [True] + [False] * 4
+            tx.open_artifacts.delete_outputs(RUN, ["a/b_%", "absent"])
+            assert [(row.direction, row.name) for row in tx.runs.list_artifacts(RUN)] == [("input", "a/b_%"), ("output", "ab")]
+            model = replace(MODEL, experiment=tx.experiments.create("files", {}, NOW))
+            tx.logged_models.create(model)
+            tx.logged_models.put_file(ModelFile(model.model_id, "d/w.bin", digest("w"), 5))
+            assert tx.open_artifacts.find("model", model.model_id, "d/w.bin") == Artifact("file", digest("w"), 5)
+            assert tx.open_artifacts.has_inside("model", model.model_id, "d")
+            tx.open_artifacts.delete_files(model.model_id, ["d/w.bin", "absent"])
+            assert not tx.open_artifacts.has_inside("model", model.model_id, "d")
+            tx.open_runs.set_deleted(RUN, NOW)
+        for write in (lambda tx: tx.open_artifacts.put(output("c", "c")), lambda tx: tx.open_artifacts.delete_outputs(RUN, ["ab"])):
+            with pytest.raises(InvalidInput, match="is deleted"), store.begin() as tx:
+                write(tx)
+        with store.begin() as tx:
+            tx.open_runs.set_deleted(RUN, None)
+            tx.runs.update(replace(make_run(), state="finished", ended_at=NOW, manifest=digest("manifest")))
+        with pytest.raises(Refused, match="is sealed"), store.begin() as tx:
+            tx.open_artifacts.must_be_open(RUN)
+        with pytest.raises(NotFound, match="run-none"), store.begin() as tx:
+            tx.open_artifacts.put(output("c", "c", "run-none"))
 
     def test_words_about_models_are_set_replaced_and_removed(self, store: Store) -> None:
         with store.begin() as tx:

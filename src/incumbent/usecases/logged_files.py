@@ -117,7 +117,14 @@ def list_files(ws: Workspace, place: Place) -> Mapping[str, Artifact]:
 
 def get_file(ws: Workspace, place: Place) -> Artifact:
     """Return the file at a place. Raises NotFound, Corrupt."""
-    found = list_files(ws, place).get(place.path)
+    found = None
+    if place.kind != "version":
+        with ws.store.begin(read_only=True) as tx:
+            if place.kind == "model":
+                _find_model(tx, place.owner)
+            found = tx.open_artifacts.find(place.kind, place.owner, place.path)
+    if found is None or found.codec == "tree":
+        found = list_files(ws, place).get(place.path)
     if found is None:
         raise NotFound(f"No such artifact: {place.path[:200]!r} of {place.kind} {place.owner[:80]}")
     return found
@@ -126,7 +133,9 @@ def get_file(ws: Workspace, place: Place) -> Artifact:
 def list_folder(files: Mapping[str, Artifact], folder: str) -> Mapping[str, int | None]:
     """Return what a folder holds: path -> size in bytes, None for a folder; nothing for a file or what is not there.
 
-    >>> list_folder({"a/b.txt": Artifact("file", Digest("blake3:00"), 3), "c": Artifact("file", Digest("blake3:00"), 4)}, "")
+    >>> from incumbent.base.digest import digest_bytes
+    >>> file = Artifact("file", digest_bytes(b"four"), 4)
+    >>> list_folder({"a/b.txt": file, "c": file}, "")
     {'a': None, 'c': 4}
     """
     inside = f"{folder}/" if folder else ""
@@ -149,18 +158,12 @@ def check_writable(ws: Workspace, place: Place) -> None:
     if not place.path:
         raise InvalidInput("Invalid path: it names no file")
     with ws.store.begin(read_only=True) as tx:
-        _must_be_writable(tx, place)
-        paths = _list_paths(tx, place)
-    parts = place.path.split("/")
-    blocking = [taken for n in range(1, len(parts)) if (taken := "/".join(parts[:n])) in paths]
-    if blocking or any(path.startswith(f"{place.path}/") for path in paths):
-        is_folder = f"{blocking[0]!r} is a file" if blocking else "it is a folder"
-        raise InvalidInput(f"Invalid path {place.path[:200]!r}: {is_folder}")
+        _must_be_clear(tx, place, _must_be_writable(tx, place))
 
 
 def record_file(tx: Transaction, place: Place, stored: Stored) -> None:
     """Name stored bytes by a path, in place of what it named before. Raises as `check_writable`."""
-    _must_be_writable(tx, place)
+    _must_be_clear(tx, place, _must_be_writable(tx, place))
     if place.kind == "model":
         tx.logged_models.put_file(ModelFile(place.owner, place.path, stored.digest, stored.size))
         return
@@ -191,13 +194,24 @@ def find_media_type(name: str) -> str:
     return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), BYTES)
 
 
-def _must_be_writable(tx: Transaction, place: Place) -> None:
+def _must_be_writable(tx: Transaction, place: Place) -> Literal["run", "model"]:
     if place.kind == "version":
         raise Refused(f"{place.owner} is a registered version: its files are final; log them in a run, and register that as a new version")
     if place.kind == "model":
         _find_model(tx, place.owner)
     else:
         tx.open_artifacts.must_be_open(place.owner)
+    return place.kind
+
+
+def _must_be_clear(tx: Transaction, place: Place, kind: Literal["run", "model"]) -> None:
+    """Raise InvalidInput if the place lies inside of a file, or is a folder: no folder on a disk could hold both."""
+    parts = place.path.split("/")
+    for above in ("/".join(parts[:n]) for n in range(1, len(parts))):
+        if tx.open_artifacts.find(kind, place.owner, above) is not None:
+            raise InvalidInput(f"Invalid path {place.path[:200]!r}: {above[:200]!r} is a file")
+    if tx.open_artifacts.has_inside(kind, place.owner, place.path):
+        raise InvalidInput(f"Invalid path {place.path[:200]!r}: it is a folder")
 
 
 def _find_model(tx: Transaction, model_id: str) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
+from incumbent.base.artifact import Artifact
 from incumbent.base.metric import PointCells
 from incumbent.tracking.experiment import DatasetInput, Experiment, LoggedModel, ModelFile, ModelLink, ModelMetric
 from incumbent.tracking.run import RunArtifact, RunState
@@ -77,6 +78,12 @@ class OpenArtifacts(Protocol):
 
     def must_be_open(self, run_id: str) -> None:
         """Return if files of a run may change. Raises NotFound; Refused once it is sealed; InvalidInput if it is deleted."""
+
+    def find(self, kind: Literal["run", "model"], owner: str, path: str) -> Artifact | None:
+        """Return the output of a run, or the file of a logged model, of exactly that path."""
+
+    def has_inside(self, kind: Literal["run", "model"], owner: str, folder: str) -> bool:
+        """Return whether any of them lies in a folder."""
 
     def put(self, file: RunArtifact) -> None:
         """Add an output, or replace the one of that name. Raises as `must_be_open`."""
