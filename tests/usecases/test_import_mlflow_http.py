@@ -218,6 +218,31 @@ def test_a_run_that_cannot_be_read_is_refused_and_the_others_come(ws, server):
     assert "'soon' where the number start_time belongs" in reasons(report)
 
 
+def test_a_run_whose_history_is_gone_is_refused_and_the_others_come(ws, server):
+    good = server.table[f"{API}/runs/search"]["runs"][0]
+    other = {"info": run_info(run_id="c" * 32), "data": {}}
+    server.table[f"{API}/runs/search"] = {"runs": [good, other]}
+    del server.table[f"{API}/metrics/get-history"]
+    report = bring(ws, server.address)
+    assert numbers(report, "runs") == (2, 1, 0, 1)
+    assert "has no /api/2.0/mlflow/metrics/get-history" in reasons(report)
+
+
+def test_a_logged_model_whose_files_the_server_does_not_reach_is_refused_alone(ws, server):
+    info = {
+        "model_id": MODEL,
+        "name": "m",
+        "creation_timestamp_ms": 1,
+        "last_updated_timestamp_ms": 2,
+        "artifact_uri": "mlflow-artifacts:/x",
+    }
+    server.table |= {f"{API}/logged-models/search": {"models": [{"info": info, "data": {}}]}}
+    server.table[PROXY] = lambda query: (500, {}, b"no bucket") if query["path"] == "x" else list_proxy(query)
+    report = bring(ws, server.address)
+    assert (numbers(report, "runs"), numbers(report, "logged models")) == ((1, 1, 0, 0), (1, 0, 0, 1))
+    assert report.differences == []
+
+
 def test_a_server_without_a_proxy_gives_its_files_by_the_routes_of_its_pages(ws, server):
     server.table[f"{API}/runs/search"]["runs"][0]["info"]["artifact_uri"] = "s3://bucket/1/x"
 

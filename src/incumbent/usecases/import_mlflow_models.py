@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused
+from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.registry.names import check_model_name
 from incumbent.tracking.experiment import LoggedModel, ModelFile, ModelMetric
 from incumbent.tracking.record import check_name
@@ -50,7 +50,7 @@ class ModelImport:
         """Bring a logged model with its files and metrics, or say why not. In a dry run `experiment` may be None."""
         try:
             self._bring_logged(model, experiment)
-        except _Errors as error:
+        except (*_Errors, Unavailable) as error:  # its files may be where the server itself does not reach
             self.refused.add(model.model_id)
             self.report.counts["logged models"].refuse(f"logged model {model.model_id[:80]}", str(error))
 

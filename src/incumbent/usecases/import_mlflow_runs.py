@@ -80,7 +80,7 @@ class RunImport:
         """Bring one run into an experiment of ours, or say why not."""
         try:
             self._bring(run, experiment)
-        except (InvalidInput, Refused, Conflict, Corrupt) as error:
+        except (InvalidInput, Refused, Conflict, NotFound, Corrupt) as error:
             self._refuse(run, error)
 
     def _bring(self, run: SourceRun, experiment: str) -> None:
