@@ -15,6 +15,7 @@ from incumbent.base.digest import digest_bytes
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
 from incumbent.server.routes import ROUTES
+from incumbent.tracking.run import RunArtifact
 from incumbent.usecases.collect_garbage import collect_garbage
 from incumbent.usecases.get_artifact import list_run_artifacts
 from incumbent.usecases.log_run import describe_run, seal_run, start_run
@@ -121,8 +122,20 @@ def test_bytes_are_kept_once_and_go_when_no_run_names_them(served, ws, tmp_path)
 
 
 def test_a_sealed_run_of_ours_is_listed_and_read_and_takes_nothing(served, ws, tmp_path):
-    run = seal_run(ws, run=start_run(ws, began=describe_run(ws, experiment="ours")), state="finished")
-    assert served.client.list_artifacts(run.run_id) == []
+    (tmp_path / "bundle/deep").mkdir(parents=True)
+    (tmp_path / "bundle/deep/w.bin").write_bytes(b"weights")
+    run = start_run(ws, began=describe_run(ws, experiment="ours"))
+    folder = ws.codecs.encode(tmp_path / "bundle", "pathlib.Path", ws.blobs)
+    with ws.store.begin() as tx:
+        tx.runs.record_artifacts([RunArtifact(run.run_id, "output", "models/bundle", folder)])
+    seal_run(ws, run=run, state="finished")
+    listed = [served.client.list_artifacts(run.run_id, path) for path in (None, "models", "models/bundle/deep")]
+    assert [[(one.path, one.is_dir) for one in found] for found in listed] == [
+        [("models", True)],
+        [("models/bundle", True)],
+        [("models/bundle/deep/w.bin", False)],
+    ]
+    assert served.read_text(run.run_id, "models/bundle/deep/w.bin", tmp_path / "got") == "weights"
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(HTTPError, match="is sealed"):
         served.client.log_artifact(run.run_id, tmp_path / "a.txt")

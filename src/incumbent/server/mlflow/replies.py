@@ -7,7 +7,7 @@ from typing import Any
 from incumbent.base.documents import Json, document_bytes
 from incumbent.base.metric import MetricPoint
 from incumbent.server.mlflow.wire import to_ms
-from incumbent.tracking.experiment import DatasetInput, Experiment, ModelMetric
+from incumbent.tracking.experiment import DatasetInput, Experiment, ModelLink, ModelMetric
 from incumbent.tracking.run import Run
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.tracked_runs import NAME_TAG, experiment_id_of, find_experiment
@@ -35,7 +35,10 @@ def describe_runs(tx: Transaction, runs: Sequence[Run]) -> list[dict[str, Any]]:
     metrics = tx.metrics.latest(run_ids)
     deleted = tx.run_links.list_deleted(run_ids)
     ids = {name: _experiment_id(tx, name) for name in sorted({run.experiment for run in runs})}
-    datasets, links = tx.run_links.list_datasets(run_ids), tx.run_links.list_models(run_ids)
+    datasets = tx.run_links.list_datasets(run_ids)
+    links: dict[tuple[str, str], list[ModelLink]] = {}
+    for link in tx.run_links.list_models(run_ids):
+        links.setdefault((link.run_id, link.direction), []).append(link)
     return [
         {
             "info": describe_info(run, ids[run.experiment], is_deleted=run.run_id in deleted),
@@ -46,14 +49,10 @@ def describe_runs(tx: Transaction, runs: Sequence[Run]) -> list[dict[str, Any]]:
             },
             "inputs": {
                 "dataset_inputs": [_describe_dataset(one) for one in datasets[run.run_id]],
-                "model_inputs": [{"model_id": link.model_id} for link in links if (link.run_id, link.direction) == (run.run_id, "input")],
+                "model_inputs": [{"model_id": link.model_id} for link in links.get((run.run_id, "input"), [])],
             },
             "outputs": {
-                "model_outputs": [
-                    {"model_id": link.model_id, "step": link.step}
-                    for link in links
-                    if (link.run_id, link.direction) == (run.run_id, "output")
-                ]
+                "model_outputs": [{"model_id": link.model_id, "step": link.step} for link in links.get((run.run_id, "output"), [])],
             },
         }
         for run in runs
