@@ -5,13 +5,14 @@ import io
 import itertools
 import socket
 import threading
-import types
+from dataclasses import replace
 
 import pytest
 import uvicorn
 
 from asgi import Client, open_app
 from incumbent.base.digest import digest_bytes
+from incumbent.base.errors import InvalidInput
 from incumbent.server import app as application
 from incumbent.server import routes, streams
 from incumbent.server.files import find_range, send_blob
@@ -134,9 +135,14 @@ def test_the_loop_reads_no_further_than_the_route_is_ready_for(client, monkeypat
     ],
 )
 def test_a_body_that_breaks_off_or_is_too_long_is_an_error_where_it_is_read(app, pieces, headers, status, why):
-    app.server = types.SimpleNamespace(**{name: getattr(app.server, name) for name in app.server.__slots__} | {"upload_bytes_max": 100_000})
+    app.server = replace(app.server, upload_bytes_max=100_000)
     answer = Client(app).ask("PUT", "/try/count/a", pieces=pieces, headers=headers)
     assert (answer.status, why in answer.text) == (status, True), answer.text
+
+
+def test_a_limit_that_takes_no_file_is_refused_at_the_start(app):
+    with pytest.raises(InvalidInput, match="takes none at all"):
+        replace(app.server, upload_bytes_max=0)
 
 
 def test_a_body_of_which_nothing_comes_any_more_is_given_up(app, monkeypatch):
