@@ -222,3 +222,44 @@ def test_settings_come_from_the_environment_and_the_secret_is_not_shown(tmp_path
     assert settings.oidc_client_secret == "very secret"
     assert "very secret" not in repr(settings)
     open_workspace(settings).store.close()
+
+
+def test_one_server_has_two_workspaces_and_each_its_own_people_and_stops_in_order(folder, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("fraud")
+    both = ["--workspace", f"http://credit.localhost={folder}", "--workspace", f"http://fraud.localhost={empty}"]
+    incumbent(folder, "server", "--project", str(folder), *both, code=2)
+    command = [sys.executable, "-m", "incumbent", "server", "--port", "0", *both]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=empty)
+    server = Started.__new__(Started)
+    server.process, server.lines = process, [process.stdout.readline().rstrip() for _ in range(7)]
+    server.port = urlsplit(server.lines[0].split()[-1]).port
+    assert server.lines[1] == f"http://credit.localhost: {folder}"
+    assert server.lines[4] == f"http://fraud.localhost: {empty}"
+    assert server.lines[3].startswith("to set a password for ann, once")
+    assert server.lines[6].startswith("to make the first person, an admin, once")
+    path = urlsplit(server.lines[3].split()[-1]).path
+    assert server.ask("GET", path, host="fraud.localhost")[0] == 404, "credit's link is nothing to fraud"
+    assert server.ask("GET", path, host="credit.localhost")[0] == 200
+    assert server.ask("GET", "/healthz")[0] == 421
+    server.stop()
+    with pytest.raises(ConnectionError):
+        server.ask("GET", "/healthz", host="credit.localhost")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--workspace", "http://a.localhost=nowhere"], 3, "there is no folder nowhere"),
+        (["--workspace", "http://a.example.com=."], 2, "has to be https"),
+        (["--workspace", "http://a.localhost=.", "--workspace", "http://b.localhost=."], 2, "each workspace has a folder of its own"),
+        (["--workspace", "."], 2, "expected URL=FOLDER"),
+        (["--workspace", "http://a.localhost=.", "--single-user"], 2, "leave the options for one workspace out"),
+    ],
+)
+def test_workspaces_that_cannot_be_served_apart_do_not_start(folder, options, code, says):
+    assert says in incumbent(folder, "server", *options, code=code).stderr
+
+
+def test_two_workspaces_never_share_the_store_that_the_environment_names(folder):
+    told = incumbent(folder, "server", "--workspace", "http://a.localhost=.", env={"INCUMBENT_URL": "sqlite:///x.db"}, code=2).stderr
+    assert "which all workspaces would share" in told

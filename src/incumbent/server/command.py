@@ -3,17 +3,20 @@
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.bootstrap.carriers import open_carrier
 from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, trace_workspace
 from incumbent.bootstrap.workspace import open_workspace
-from incumbent.config import find_root, read_settings
+from incumbent.config import Settings, find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
 from incumbent.server.messages import UPLOAD_BYTES_MAX, Server
 from incumbent.server.serve import serve
+from incumbent.server.tenants import read_workspaces
 from incumbent.server.webhook_sender import WebhookSender
 
 EXAMPLES = """
@@ -23,6 +26,7 @@ token (`incumbent tokens new`). The first start prints a link to set a password 
 examples:
   incumbent server
   incumbent server --host 0.0.0.0 --public-url https://incumbent.example.com
+  incumbent server --workspace https://credit.example.com=/srv/credit --workspace https://fraud.example.com=/srv/fraud
   curl -s http://127.0.0.1:8765/api/v1/slots
   curl -s http://127.0.0.1:8765/v2/models/flights-late%2Fnyc
 """
@@ -39,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-pickle", action="store_true",
         help="serve bundles that are opened by unpickling, too; unpickling can run code that came with them (default: refuse)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workspace", action="append", default=[], metavar="URL=FOLDER",
+        help="serve this folder's workspace at this https address; may be repeated: each has people, tokens and records of its own",
     )  # fmt: skip
     parser.add_argument("--public-url", default="", metavar="URL", help="the https address by which people reach it, through a proxy")
     parser.add_argument(
@@ -59,20 +67,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    settings = read_settings(find_root(arguments.project or Path.cwd()))
-    door = make_door(
-        host=arguments.host,
-        passwords=open_passwords(),
-        public_url=arguments.public_url or settings.public_url,
-        allowed_hosts=arguments.allowed_host,
-        is_single_user=arguments.single_user,
-        provider=open_provider(settings),
-    )
-    tracing = open_tracing(settings)
-    ws = trace_workspace(open_workspace(settings), tracing)
-    with recording(tracing), WebhookSender(ws, trace_carrier(open_carrier(), tracing)):
+    tracing = open_tracing(read_settings(find_root(arguments.project or Path.cwd())))
+    with contextlib.ExitStack() as open_ones:
+        open_ones.enter_context(recording(tracing))
+        carrier = trace_carrier(open_carrier(), tracing)
+        servers = {}
+        for name, (settings, public_url) in _find_workspaces(arguments).items():
+            door = make_door(
+                host=arguments.host,
+                passwords=open_passwords(),
+                public_url=public_url,
+                allowed_hosts=arguments.allowed_host,
+                is_single_user=arguments.single_user,
+                provider=open_provider(settings),
+            )
+            ws = trace_workspace(open_workspace(settings), tracing)
+            open_ones.enter_context(WebhookSender(ws, carrier))
+            servers[name] = Server(
+                ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door, upload_bytes_max=arguments.upload_bytes_max
+            )
         serve(
-            Server(ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door, upload_bytes_max=arguments.upload_bytes_max),
+            servers,
             host=arguments.host,
             port=arguments.port,
             announce=_announce,
@@ -83,8 +98,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _announce(address: str, server: Server) -> None:
-    said = "\n".join([f"answering at {address}", *describe_entrance(server, address)])
+def _find_workspaces(arguments: argparse.Namespace) -> dict[str, tuple[Settings, str]]:
+    """Return name in the Host header -> (settings, public address); the only workspace of a server answers to every name of its own."""
+    if not arguments.workspace:
+        settings = read_settings(find_root(arguments.project or Path.cwd()))
+        return {"": (settings, arguments.public_url or settings.public_url)}
+    if arguments.project or arguments.public_url or arguments.allowed_host or arguments.single_user:
+        raise InvalidInput("--workspace names a folder and an address itself: leave the options for one workspace out")
+    found: dict[str, tuple[Settings, str]] = {}
+    for name, (url, folder) in read_workspaces(arguments.workspace).items():
+        if not Path(folder).is_dir():
+            raise NotFound(f"--workspace {url}={folder}: there is no folder {folder}")
+        settings = read_settings(Path(folder).resolve())
+        if settings.url or settings.blobs_url:
+            raise InvalidInput("INCUMBENT_URL and INCUMBENT_BLOBS name one store, which all workspaces would share: unset them")
+        if any(other.root == settings.root for other, _ in found.values()):
+            raise InvalidInput(f"--workspace: {folder} is named twice; each workspace has a folder of its own")
+        found[name] = (settings, url)
+    return found
+
+
+def _announce(address: str, servers: Sequence[Server]) -> None:
+    lines = [f"answering at {address}"]
+    for server in servers:
+        lines += [f"{server.door.public_url}: {server.ws.root}"] if len(servers) > 1 else []
+        lines += describe_entrance(server, address)
     with contextlib.suppress(BrokenPipeError):  # whoever started us has read the address and listens no more
-        sys.stdout.write(said + "\n")  # at once: a reader of the first line may close the pipe before the second
+        sys.stdout.write("\n".join(lines) + "\n")  # at once: a reader of the first line may close the pipe before the second
         sys.stdout.flush()

@@ -4,7 +4,7 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import uvicorn
 
@@ -13,6 +13,7 @@ from incumbent.server.app import App
 from incumbent.server.messages import Server
 from incumbent.server.patience import PatientProtocol
 from incumbent.server.telemetry import Measured
+from incumbent.server.tenants import Application, Tenants
 from incumbent.server.tracing import Traced
 from incumbent.usecases.tracing import Tracing
 
@@ -20,11 +21,11 @@ SHUTDOWN_S = 15
 
 
 def serve(
-    server: Server,
+    servers: Mapping[str, Server],
     *,
     host: str,
     port: int,
-    announce: Callable[[str, Server], None],
+    announce: Callable[[str, Sequence[Server]], None],
     stop_after_s: float | None = None,
     proxy: str = "",
     tracing: Tracing | None = None,
@@ -32,10 +33,11 @@ def serve(
     """Serve until a signal, or for `stop_after_s` seconds; requests under way are answered first.
 
     Args:
-        server: What the routes work with; its models are stopped at the end.
+        servers: What the routes of each workspace work with, by the name that the Host header has for it; the only one may be called "".
+            Their models are stopped at the end.
         host: An address to listen at.
         port: 0 takes any free one.
-        announce: Told the address, and the server, once it listens.
+        announce: Told the address, and the servers, once it listens.
         stop_after_s: Seconds until it stops by itself; None means never.
         proxy: Address of a proxy whose `X-Forwarded-For` is believed; nobody's is otherwise.
         tracing: Records each request, if traces are on.
@@ -44,16 +46,16 @@ def serve(
         InvalidInput: `host` is no address, or `port` no port.
         Unavailable: The port is taken.
     """
-    app = App(server)
-    measured = Measured(app, server.telemetry, server.writer)
-    outermost = measured if tracing is None else Traced(measured, tracing)
+    apps = {name: App(server) for name, server in servers.items()}
+    faces = {name: _face(app, tracing) for name, app in apps.items()}
+    outermost = faces.get("") or Tenants(faces)
     try:
-        with _listen(server, host, port) as listener:
+        with _listen(servers.values(), host, port) as listener:
             config = uvicorn.Config(
                 outermost, lifespan="on", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_S,
                 ws="none", proxy_headers=bool(proxy), forwarded_allow_ips=proxy or None, http=PatientProtocol,
             )  # fmt: skip
-            running = _Uvicorn(config, app)
+            running = _Uvicorn(config, list(apps.values()))
 
             def stop(*_: object) -> None:
                 running.should_exit = True
@@ -65,33 +67,40 @@ def serve(
             if stop_after_s is not None:
                 timer.start()
             shown = f"[{host}]" if ":" in host else host
-            announce(f"http://{shown}:{listener.getsockname()[1]}/", server)
+            announce(f"http://{shown}:{listener.getsockname()[1]}/", list(servers.values()))
             running.run(sockets=[listener])
             timer.cancel()
     finally:
-        app.close()
+        for app in apps.values():
+            app.close()
+
+
+def _face(app: App, tracing: Tracing | None) -> Application:
+    measured = Measured(app, app.server.telemetry, app.server.writer)
+    return measured if tracing is None else Traced(measured, tracing)
 
 
 class _Uvicorn(uvicorn.Server):
     """Ends what never ends before it waits for what is under way; a signal comes to uvicorn alone, and to us once it has stopped."""
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, apps: Sequence[App]) -> None:
         super().__init__(config)
-        self._app = app
+        self._apps = apps
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
-        self._app.end_streams()
+        for app in self._apps:
+            app.end_streams()
         await super().shutdown(sockets)
 
 
-def _listen(server: Server, host: str, port: int) -> socket.socket:
+def _listen(servers: Iterable[Server], host: str, port: int) -> socket.socket:
     name = "127.0.0.1" if host == "localhost" else host
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
         raise InvalidInput(f"--host {host!r} is no address to listen at; 127.0.0.1 is this machine alone") from None
-    if not address.is_loopback and server.door.single_user != "never":
+    if not address.is_loopback and any(server.door.single_user != "never" for server in servers):
         raise InvalidInput(f"--host {host} is beyond this machine, and this server would let in whoever comes: it does not start")
     if not 0 <= port <= 65535:
         raise InvalidInput(f"--port {port}: a port is 0 (any free one) to 65535")

@@ -87,7 +87,8 @@ def _check_url(text: str) -> str:
         is_good = False
     if not is_good or parts.path not in {"", "/"} or parts.query or parts.fragment or not text.isascii() or not text.isprintable():
         raise InvalidInput(f"public URL {text[:200]!r}: expected https://NAME, or https://NAME:PORT, and no path")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_NAMES:
+    # Names under .localhost are this machine's (RFC 6761), so what is sent there stays here.
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_NAMES and not str(parts.hostname).endswith(".localhost"):
         raise InvalidInput(f"public URL {text[:200]!r} is plain http: passwords and tokens would travel in clear; it has to be https")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 

@@ -32,7 +32,7 @@ def check_origin(door: Door, method: str, headers: Mapping[str, str]) -> None:
         HttpProblem: Host names another machine (421), or a writing request comes from a page of another origin (403).
     """
     host = headers.get("host", "")
-    name = _host_name(host)
+    name = host_name(host)
     if name not in LOOPBACK_NAMES and name not in door.hosts:
         known = f"it is known as {', '.join(sorted(door.hosts))}, and on loopback" if door.hosts else "it answers on loopback only"
         raise HttpProblem(421, f"the Host header names {host[:80]!r}, which is not this server: {known}; --allowed-host adds a name")
@@ -50,7 +50,8 @@ def _own_origin(door: Door, host: str) -> str:
     return f"http://{host}"
 
 
-def _host_name(host: str) -> str | None:
+def host_name(host: str) -> str | None:
+    """Return the name in a Host header, in lower case and without its port; None when it is no such header."""
     try:
         parts = urlsplit(f"//{host}")
         name = parts.hostname
