@@ -38,6 +38,7 @@ class Place:
         (folder / "bundles").mkdir()
         prepare(self.office, folder / "bundles", tier=3)
         self.tokens = {name: new_token(self.office[name], name="mlflow").secret for name in ("otto", "olga", "ben")}
+        self.tokens["olga, read and govern"] = new_token(self.office["olga"], name="narrow", scope=["read", "govern"]).secret
         self.errors = folder / "stderr.txt"
         command = [sys.executable, "-m", "incumbent", "server", "--project", str(self.folder), "--port", "0"]
         with self.errors.open("w") as errors:
@@ -134,6 +135,9 @@ def test_an_alias_that_says_what_is_live_moves_by_evidence_sign_offs_and_an_oper
     assert "evidence" not in message
     assert "missing: 1 approver" in message
     sign_all(place.office, 1)
+    code, message = refused(as_("olga, read and govern").set_registered_model_alias, MODEL, ALIAS, "1")
+    assert code == "PERMISSION_DENIED"
+    assert "this token's scope is read, govern, which leaves out promote" in message
     as_("olga").set_registered_model_alias(MODEL, ALIAS, "1")
     found = as_("ben").get_model_version_by_alias(MODEL, ALIAS)
     assert (found.version, found.aliases) == ("1", [ALIAS])

@@ -179,6 +179,23 @@ def move_to(ws: Workspace, *, model: str, version: int, to: State, reason: str) 
         archive(ws, model=model, version=version, slot=slot, reason=reason)
 
 
+def acts_of_alias(ws: Workspace, *, model: str, alias: str, version: int) -> tuple[str, ...]:
+    """Return the acts by which setting an alias now would be done, for asking whether a token leaves them. Raises NotFound."""
+    with ws.store.begin(read_only=True) as tx:
+        slot = find_slot(tx, model, alias)
+    return ("set-alias",) if slot is None else acts_of_move(ws, model=model, version=version, slot=slot, to="Production")
+
+
+def acts_of_move(ws: Workspace, *, model: str, version: int, slot: str, to: State) -> tuple[str, ...]:
+    """Return the acts by which a version would come to a status in a slot from where it is. Raises NotFound."""
+    now = status_of(ws, model=model, version=version, slot=slot)
+    if to in (now, "None"):
+        return ()
+    if to == "Production":
+        return {"None": ("propose", "promote"), "Staging": ("promote",), "Archived": ("roll-back",)}[now]
+    return ("propose",) if to == "Staging" else ("reject",) if now == "Staging" else ("archive",)
+
+
 def status_of(ws: Workspace, *, model: str, version: int, slot: str) -> State:
     """Return a version's status in a slot. Raises NotFound if there is no such version."""
     with ws.store.begin(read_only=True) as tx:

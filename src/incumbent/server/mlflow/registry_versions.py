@@ -8,14 +8,14 @@ from incumbent.base.errors import InvalidInput
 from incumbent.registry.alias import find_stages, own_slot
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair
-from incumbent.server.mlflow.registry import Named, Search, check_tags, read_fields
+from incumbent.server.mlflow.registry import Named, Search, check_scope, check_tags, read_fields
 from incumbent.server.mlflow.registry_replies import describe_version, download_address, version_values
 from incumbent.server.mlflow.wire import check_limit, offset_of, page, read_body, read_query, reply
 from incumbent.tracking.matching import matches, sort_by
 from incumbent.tracking.mlflow_filter import VERSION_FIELDS, parse_filter, parse_orders
 from incumbent.tracking.search import Order
 from incumbent.usecases import registered_models as models
-from incumbent.usecases.model_aliases import move_to
+from incumbent.usecases.model_aliases import acts_of_move, move_to
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.register_logged import register_logged
 
@@ -64,6 +64,7 @@ def create(server: Server, request: Request) -> Response:
     tags = check_tags(asked.tags)
     with ws.store.begin(read_only=True) as tx:
         models.check_model(tx, asked.name)
+    check_scope(request.caller, "register")
     made = register_logged(
         ws, model=asked.name, source=asked.source, run=asked.run_id or "", model_id=asked.model_id or "", run_link=asked.run_link or ""
     )
@@ -143,7 +144,9 @@ def transition(server: Server, request: Request) -> Response:
         )
     with server.ws.store.begin(read_only=True) as tx:
         models.get_words(tx, asked.name, asked.version)
-    move_to(server.ws, model=asked.name, version=asked.version, to=stage, reason=f"stage {stage} asked for in slot {own_slot(asked.name)}")
+    where = own_slot(asked.name)
+    check_scope(request.caller, *acts_of_move(server.ws, model=asked.name, version=asked.version, slot=where, to=stage))
+    move_to(server.ws, model=asked.name, version=asked.version, to=stage, reason=f"stage {stage} asked for in slot {where}")
     with server.ws.store.begin(read_only=True) as tx:
         return reply({"model_version": describe_version(models.get_words(tx, asked.name, asked.version))})
 
