@@ -118,6 +118,7 @@ def main():
                 if client.requests and now < end:
                     client.ask()
                 else:
+                    selector.unregister(client.raw)  # the server may close it while others go on
                     left -= 1
         seconds = time.perf_counter() - begun
     times.sort()
