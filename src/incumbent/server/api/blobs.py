@@ -136,27 +136,27 @@ def _repr_digest(digest: Digest) -> dict[str, str]:
 OPERATIONS = (
     Operation(
         "find_missing_blobs", "blobs", "POST", "/blobs/missing", TRACK, "Say which of these digests have no bytes here.",
-        find_missing, Missing, {"missing": [_DIGEST]}, body=Asked, sent={"digests": [_DIGEST]}, by=("find_missing",),
+        find_missing, Missing, {"missing": [_DIGEST]}, body=Asked, sent={"digests": [_DIGEST]}, by=("blob_upload.find_missing",),
     ),
     Operation(
         "get_blob", "blobs", "GET", "/blobs/{digest}", READ, "Read bytes by their digest.", get_blob, None, "", statuses=(416,),
-        media_type="application/octet-stream", by=("get_blob_size",),
+        media_type="application/octet-stream", by=("blob_upload.get_blob_size",),
         more="The digest is the ETag. Takes Range (one; 206), If-Range and If-None-Match (304); HEAD gives the size alone. With SHA-256 "
         "digests, Repr-Digest says them too. The bytes are hashed while they are read.",
     ),
     Operation(
         "put_blob", "blobs", "PUT", "/blobs/{digest}", TRACK, "Store bytes under the digest that they have.", put_blob, Blob,
-        {"digest": _DIGEST, "size": 0}, status=201, takes_stream=True, by=("put_blob",),
+        {"digest": _DIGEST, "size": 0}, status=201, takes_stream=True, by=("blob_upload.put_blob",),
         headers={"Repr-Digest": "Their SHA-256 as `sha-256=:BASE64:` (RFC 9530), to be checked as well."},
         more="Bytes that have another digest are not stored. What no run names is removed by `incumbent artifacts gc` after an hour.",
     ),
     Operation(
         "get_upload", "blobs", "GET", "/blobs/{digest}/upload", TRACK, "Say how many bytes of one's upload in parts are here.", get_upload,
-        Part, {"digest": _DIGEST, "offset": 1048576, "complete": False}, by=("get_upload_offset",),
+        Part, {"digest": _DIGEST, "offset": 1048576, "complete": False}, by=("blob_upload.get_upload_offset",),
     ),
     Operation(
         "append_upload", "blobs", "PATCH", "/blobs/{digest}/upload", TRACK, "Add bytes to an upload in parts; the last make it a blob.",
-        append_upload, Part, {"digest": _DIGEST, "offset": 2097152, "complete": True}, takes_stream=True, by=("append_upload",),
+        append_upload, Part, {"digest": _DIGEST, "offset": 2097152, "complete": True}, takes_stream=True, by=("blob_upload.append_upload",),
         headers={"Upload-Offset": _OFFSET_HEADER, "Upload-Complete": _COMPLETE_HEADER},
         more="Begin at offset 0. When a part breaks off, what came of it is kept: ask for the offset and go on there. Any other offset is "
         "answered 409. The whole is hashed at the end, and thrown away if it is something else. A part waits for a day, on the server "
@@ -164,6 +164,6 @@ OPERATIONS = (
     ),
     Operation(
         "drop_upload", "blobs", "DELETE", "/blobs/{digest}/upload", TRACK, "Give an upload in parts up.", drop_upload, Part,
-        {"digest": _DIGEST, "offset": 0, "complete": False}, by=("drop_upload",),
+        {"digest": _DIGEST, "offset": 0, "complete": False}, by=("blob_upload.drop_upload",),
     ),
 )  # fmt: skip

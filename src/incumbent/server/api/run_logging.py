@@ -201,7 +201,7 @@ OPERATIONS = (
     Operation(
         "attach_artifact", "runs", "POST", "/runs/{run}/artifacts", TRACK, "Add an input or output whose bytes are in the blob store.",
         attach_artifact, Attachment, {"run_id": RUN, "name": "model", "digest": ARTIFACT["digest"]},
-        body=NewArtifact, sent={"name": "model", "artifact": ARTIFACT}, status=201, refuses=True, by=("live_run.log_artifact",),
+        body=NewArtifact, sent={"name": "model", "artifact": ARTIFACT}, status=201, refuses=True, by=("remote_runs.attach",),
     ),
     Operation(
         "end_run", "runs", "POST", "/runs/{run}/end", TRACK, "End a run: what it logged is sealed, and it takes notes only from now on.",

@@ -1,5 +1,6 @@
 """The table of operations and the document made from it: valid, complete, and each example of the shape that it stands beside."""
 
+import importlib
 import json
 
 import pytest
@@ -88,3 +89,10 @@ def test_every_placeholder_is_described_and_a_line_that_cannot_be_is_refused():
         Operation("x", "x", "GET", "/x", READ, "Says.", lambda _s, _c: None, dict, {}, body=object)
     with pytest.raises(InvalidInput, match="is no method"):
         Operation("x", "x", "get", "/x", READ, "Says.", lambda _s, _c: None, dict, {})
+
+
+def test_every_operation_is_the_face_of_use_cases_that_there_are():
+    for one in OPERATIONS:
+        for name in one.by:
+            module, _, function = name.partition(".")
+            assert callable(getattr(importlib.import_module(f"incumbent.usecases.{module}"), function)), (one.name, name)
