@@ -162,6 +162,7 @@ def test_a_logged_model_is_registered_by_its_name_answers_from_every_address_and
     rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "n": [1, 2, 4]})
     fitted = LinearRegression().fit(rows, [3.0, 5.0, 9.0])
     expected = fitted.predict(rows).tolist()
+    mlflow.set_experiment("sums")  # else the one that another test left, in this process, at another server
     with mlflow.start_run() as run:
         signature = mlflow.models.infer_signature(rows, fitted.predict(rows))
         logged = mlflow.sklearn.log_model(

@@ -100,7 +100,10 @@ def _describe_pandas(frame: Any) -> Described:
             raise InvalidInput(f"two columns of inputs are called {name!r}")
         entry, columns[name] = _describe_series(series, name)
         described.append({"name": name, **({} if isinstance(label, str) else {"label": int(label)}), **entry})
-    order = "C" if frame.to_numpy().flags.c_contiguous else "F"
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # only the order is asked for; a category of numbers that has a null cannot be cast in peace
+        order = "C" if frame.to_numpy().flags.c_contiguous else "F"
     return {"kind": "pandas", "order": order, "columns": described}, columns
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from incumbent.base.errors import InvalidInput
@@ -53,6 +53,7 @@ def frames(draw):
 
 
 @given(frames())
+@example(pd.DataFrame({"of numbers": pd.Categorical.from_codes([0, -1], categories=[0])}))
 def test_a_pandas_frame_comes_back_from_json(frame):
     spec, columns = describe_frame(frame)
     told = json.loads(json.dumps([spec, columns], allow_nan=False))
