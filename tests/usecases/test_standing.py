@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
@@ -272,3 +272,26 @@ def test_who_broke_the_glass_vouches_for_nobody_who_sweeps_up(office):
     with pytest.raises(Refused, match="omar may not close-finding: olga made omar known here"):
         close_finding(office["omar"], finding=opened, resolution="fine")
     assert close_finding(office["petra"], finding=opened, resolution="looked at").finding.state == "closed"
+
+
+def test_one_persons_key_serves_in_two_installations_and_is_asked_for_once_in_each(office, tmp_path):
+    keys = str(tmp_path / "keys")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    first, second = (open_workspace(read_settings(tmp_path / name, {"INCUMBENT_KEYS": keys, "INCUMBENT_ACTOR": "ada"})) for name in "ab")
+    for ws in (first, second):
+        add_person(ws, person="ada", name="Ada Roth", roles=["admin"])
+        add_person(ws, person="vera", name="Vera Ito", roles=["validator"])
+    made = [new_key(as_actor(ws, "vera"), person="vera").public for ws in (first, second)]
+    assert made[0] == made[1], "the key is there already, and its holder shows it to the second ledger, too"
+    assert bind_key(second, key="vera").public == made[0].removeprefix("ed25519:")
+    with pytest.raises(Conflict, match="there is a key named 'vera'"):
+        new_key(as_actor(second, "vera"), person="vera")
+    for ws in (first, second):
+        ws.store.close()
+
+
+def test_the_ledgers_own_key_becomes_nobodys(office):
+    add_person(office["ada"], person="ledger", name="Led Ger", roles=["validator"])
+    with pytest.raises(Conflict, match="there is a key named 'ledger'"):
+        new_key(as_actor(office["ada"], "ledger"), person="ledger")

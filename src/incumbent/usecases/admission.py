@@ -60,8 +60,9 @@ def read_register(tx: Transaction, known: Register | None = None) -> Register:
     people: dict[str, Person] = {}
     barred_at: dict[str, datetime] = {}
     for record in tx.records.list_history("person"):
+        before = people.get(record.record_id)
         person = people[record.record_id] = person_from_json(record.body)
-        if not person.is_active:
+        if not person.is_active and (before is None or before.is_active):  # what else is changed about somebody who is away bars nothing
             barred_at[person.person_id] = tx.ledger.get(record.seq).at
     return Register(version, index_people(people.values()), barred_at)
 

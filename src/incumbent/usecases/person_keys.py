@@ -38,6 +38,9 @@ class NewKey:
 def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
     """Make a key pair on this machine for the one who acts, and ask that it be bound to them. The private half never leaves the machine.
 
+    A key of that name that is here already, from another installation or from an attempt that broke off, is used again: what it signs
+    names the ledger, so it counts in no other one.
+
     Args:
         ws: The workspace; its actor is the one whose key it is to be.
         person: The same person, by any of their names.
@@ -45,7 +48,7 @@ def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
 
     Raises:
         NotFound: There is no such person.
-        Conflict: There is a key of this name.
+        Conflict: The key of this name is known here already.
         Refused: The one who acts is somebody else.
     """
     with attempting(ws, act="request-key", kind="key-request", object_id=person):
@@ -59,7 +62,8 @@ def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
                 )
             check_acting(ws, tx, "request-key")
             log = tx.ledger.get(0).log
-        raw = ws.keys.make(name or owner.person_id)
+            found = _find_unused(ws, tx, name or owner.person_id)
+        raw = found or ws.keys.make(name or owner.person_id)
         public = key_text(raw)
         signature = base64.b64encode(ws.keys.sign(raw, possession_bytes(log=log, person=owner.person_id, public=public))).decode()
         with governed(ws) as tx:
@@ -96,6 +100,14 @@ def list_key_requests(tx: Transaction) -> list[tuple[str, KeyRequest]]:
     taken = {record.record_id for record in tx.records.list_all("key")}
     waiting = [record for record in tx.records.list_all("key-request") if record.record_id not in taken]
     return [(record.record_id, key_request_from_json(record.body)) for record in waiting]
+
+
+def _find_unused(ws: Workspace, tx: Transaction, name: str) -> bytes | None:
+    """Return the key of a name that is on this machine and that this ledger has never heard of; the ledger's own are nobody's."""
+    found = None if name.startswith("ledger") else ws.keys.find(name)
+    if found is None or any(tx.records.find(kind, key_name(found)) for kind in ("key", "key-request")):
+        return None
+    return found
 
 
 def _bind(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest, seq: int) -> Key:
