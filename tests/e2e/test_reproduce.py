@@ -77,7 +77,7 @@ def test_a_stage_that_is_not_deterministic_is_named_as_the_place_where_they_part
 
 
 def test_numbers_within_the_tolerance_are_numeric_and_exit_with_zero(project):
-    write(project, {"helpers.py": "import time\n\n\ndef add_up(values):\n    return float(values.sum()) + time.time_ns() % 1000003 * 1e-12\n"})
+    write(project, {"helpers.py": "import time\ndef add_up(values):\n    return float(values.sum()) + time.time_ns() % 1000003 * 1e-12\n"})
     run = incumbent_json(project, "run")["run_id"]
     found = incumbent_json(project, "reproduce", run, "--rtol", "1e-3")
     assert found["verdict"] == "numeric"
