@@ -161,7 +161,7 @@ def _write_zone(zone: tzinfo | None, parts: list[bytes], depth: int) -> None:
             raise InvalidInput(f"the time zone named {name!r} at a fixed offset has no canonical form; leave out its name")
         _write((offset.days * SECONDS_A_DAY + offset.seconds, offset.microseconds), parts, depth)
     elif type(zone).__module__ == "zoneinfo" and getattr(zone, "key", None):
-        _write(zone.key, parts, depth)  # type: ignore[attr-defined]
+        _write(zone.key, parts, depth)  # type: ignore[attr-defined]  # a ZoneInfo, found by its class's name
     else:
         raise InvalidInput(f"the time zone {zone!r} has no canonical form; use datetime.timezone or zoneinfo.ZoneInfo")
 

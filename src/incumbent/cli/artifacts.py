@@ -98,7 +98,7 @@ def _get(ws: Workspace, arguments: argparse.Namespace) -> int:
         raise InvalidInput(f"{arguments.artifact[:80]!r} gives no name for a file here; say where to with --output PATH")
     artifact = get_artifact(ws, reference=arguments.artifact, target=target)
     if arguments.json:
-        print_json({"path": str(target), **artifact.to_json()})  # type: ignore[dict-item]
+        print_json({"path": str(target), **artifact.to_json()})  # type: ignore[dict-item]  # a mapping of JSON values, spread
     else:
         print(f"{target}: {artifact.codec}, {show_bytes(artifact.size)}, {artifact.digest}")
     return 0

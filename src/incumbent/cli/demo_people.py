@@ -98,7 +98,7 @@ class Office:
             model=self.model,
             version=version.version,
             slot=self.slot,
-            capacity=capacity,  # type: ignore[arg-type]
+            capacity=capacity,  # type: ignore[arg-type]  # a str from a table of seats
         )
         print(f"  {person} signs as {capacity}: {done.sign_off.meaning} {version.model}@{version.version}, ledger entry {done.entry}")
 

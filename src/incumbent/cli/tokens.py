@@ -83,7 +83,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 
 def _revoke(ws: Workspace, arguments: argparse.Namespace) -> int:
-    revoked = revoke_token(ws, token=sys.stdin.readline().strip() if arguments.token == "-" else arguments.token)  # noqa: S105
+    revoked = revoke_token(ws, token=sys.stdin.readline().strip() if arguments.token == "-" else arguments.token)  # noqa: S105  (no secret)
     if arguments.json:
         print_json(_describe(revoked))
     else:

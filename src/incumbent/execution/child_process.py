@@ -32,6 +32,7 @@ def enter_attempt(folder: Path, log_path: Path) -> None:
     os.close(log)
     os.close(nothing)
     for stream in (sys.stdout, sys.stderr):
+        # The streams of a process of ours are TextIOWrapper.
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     use_folder(folder)
 

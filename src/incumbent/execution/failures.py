@@ -95,5 +95,5 @@ def describe_end(status: int, resources: Resources) -> StageFailure:
         signal.SIGBUS: "a mapped file shrank under it, or the disk is full; the log holds the Python lines that led there",
         signal.SIGILL: "native code uses an instruction that this processor lacks",
     }
-    hint = hints.get(number, "something outside asked it to stop")  # type: ignore[call-overload]
+    hint = hints.get(number, "something outside asked it to stop")  # type: ignore[call-overload]  # no signal: the default
     return StageFailure(f"the worker process was killed by signal {number} ({name}): {hint}. Nothing was stored")

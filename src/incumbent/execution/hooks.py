@@ -162,7 +162,7 @@ def _on_chance(what: str) -> None:
         watch.on_chance(what)
 
 
-class _RecordingEnviron(os._Environ):  # type: ignore[type-arg]
+class _RecordingEnviron(os._Environ):  # type: ignore[type-arg]  # generic in the stubs alone, not when it runs
     """`os.environ`, telling the watch what is read. The object stays the same one; only its class changes."""
 
     def __getitem__(self, key: Any) -> Any:

@@ -131,7 +131,7 @@ def _read_from_source(root: Path, contents: Mapping[str, str]) -> None:
                     return self.source_to_code(data, path)
             return original(self, fullname)
 
-        SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
+        SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]  # the point: the loader is replaced
     known = _projects.get(root)
     _projects[root] = _Project(ProjectFiles(root) if known is None else known.files, contents)
 

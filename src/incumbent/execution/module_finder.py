@@ -195,7 +195,7 @@ def _finder_mapping(file: Path) -> dict[str, Path]:
     for statement in tree.body:
         target = statement.target if isinstance(statement, ast.AnnAssign) else None
         if isinstance(statement, ast.Assign):
-            target = statement.targets[0]  # type: ignore[assignment]
+            target = statement.targets[0]  # type: ignore[assignment]  # Assign has targets, AnnAssign a target
         if (
             isinstance(target, ast.Name)
             and target.id == "MAPPING"

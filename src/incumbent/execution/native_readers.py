@@ -69,7 +69,7 @@ def _wrap_function(reader: Callable[..., Any], seen: Callable[[object], None], *
 
 def _wrap_class(reader: type, seen: Callable[[object], None]) -> None:
     """Wrap the constructor: the class itself must stay what `isinstance` and pickles know."""
-    original = reader.__init__  # type: ignore[misc]
+    original = reader.__init__  # type: ignore[misc]  # the point: the constructor is wrapped
 
     @functools.wraps(original)
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +77,7 @@ def _wrap_class(reader: type, seen: Callable[[object], None]) -> None:
         original(self, *args, **kwargs)
 
     try:
-        reader.__init__ = construct  # type: ignore[misc]
+        reader.__init__ = construct  # type: ignore[misc]  # the point: the constructor is wrapped
     except TypeError:  # a class of native code cannot be changed
         return
 

@@ -85,8 +85,8 @@ def catch_entropy(caught: CaughtChance) -> None:
             caught("random.Random() without a seed")
         seed_instance(self, a, version)
 
-    random.SystemRandom.getrandbits = getrandbits  # type: ignore[method-assign]
-    random.Random.seed = seed  # type: ignore[method-assign]
+    random.SystemRandom.getrandbits = getrandbits  # type: ignore[method-assign]  # the point: it is replaced while a stage runs
+    random.Random.seed = seed  # type: ignore[method-assign]  # the point: it is replaced while a stage runs
     random.seed = random._inst.seed  # the module's function is a method bound at import
 
 
@@ -110,7 +110,7 @@ def spare_legacy(module: ModuleType) -> None:
 
     What it was given cannot be seen from inside, so the calling instruction is asked whether it passes anything.
     """
-    module._MT19937 = _LegacyMaker(module._MT19937)  # type: ignore[attr-defined]
+    module._MT19937 = _LegacyMaker(module._MT19937)  # type: ignore[attr-defined]  # NumPy's stubs leave it out
 
 
 class _LegacyMaker:

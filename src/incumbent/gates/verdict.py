@@ -130,7 +130,7 @@ def result_from_json(value: Json) -> RuleResult:
     for key, kinds in _KINDS.items():
         if not isinstance(value[key], kinds) or (isinstance(value[key], bool)):
             raise InvalidInput(f"a rule's result has {key} = {value[key]!r}")
-    return RuleResult(**cast(dict[str, object], value))  # type: ignore[arg-type]
+    return RuleResult(**cast(dict[str, object], value))  # type: ignore[arg-type]  # RuleResult judges its fields
 
 
 def verdict_from_json(value: Json) -> Verdict:

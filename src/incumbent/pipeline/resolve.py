@@ -105,6 +105,7 @@ class Resolver:
         known = self._known.get(key)
         if known is None:
             start = _Name(module, use.root, use.chain, True) if isinstance(use.root, str) else None
+            # A start is never None where it is in the list.
             known = self._known[key] = self._follow([start] if start else list(self._imported(use.root, use.chain)))  # type: ignore[arg-type]
         return known
 

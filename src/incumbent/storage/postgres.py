@@ -58,9 +58,9 @@ class PostgresDatabase:
 
     def _migrate(self, algorithm: Algorithm) -> None:
         """Bring the schema to our version. Alembic and SQLAlchemy are imported only here."""
-        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  (slow to import, and for PostgreSQL alone)
 
-        from incumbent.storage.migrate import migrate_postgres  # noqa: PLC0415
+        from incumbent.storage.migrate import migrate_postgres  # noqa: PLC0415  (Alembic is slow to import)
 
         try:
             migrate_postgres(self._url, algorithm)

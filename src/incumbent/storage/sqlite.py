@@ -94,7 +94,7 @@ class SqliteDatabase:
         if self.path != _MEMORY:
             self._switch_to_wal(raw)
         if not create_sqlite(raw, algorithm):
-            from incumbent.storage.migrate import migrate_sqlite  # noqa: PLC0415
+            from incumbent.storage.migrate import migrate_sqlite  # noqa: PLC0415  (Alembic is slow to import)
 
             migrate_sqlite(raw, algorithm)
 

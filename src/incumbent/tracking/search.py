@@ -280,6 +280,7 @@ class _Parser:
         if not name:
             self._fail(f"{entity} must be followed by a dot and a name, such as {entity}.auc", token.at)
         if entity != "attributes":
+            # Three literals.
             return entity, name, {"metrics": "number", "params": "any", "tags": "text"}[entity]  # type: ignore[return-value]
         known = _SYNONYMS.get(name.lower(), name.lower())
         if known not in ATTRIBUTES:

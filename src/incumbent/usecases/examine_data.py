@@ -249,6 +249,7 @@ def _most_frequent(keys: Array, label: Array, learn: Array) -> Array:
     for place in learn.tolist():
         held = seen.setdefault(keys[place], {})
         held[label[place]] = held.get(label[place], 0) + 1
+    # Mypy infers no lambda with a default.
     best = {key: max(held, key=lambda value, held=held: held[value]) for key, held in seen.items()}  # type: ignore[misc]
     return objects([best.get(key) for key in keys.tolist()])
 

@@ -283,6 +283,7 @@ class LiveRun:
 
     def child(self, name: str = "", **settings: object) -> "LiveRun":
         """Begin a run nested in this one, in the same experiment. Takes `seed`, `params` and `tags` as `begin_run` does."""
+        # Begin_run judges them.
         return begin_run(self._ws, experiment=self.experiment, name=name, parent=self, **settings)  # type: ignore[arg-type]
 
     def flush(self) -> None:

@@ -62,14 +62,14 @@ def verify_artifacts(ws: Workspace, *, progress: Progress = lambda _done, _total
     with ws.store.begin(read_only=True) as tx:
         documents = list(tx.documents.list_digests())
         for digest in documents:
-            _note(problems, lambda digest=digest: tx.documents.get(digest))  # type: ignore[misc]
+            _note(problems, lambda digest=digest: tx.documents.get(digest))  # type: ignore[misc]  # mypy infers no lambda with a default
         actions = list(tx.actions.list_all())
         for action in actions:
             problems.extend(_judge_action(tx, action))
         sealed = [run.run_id for run in list_runs(tx) if run.manifest is not None]
         problems.extend(_judge_reach(ws, find_reach(ws, tx)))
     for run_id in sealed:
-        _note(problems, lambda run_id=run_id: verify_seal(ws, run_id=run_id))  # type: ignore[misc]
+        _note(problems, lambda run_id=run_id: verify_seal(ws, run_id=run_id))  # type: ignore[misc]  # mypy infers no lambda with a default
     return Verification(blobs, blob_bytes, len(documents), len(actions), len(sealed), tuple(dict.fromkeys(problems)))
 
 

@@ -33,7 +33,7 @@ def check_type(value: object, annotation: object) -> str | None:
     if isinstance(annotation, typing.TypeVar):
         return None if annotation.__bound__ is None else check_type(value, annotation.__bound__)
     if isinstance(annotation, getattr(typing, "TypeAliasType", ())):  # `type X = ...`, Python 3.12
-        return check_type(value, annotation.__value__)  # type: ignore[attr-defined]
+        return check_type(value, annotation.__value__)  # type: ignore[attr-defined]  # TypeAliasType, which 3.11 does not know
     return _check_class(value, annotation) if isinstance(annotation, type) else None
 
 

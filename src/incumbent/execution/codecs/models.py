@@ -76,7 +76,7 @@ def dump_stable(value: object) -> bytes:
 _PythonPickler: Any = pickle._Pickler
 
 
-class StablePickler(_PythonPickler):  # type: ignore[misc]
+class StablePickler(_PythonPickler):  # type: ignore[misc]  # pickle's Python class has no stub
     """A pickler to which equal immutable values are one object, sets have one order, and padding is zero.
 
     Python's own pickler in Python: the one in C cannot be told how to treat str and tuple. Plain `pickle.load` reads what it writes.

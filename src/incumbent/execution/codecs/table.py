@@ -94,8 +94,9 @@ class CodecTable:
             InvalidInput: No codec takes it, or the one that does cannot keep it whole; the message says what can be done.
             NotFound: A path that does not exist.
         """
+        # Isinstance would let subclasses in.
         if type(value) in (list, tuple) and _holds_artifacts(value, annotation):  # type: ignore[arg-type]
-            return self._encode_list(value, annotation, blobs)  # type: ignore[arg-type]
+            return self._encode_list(value, annotation, blobs)  # type: ignore[arg-type]  # its type was looked at just above
         return _choose(value).write(value, blobs)
 
     def decode(self, artifact: Artifact, annotation: object, blobs: Blobs, folder: Path) -> object:

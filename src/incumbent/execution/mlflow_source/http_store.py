@@ -67,6 +67,7 @@ class HttpStore:
         """Yield the whole history of each metric."""
         for name in sorted(run.latest):
             query = {"run_id": run.run_id, "metric_key": name, "max_results": POINTS_PAGE}
+            # Mypy infers no lambda with a default.
             for page in self._raw_pages(lambda page, query=query: self._http.get(f"{_API}/metrics/get-history", {**query, **page})):  # type: ignore[misc]
                 points = [_point(one) for one in _objects(page.get("metrics"))]
                 if points:

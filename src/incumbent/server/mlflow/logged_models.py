@@ -185,6 +185,7 @@ def search(server: Server, request: Request) -> Response:
         ]  # fmt: skip
         for one, order in reversed(orders):
             wanted = [_Dataset(one.dataset_name, one.dataset_digest)] if one.dataset_name else []
+            # Mypy infers no lambda with a default.
             found = sort_by(found, order, lambda model, wanted=wanted: _values(model, ids, metrics[model.model_id], wanted))  # type: ignore[misc]
         shown, more = page(found[offset : offset + limit + 1], limit, offset)
         return reply({"models": _describe(tx, shown), **more})

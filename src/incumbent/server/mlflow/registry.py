@@ -200,6 +200,7 @@ def read_fields(request: Request, kind: type[_T]) -> _T:
     if request.method == "POST":
         return read_body(request, kind)
     fields: dict[str, object] = {**request.read_query()}
+    # Msgspec takes any Struct class.
     lists = [field.name for field in msgspec.structs.fields(kind) if field.type == list[str]]  # type: ignore[arg-type]
     given = parse_qs(request.query, keep_blank_values=True)
     return convert({**fields, **{name: given[name] for name in lists if name in given}}, kind)
