@@ -46,7 +46,7 @@ def render_slot(slot: LiveSlot) -> str:
             f"  bundle        {slot.version.bundle.digest}",
             f"  run           {slot.version.run_id}",
         ]
-    lines.append(f"  roll back to  {f'{back[0]}@{back[1]}' if back else 'nothing: no other version was live here'}")
+    lines.append(f"  roll back to  {f'{back[0]}@{back[1]}' if back else 'nothing: none was live here before it'}")
     return "\n".join([*lines, *(f"  staging       {p.model}@{p.version}, since {show_time(p.since_at)}" for p in slot.staging)])
 
 

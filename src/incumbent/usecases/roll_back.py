@@ -111,7 +111,10 @@ def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tupl
     live = find_live(history)
     found = to or find_target(history)
     if found is None:
-        raise NotFound(f"slot {slot} has nothing to roll back to: no other version was live there before; `incumbent archive` stops it")
+        raise NotFound(
+            f"slot {slot} has nothing to roll back to: none was live there before what is live now; name another one with --to, "
+            "or stop it with `incumbent archive`"
+        )
     if live is not None and found == (live.model, live.version):
         raise Refused(f"{live.model}@{live.version} is live in slot {slot} already")
     return live, tx.registry.get_version(*found)

@@ -13,7 +13,7 @@ from incumbent.usecases.rights import PUBLIC, RIGHTS, SESSION
 Document = dict[str, Any]
 _SECURITY: Mapping[str, list[Document]] = {PUBLIC: [], SESSION: [{"session": []}]}
 _REF = "#/components/schemas/{name}"
-_ABOUT = """Everything that the command line and the Python package do to a workspace, over HTTP.
+_ABOUT = """What is done to a workspace over HTTP; running pipelines and signing stay on the command line.
 
 Who asks says so by a token, in the header Authorization, or by a browser's session; a server that listens on its own machine alone asks
 for neither while nobody is registered there. `x-right` names the right that an operation takes.
