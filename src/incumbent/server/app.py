@@ -13,16 +13,15 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from incumbent.base.errors import IncumbentError
-from incumbent.server.access import Caller
+from incumbent.server.access import NOBODY, Caller
 from incumbent.server.auth.guard import Guard, check_form
 from incumbent.server.auth.origin import check_origin, read_headers
 from incumbent.server.auth.seal import seal
-from incumbent.server.errors import HttpProblem, find_status, problem_body
+from incumbent.server.errors import HttpProblem
 from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
-from incumbent.server.mlflow import wire
-from incumbent.server.mlflow.absent import explain
 from incumbent.server.mlflow.paths import QUICK
+from incumbent.server.refusals import refuse
 from incumbent.server.routes import Route, find_route
 from incumbent.server.streams import Endless, Receive, Stream, Upload, pause, until_gone
 from incumbent.server.telemetry import ROUTE_KEY
@@ -107,13 +106,19 @@ class App:
                 return await self._in_thread(self._ask, route, replace(request, pieces=(body,)), where, caller)
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
-            if wire.is_mlflow(raw_path):
-                return wire.tell(explain(problem, scope["method"], raw_path) if isinstance(problem, HttpProblem) else problem)
-            if isinstance(problem, IncumbentError):
-                return _tell(raw_path, find_status(problem), str(problem), {})
-            return _tell(raw_path, problem.status, str(problem), problem.headers)
+            return await self._refuse(scope, raw_path, problem)
         except TimeoutError:
-            return _tell(raw_path, 408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s", {"connection": "close"})
+            late = HttpProblem(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s", {"connection": "close"})
+            return await self._refuse(scope, raw_path, late)
+
+    async def _refuse(self, scope: Scope, raw_path: bytes, problem: HttpProblem | IncumbentError) -> Response:
+        refusal = refuse(scope, raw_path, problem)
+        if not refusal.media_type.startswith("text/html"):
+            return refusal
+        try:
+            return await self._in_thread(self._seal, refusal, NOBODY)
+        except (HttpProblem, IncumbentError):  # the store is away, and may be what the page tells of
+            return refusal
 
     async def _take_stream(self, route: Route, request: Request, where: str, caller: Caller, receive: Receive) -> Response:
         most, declared = self.server.upload_bytes_max, request.headers.get("content-length", "0")
@@ -218,11 +223,6 @@ async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
             raise too_large
         if not message.get("more_body", False):
             return bytes(body)
-
-
-def _tell(raw_path: bytes, status: int, detail: str, headers: Mapping[str, str]) -> Response:
-    is_v2 = raw_path == b"/v2" or raw_path.startswith(b"/v2/")
-    return Response(status, problem_body(status, detail, is_v2=is_v2), "application/problem+json", headers)
 
 
 async def _send(send: Send, response: Response, *, with_body: bool) -> None:

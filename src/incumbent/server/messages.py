@@ -102,6 +102,11 @@ class Request:
         return _read_fields(self.body.decode("latin-1"), "form")
 
 
+def takes_pages(headers: Mapping[str, str]) -> bool:
+    """Return whether whoever sent these headers is a browser that would show a page; programs accept anything, or JSON."""
+    return "text/html" in headers.get("accept", "").lower()
+
+
 def _read_fields(text: str, what: str) -> dict[str, str]:
     try:
         text.encode("ascii")

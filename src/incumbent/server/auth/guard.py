@@ -20,7 +20,7 @@ from incumbent.server.access import NOBODY, Caller
 from incumbent.server.auth.cookies import SESSION, read_cookie
 from incumbent.server.auth.keys import LedgerKeyAlone, refuse_signature
 from incumbent.server.errors import HttpProblem
-from incumbent.server.messages import Request, Server
+from incumbent.server.messages import Request, Server, takes_pages
 from incumbent.usecases.admission import Admission, Register, admit_session, admit_token, note_use, read_register
 from incumbent.usecases.bearer import form_secret
 from incumbent.usecases.recording import attempting
@@ -168,7 +168,7 @@ def _read_token(authorization: str) -> str:
 
 
 def _ask_who(why: str, request: Request, where: str) -> HttpProblem:
-    if "authorization" not in request.headers and "text/html" in request.headers.get("accept", ""):
+    if "authorization" not in request.headers and takes_pages(request.headers):
         onward = f"{where}?{request.query}" if request.query else where
         address = "/log-in" + (f"?next={quote(onward, safe='/')}" if request.method == "GET" and where != "/" else "")
         return HttpProblem(303, why, {"location": address})

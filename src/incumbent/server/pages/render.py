@@ -1,6 +1,6 @@
 """Making a page: the templates' environment, the policy that browsers hold each page to, and errors as pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache, wraps
 from http import HTTPStatus
@@ -85,14 +85,25 @@ def problems_as_pages(answer: Answerer) -> Answerer:
         try:
             return answer(server, request)
         except IncumbentError as error:
-            return problem_page(find_status(error), str(error), request)
+            return problem_page(find_status(error), str(error), _asked(request))
         except HttpProblem as problem:
-            return problem_page(problem.status, str(problem), request)
+            return problem_page(problem.status, str(problem), _asked(request))
 
     return answer_or_tell
 
 
-def problem_page(status: int, detail: str, request: Request) -> Response:
-    """Return the page of an error."""
-    asked = [*request.path.values(), *([request.query] if request.query else [])]
-    return page("problem.html", HTTPStatus(status).phrase, status=status, code=status, detail=detail, asked=asked)
+def _asked(request: Request) -> list[str]:
+    return [*request.path.values(), *([request.query] if request.query else [])]
+
+
+def problem_page(status: int, detail: str, asked: Sequence[str], *, back: str = "") -> Response:
+    """Return the page of an error.
+
+    Args:
+        status: Of the answer.
+        detail: What stands in the way.
+        asked: What was asked for, in the caller's words.
+        back: Address of the page that the refused form was on; "" without one.
+    """
+    title = HTTPStatus(status).phrase
+    return page("problem.html", title, status=status, code=status, detail=detail, asked=asked, back=back)
