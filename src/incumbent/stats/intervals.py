@@ -57,7 +57,12 @@ def normal_quantile(probability: float) -> float:
     return float(special.ndtri(check_confidence(probability)))
 
 
-def _check_counts(successes: float, n: float) -> None:
+def check_counts(successes: float, n: float) -> None:
+    """Refuse counts that are no proportion.
+
+    Raises:
+        InvalidInput: They are none: 0 <= successes <= n and n >= 1 does not hold.
+    """
     if not (math.isfinite(n) and n >= 1 and 0 <= successes <= n):
         raise InvalidInput(f"{successes} of {n} is no proportion: 0 <= successes <= n and n >= 1")
 
@@ -72,7 +77,7 @@ def wilson(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
     >>> round(interval.low, 3), interval.high
     (0.806, 1.0)
     """
-    _check_counts(successes, n)
+    check_counts(successes, n)
     z = normal_quantile((1 + check_confidence(confidence)) / 2)
     p = successes / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -93,7 +98,7 @@ def clopper_pearson(successes: float, n: float, *, confidence: float = 0.95) -> 
     >>> round(clopper_pearson(0, 300, confidence=0.90).high * 300, 2)  # each bound at 95 %: the rule of three
     2.98
     """
-    _check_counts(successes, n)
+    check_counts(successes, n)
     alpha = (1 - check_confidence(confidence)) / 2
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, alpha))
     high = 1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - alpha))
@@ -173,19 +178,24 @@ def rows_for_share(
     >>> rows_for_share(0, 100, 0.01, confidence=0.90)  # ln 0.05 / ln 0.99
     299
     """
-    _check_counts(successes, n)
+    check_counts(successes, n)
     share = successes / n
 
     def settles(rows: int) -> bool:
         found = method(share * rows, rows, confidence=confidence)
         return found.high <= limit or found.low > limit
 
-    high = math.ceil(n)
+    return None if share == limit else first_rows(settles, math.ceil(n))
+
+
+def first_rows(settles: Callable[[int], bool], n: int) -> int | None:
+    """Return the fewest rows from `n` up that settle it, where more of them settle it, too; None if ROWS_PLANNED_MAX would not do."""
+    high = n
     while not settles(high):
         high *= 2
-        if high > ROWS_PLANNED_MAX or share == limit:
+        if high > ROWS_PLANNED_MAX:
             return None
-    low = math.ceil(n) - 1
+    low = n - 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if settles(middle) else (middle, high)
