@@ -153,7 +153,7 @@ role they hold.
 ## On the server
 
 A route asks for one of the acts above, or for one of these rights. A person has what their roles give at that moment, narrowed by the
-scope of the token. An act that is "signed" is never done over HTTP: a log-in is not a signature.
+scope of the token. An act that is "signed" takes an envelope that was signed where the key is: a log-in is not a signature.
 
 {server_rights_table()}
 {routes_table()}"""

@@ -273,12 +273,7 @@ def check_statement(entry: Mapping[str, Any], public: bytes) -> None:
     payload, named, signature = open_envelope(entry["statement"])
     if named != key_id(public) or not verify_signature(public, pae(payload), signature):
         raise Malformed(f"the statement is not signed with key {key_id(public)}")
-    statement = parse_object(payload)
-    predicate = statement.get("predicate")
-    types = statement.get("_type"), statement.get("predicateType")
-    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or len(statement) != 4 or not isinstance(predicate, dict):
-        raise Malformed(f"what is signed is no {PREDICATE_TYPE} in an in-toto statement")
-    signed_at = check_predicate(predicate)
+    predicate, digests, signed_at = read_statement(payload)
     thing = entry["object"]
     done = {name: entry[name] for name in ("act", "log", "tenant", "from", "to")}
     done |= {"signer": entry["actor"]["id"], "object": f"{thing['kind']} {thing['id']}"}
@@ -287,10 +282,19 @@ def check_statement(entry: Mapping[str, Any], public: bytes) -> None:
             raise Malformed(f"the person signed {name} {predicate[name]!r:.80}, and the entry says {value!r:.80}")
     if signed_at - parse_time(entry["at"]) > AHEAD_MAX:
         raise Malformed(f"it was signed at {predicate['at']}, after its entry was written, {entry['at']}")
-    digests = _read_subjects(statement.get("subject"))
     strange = [name for name, digest in digests.items() if digest not in (entry["refs"].get(name), thing["digest"])]
     if strange:
         raise Malformed(f"the digest that was signed as {strange[0][:80]!r} is not the one in the entry")
+
+
+def read_statement(payload: bytes) -> tuple[dict[str, Any], dict[str, str], datetime]:
+    """Return (fields of the act, name -> digest of what it is about, when it was signed) of a statement. Raises Malformed."""
+    statement = parse_object(payload)
+    predicate = statement.get("predicate")
+    types = statement.get("_type"), statement.get("predicateType")
+    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or len(statement) != 4 or not isinstance(predicate, dict):
+        raise Malformed(f"what is signed is no {PREDICATE_TYPE} in an in-toto statement")
+    return predicate, _read_subjects(statement.get("subject")), check_predicate(predicate)
 
 
 def check_predicate(predicate: Mapping[str, Any]) -> datetime:

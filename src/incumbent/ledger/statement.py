@@ -11,6 +11,7 @@ the subjects.
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.base.digest import parse_digest
@@ -24,8 +25,65 @@ from incumbent.ledger.primitives import (
     Malformed,
     check_predicate,
     check_statement,
+    open_envelope,
     pae,
+    read_statement,
+    verify_signature,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a person signs, read.
+
+    Attributes:
+        digests: Name -> digest of all that they vouch for.
+        at: When they sign.
+        object_name: Kind and id of what is acted on, "sign-off sign-off-…".
+        before: Where it comes from.
+        after: Where it goes.
+    """
+
+    act: str
+    meaning: str
+    signer: str
+    name_commitment: str
+    at: datetime
+    log: str
+    tenant: str
+    object_name: str
+    before: str
+    after: str
+    digests: Mapping[str, str]
+
+
+def parse_statement(payload: bytes) -> Statement:
+    """Return what a payload says; whether it is signed, and by whom, is another question.
+
+    Raises:
+        InvalidInput: It is no statement of an act.
+    """
+    try:
+        found, digests, at = read_statement(payload)
+    except Malformed as error:
+        raise InvalidInput(f"this is no statement of an act: {error}") from error
+    return Statement(
+        act=found["act"], meaning=found["meaning"], signer=found["signer"], name_commitment=found["name_commitment"], at=at,
+        log=found["log"], tenant=found["tenant"], object_name=found["object"], before=found["from"], after=found["to"], digests=digests,
+    )  # fmt: skip
+
+
+def parse_envelope(envelope: Document) -> tuple[bytes, str, bytes]:
+    """Return (payload, key id, signature) of an envelope, which is not verified by this. Raises InvalidInput."""
+    try:
+        return open_envelope(envelope)
+    except Malformed as error:
+        raise InvalidInput(str(error)) from error
+
+
+def is_signed(payload: bytes, public: bytes, signature: bytes) -> bool:
+    """Tell whether a payload is signed with this key."""
+    return verify_signature(public, statement_bytes(payload), signature)
 
 
 def statement_payload(

@@ -20,7 +20,7 @@ from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import find_policy, find_tier, list_policy_authors
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.signing import check_vouched, sign_act
+from incumbent.usecases.signing import check_vouched, get_signing_time, name_signed, sign_act
 from incumbent.usecases.workspace import Workspace
 
 REASON_MAX = 1_000
@@ -89,10 +89,11 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
             people = list_people(tx)
             check_independence(acting.actor, "attest", authorships, people, subject=name)
             check_vouched(ws, tx, acting, "attest", involved=authors(authorships, people), people=people, subject=name)
-        now, attestation, bundle = ws.clock.now(), ws.ids.new("attestation"), str(chosen.bundle.digest)
+        now, attestation, bundle = ws.clock.now(), name_signed(ws, tx, "attestation"), str(chosen.bundle.digest)
+        signed_at = get_signing_time(ws, now)
         body: Document = {
             "kind": "attestation", "attestation": attestation, "version": name, "point": point, "result": result, "bundle": bundle,
-            "reason": reason, "actor": acting.actor, "at": now.isoformat(),
+            "reason": reason, "actor": acting.actor, "at": signed_at.isoformat(),
         }  # fmt: skip
         signed = sign_act(
             ws, tx, acting=acting, act="attest", kind="attestation", object_id=attestation, after=result, at=now,
@@ -102,7 +103,7 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
             ws, tx, act="attest", kind="attestation", object_id=attestation, acting=acting, body=body, subject=name,
             refs={"bundle": bundle}, after=result, payloads=signed.payloads, statement=signed.statement, at=now,
         )  # fmt: skip
-    return Attestation(attestation, name, point, result, bundle, reason, acting.actor, now, entry.seq)
+    return Attestation(attestation, name, point, result, bundle, reason, acting.actor, signed_at, entry.seq)
 
 
 def list_attestations(tx: Transaction, name: str) -> Sequence[Attestation]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.documents import Document
+from incumbent.governance.person import Key
 from incumbent.ledger.entry import Draft, Entry
 from incumbent.registry.signature import Scalar
 from incumbent.registry.table_schema import SchemaBreach, TableSchema
@@ -155,6 +156,22 @@ class Keys(Protocol):
 
     def sign(self, public: bytes, data: bytes) -> bytes:
         """Sign with the private half. Raises NotFound if it is not on this machine."""
+
+
+class Signer(Protocol):
+    """How a human act comes by its signature where the person's key is not on this machine."""
+
+    def new_id(self, kind: str) -> str:
+        """Return the id of the thing that the act makes, as its statement has it."""
+
+    def signed_at(self) -> datetime:
+        """Return the time that the statement has."""
+
+    def choose(self, keys: Sequence[Key]) -> Key:
+        """Return the one of a person's good keys that signs. Raises Refused."""
+
+    def sign(self, payload: bytes, key: Key, /) -> Document:
+        """Return the DSSE envelope of a statement, signed with that key. Raises Refused."""
 
 
 class Tables(Protocol):

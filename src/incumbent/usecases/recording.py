@@ -16,7 +16,7 @@ from datetime import datetime
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import Corrupt, IncumbentError, Refused
-from incumbent.governance.acts import ROLES
+from incumbent.governance.acts import ROLES, get_act
 from incumbent.governance.person import Person, check_may, find_person, person_from_json
 from incumbent.ledger.entry import REASON_CHARACTERS_MAX, Actor, Draft, Entry, ObjectRef
 from incumbent.ledger.note import key_text
@@ -122,8 +122,10 @@ def record_act(
         at: Of an earlier entry of this transaction, when both are one moment; now, otherwise.
 
     Raises:
-        Refused: The clock runs backwards.
+        Refused: The clock runs backwards, or a human act has no statement.
     """
+    if get_act(act).is_human and statement is None:
+        raise Refused(f"{act} needs a statement signed with the person's own key, and there is none")
     who = acting or find_acting(ws, tx)
     if tx.ledger.size() == 0:
         _begin(ws, tx, who)

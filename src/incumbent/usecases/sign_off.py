@@ -27,7 +27,7 @@ from incumbent.usecases.readiness import (
     names_now,
 )
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.signing import check_vouched, find_author_behind, sign_act
+from incumbent.usecases.signing import check_vouched, find_author_behind, name_signed, sign_act
 from incumbent.usecases.workspace import Workspace
 
 
@@ -83,7 +83,7 @@ def sign_off(
         is_self = _is_self(ws, tx, acting, act, meaning=meant, tier=tier, authorships=authorships, subject=name)
         now = ws.clock.now()
         names = names_now(chosen, evidence, policy, tier)
-        sign_off_id = ws.ids.new("sign-off")
+        sign_off_id = name_signed(ws, tx, "sign-off")
         signed = sign_act(ws, tx, acting=acting, act=act, kind="sign-off", object_id=sign_off_id, digests=names, at=now, after=meant)
         given = SignOff(
             sign_off_id=sign_off_id,

@@ -1,7 +1,7 @@
 """Signing human acts: a DSSE statement by the person's own key, with printed name, time and meaning (21 CFR 11.50).
 
-The key has to be bound to the person here, not revoked, and its private half on this machine: whoever runs the database has the
-ledger's key, and none of these.
+The key has to be bound to the person here, not revoked, and its private half on this machine, or the statement signed where it is
+(`incumbent.usecases.envelopes`): whoever runs the database has the ledger's key, and none of these.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from incumbent.governance.person import Key, Person, index_people
 from incumbent.governance.quorum import Voucher, find_author, tell_voucher
 from incumbent.ledger.entry import Actor, Draft, ObjectRef, format_time
 from incumbent.ledger.note import key_name, parse_key
-from incumbent.ledger.statement import assemble_envelope, check_signed, statement_bytes, statement_payload
+from incumbent.ledger.statement import assemble_envelope, check_signed, parse_envelope, statement_bytes, statement_payload
 from incumbent.usecases.person_keys import list_good_keys
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting
@@ -61,13 +61,13 @@ def sign_act(
         kind: What kind of thing is acted on.
         object_id: Which one.
         digests: What is signed: name -> digest, each also a ref of that name in the entry.
-        at: When.
+        at: When the entry is written; also when it is signed, unless it was signed elsewhere before.
         before: Where the object comes from.
         after: Where it goes.
 
     Raises:
-        Refused: The actor is nobody who is registered here, or has no key that is good; or what their key gave does not verify
-            with its public half, as it is bound.
+        Refused: The actor is nobody who is registered here, or has no key that is good; what their key gave does not verify
+            with its public half, as it is bound; what was signed elsewhere is something else, or was done already.
         NotFound: None of their keys is on this machine.
     """
     key = choose_key(ws, tx, acting, act)
@@ -82,15 +82,41 @@ def sign_act(
         meaning=get_act(act).meaning,
         signer=signer,
         name_commitment=commitment,
-        at=format_time(at),
+        at=format_time(get_signing_time(ws, at)),
         object_name=f"{kind} {object_id}",
         before=before,
         after=after,
     )
-    envelope = assemble_envelope(payload, {key.key_id: ws.keys.sign(public, statement_bytes(payload))})
+    if ws.signer is None:
+        envelope = assemble_envelope(payload, {key.key_id: ws.keys.sign(public, statement_bytes(payload))})
+    else:
+        envelope = ws.signer.sign(payload, key)
+        _check_new(tx, act, f"{kind} {object_id}", payload)
     draft = Draft(act, ObjectRef(kind, object_id), Actor(signer), refs=dict(digests), before=before, after=after, statement=envelope)
     check_signed(draft, public, log=first.log, tenant=first.tenant, at=at)  # what does not verify is never stored
     return Signed(envelope, key.key_id, {"name": commitment} if commitment else {})
+
+
+def name_signed(ws: Workspace, tx: Transaction, kind: str) -> str:
+    """Return the id of a thing that a signed act makes. Raises Refused where one that was signed elsewhere is of a thing that is there."""
+    if ws.signer is None:
+        return ws.ids.new(kind)
+    object_id = ws.signer.new_id(kind)
+    if tx.records.find(kind, object_id) is not None:
+        raise Refused(f"{kind} {object_id} is recorded already: a statement is good once; have another one prepared")
+    return object_id
+
+
+def get_signing_time(ws: Workspace, at: datetime) -> datetime:
+    """Return the time that a statement has whose entry is written at `at`."""
+    return at if ws.signer is None else ws.signer.signed_at()
+
+
+def _check_new(tx: Transaction, act: str, object_name: str, payload: bytes) -> None:
+    """Pass if no entry stands on this very statement: whoever listens in cannot have it done again. Raises Refused."""
+    for entry in tx.ledger.find(object_name=object_name, act=act):
+        if entry.draft.statement is not None and parse_envelope(entry.draft.statement)[0] == payload:
+            raise Refused(f"this statement was acted on already, in ledger entry {entry.seq}: it is good once; have another one prepared")
 
 
 def choose_key(ws: Workspace, tx: Transaction, acting: Acting, act: str) -> Key:
@@ -112,6 +138,8 @@ def choose_key(ws: Workspace, tx: Transaction, acting: Acting, act: str) -> Key:
             f"{person.person_id} has no key that is good, and {act} is signed: "
             f"`incumbent keys new {person.person_id}` as them, then an admin's `incumbent keys bind`"
         )
+    if ws.signer is not None:
+        return ws.signer.choose(keys)
     here = {key_name(public): public for public in ws.keys.list_names().values()}
     key = next((key for key in reversed(keys) if key.key_id in here), None)
     if key is None:

@@ -16,7 +16,7 @@ from incumbent.governance.fields import format_time
 from incumbent.governance.person import SIGNING, Key, Person, key_from_json, person_from_json
 from incumbent.governance.quorum import Standing, Voucher
 from incumbent.governance.sign_off import SignOff
-from incumbent.ledger.primitives import Malformed, open_envelope, parse_object
+from incumbent.ledger.primitives import Malformed, open_envelope, read_statement
 from incumbent.ledger.statement import check_signed
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
@@ -113,8 +113,7 @@ def _check_signature(tx: Transaction, seq: int, sign_off: SignOff, key: Key) -> 
         raise Refused(f"it is not the one that ledger entry {seq} recorded")
     check_signed(draft, base64.b64decode(key.public), log=entry.log, tenant=entry.tenant, at=entry.at)
     payload, _, _ = open_envelope(sign_off.statement)
-    subjects = parse_object(payload)["subject"]
-    signed = {subject["name"]: ":".join(next(iter(subject["digest"].items()))) for subject in subjects}
+    _, signed, _ = read_statement(payload)
     if signed != dict(sign_off.names):
         raise Refused(f"what was signed names {', '.join(sorted(signed))}, with other digests than it says")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from incumbent.usecases.governed_ports import Keys, Tables
+from incumbent.usecases.governed_ports import Keys, Signer, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
 from incumbent.usecases.spools import Spools
 
@@ -19,6 +19,7 @@ class Workspace:
         open_runner: Makes a runner of the named executor ("local", "inline").
         beside: Another workspace at this root: same blobs, an empty store of its own in `.incumbent/` there.
         actor: Who acts, for records.
+        signer: How human acts are signed, where it is not with a key of `keys`.
         owns_blobs: No other metadata store is expected to need what is in `blobs`. False for the SQLite of one checkout over
             a blob store that is named by address, for there every checkout has a store of its own.
     """
@@ -41,3 +42,4 @@ class Workspace:
     beside: Callable[[Path], "Workspace"]
     actor: str
     owns_blobs: bool = True
+    signer: Signer | None = None

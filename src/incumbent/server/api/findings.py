@@ -1,5 +1,6 @@
 """What validation and audit found: findings, and attestations of tests that were done by hand."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -8,11 +9,14 @@ from incumbent.base.documents import Document as Json
 from incumbent.governance.finding import Kind, Severity
 from incumbent.server.api.cursor import cut_page
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
-from incumbent.server.api.shapes import Document, Name, Reason
+from incumbent.server.api.shapes import DIGEST, Document, Name, Reason
+from incumbent.server.api.signing import ENVELOPE, PREPARES, Envelope, Statement, do_signed, example, show_statement, tell_signing
 from incumbent.server.messages import Server
-from incumbent.usecases.attest import attest, list_attestations
+from incumbent.usecases.attest import REASON_MAX, attest, list_attestations
+from incumbent.usecases.attest import Attestation as AttestationValue
 from incumbent.usecases.findings import FindingRecord, close_finding, list_findings, open_finding
 from incumbent.usecases.rights import READ
+from incumbent.usecases.workspace import Workspace
 
 
 class Finding(Out):
@@ -58,12 +62,24 @@ class Resolution(In):
     resolution: Reason
 
 
+class SignedResolution(Resolution):
+    """How a finding was resolved, and the envelope."""
+
+    envelope: Envelope | None = None
+
+
 class NewAttestation(In):
     """A test of the ML Test Score that was done by hand."""
 
     point: Name
-    reason: Reason
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX, description="What was done, what it gave; it stands in the ledger.")]
     result: Literal["passed", "failed"] = "passed"
+
+
+class SignedAttestation(NewAttestation):
+    """A test that was done by hand, and the envelope."""
+
+    envelope: Envelope | None = None
 
 
 class Attestation(Out):
@@ -96,18 +112,39 @@ def open_new_finding(server: Server, call: Call) -> object:
     return _show_finding(made)
 
 
-def close_one_finding(server: Server, call: Call) -> object:
-    """Close a finding, where the person's own key is."""
+def _close(call: Call) -> Callable[[Workspace], FindingRecord]:
     asked: Resolution = call.body
-    return _show_finding(close_finding(server.ws, finding=call.path["finding"], resolution=asked.resolution))
+    return lambda ws: close_finding(ws, finding=call.path["finding"], resolution=asked.resolution)
+
+
+def prepare_closing(server: Server, call: Call) -> object:
+    """Say what is to be signed for closing a finding."""
+    return show_statement(server, _close(call))
+
+
+def close_one_finding(server: Server, call: Call) -> object:
+    """Close a finding."""
+    asked: SignedResolution = call.body
+    return _show_finding(do_signed(server, asked.envelope, _close(call)))
+
+
+def _attest(call: Call) -> Callable[[Workspace], AttestationValue]:
+    asked: NewAttestation = call.body
+    version = read_number(call, "version")
+    return lambda ws: attest(
+        ws, model=call.path["model"], version=version, point=asked.point, reason=asked.reason, result=asked.result
+    )  # fmt: skip
+
+
+def prepare_attestation(server: Server, call: Call) -> object:
+    """Say what is to be signed for an attestation."""
+    return show_statement(server, _attest(call))
 
 
 def attest_version(server: Server, call: Call) -> object:
-    """Sign that a test was done by hand, where the person's own key is."""
-    asked: NewAttestation = call.body
-    version = read_number(call, "version")
-    made = attest(server.ws, model=call.path["model"], version=version, point=asked.point, reason=asked.reason, result=asked.result)
-    return {"attestation": made.to_json()}
+    """Take an attestation."""
+    asked: SignedAttestation = call.body
+    return {"attestation": do_signed(server, asked.envelope, _attest(call)).to_json()}
 
 
 def list_version_attestations(server: Server, call: Call) -> Page:
@@ -127,6 +164,7 @@ _FINDING: Document = {
 _CLOSED: Document = {
     **_FINDING, "state": "closed", "closed_by": "vera", "closed_at": "2026-12-01T09:30:00.000000Z", "resolution": "tested",
 }  # fmt: skip
+_BY_HAND: Document = {"point": "data-1", "reason": "looked at every column"}
 _ATTESTATION: Document = {"attestation": {"version": "credit@3", "point": "data-1", "result": "passed", "person": "vera"}}
 
 OPERATIONS = (
@@ -141,13 +179,35 @@ OPERATIONS = (
     ),
     Operation(
         "close_finding", "findings", "POST", "/findings/{finding}/close", "close-finding", "Close a finding, signed with one's own key.",
-        close_one_finding, Finding, _CLOSED, body=Resolution, sent={"resolution": "tested"}, refuses=True, by=("findings.close_finding",),
+        close_one_finding, Finding, _CLOSED, body=SignedResolution, sent={"resolution": "tested", "envelope": ENVELOPE}, refuses=True,
+        by=("findings.close_finding", "envelopes.bring"), more=tell_signing("/findings/{finding}/close"),
+    ),
+    Operation(
+        "prepare_closing", "findings", "POST", "/findings/{finding}/close/statement", "close-finding",
+        "Say what is to be signed for closing a finding.",
+        prepare_closing, Statement,
+        example(
+            "close-finding", "I have examined this finding and hold it to be resolved as stated", "vera", "finding finding-0mjq1k2v3-7f3a",
+            finding=DIGEST,
+        ),
+        body=Resolution, sent={"resolution": "tested"}, refuses=True, by=("envelopes.prepare",), more=PREPARES,
     ),
     Operation(
         "attest", "models", "POST", "/models/{model}/versions/{version}/attestations", "attest",
         "Sign that a test of the ML Test Score was done by hand on a version, and what it gave.",
-        attest_version, Attestation, _ATTESTATION, body=NewAttestation, sent={"point": "data-1", "reason": "looked at every column"},
-        status=201, refuses=True, by=("attest.attest",),
+        attest_version, Attestation, _ATTESTATION, body=SignedAttestation, sent={**_BY_HAND, "envelope": ENVELOPE},
+        status=201, refuses=True, by=("attest.attest", "envelopes.bring"),
+        more=tell_signing("/models/{model}/versions/{version}/attestations"),
+    ),
+    Operation(
+        "prepare_attestation", "models", "POST", "/models/{model}/versions/{version}/attestations/statement", "attest",
+        "Say what is to be signed for an attestation.",
+        prepare_attestation, Statement,
+        example(
+            "attest", "I have done this test by hand, and its result is documented as stated", "vera",
+            "attestation attestation-0mjq1k2v37f3a", bundle=DIGEST, attestation=DIGEST,
+        ),
+        body=NewAttestation, sent=_BY_HAND, refuses=True, by=("envelopes.prepare",), more=PREPARES,
     ),
     Operation(
         "list_attestations", "models", "GET", "/models/{model}/versions/{version}/attestations", READ,

@@ -1,19 +1,17 @@
-"""Bringing a version to its place: register, propose, evaluate, promote, roll back, archive; and what is said and signed on the way.
-
-An act that takes a signature is not done here by a token or a session: the private key stays with the person. The answer says where.
-"""
+"""Bringing a version to its place: register, propose, evaluate, promote, roll back, archive; and what is said on the way."""
 
 import threading
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from incumbent.base.errors import Unavailable
+from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.bootstrap.models import open_model_host
-from incumbent.governance.sign_off import Meaning, Seat
 from incumbent.server.api.models import EVIDENCE, VERSION, Evidence, Version, VersionNote, describe_version
 from incumbent.server.api.operation import Call, In, Operation, Out, read_number
 from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Name, Number, Placed, Reason
+from incumbent.server.api.signing import PREPARES, Envelope, Statement, do_signed, example, show_statement, tell_signing
 from incumbent.server.messages import Server
 from incumbent.usecases.annotate import add_note, set_tag
 from incumbent.usecases.archive import archive
@@ -23,8 +21,9 @@ from incumbent.usecases.promote import check_promotion, promote
 from incumbent.usecases.propose import propose
 from incumbent.usecases.register import register
 from incumbent.usecases.rights import GOVERN, READ
+from incumbent.usecases.roll_back import RollBack as RollBackValue
 from incumbent.usecases.roll_back import roll_back
-from incumbent.usecases.sign_off import sign_off
+from incumbent.usecases.workspace import Workspace
 
 EVALUATIONS_MAX = 2
 """How many evaluations one server does at once: each starts processes of its own, and measures latency."""
@@ -90,6 +89,12 @@ class RollBack(In):
     )
 
 
+class SignedRollBack(RollBack):
+    """Why, where to, and for a break-glass the envelope."""
+
+    envelope: Envelope | None = None
+
+
 class RolledBack(Out):
     """What is live now."""
 
@@ -99,22 +104,6 @@ class RolledBack(Out):
     left: Annotated[str | None, Meta(description="What was live before, MODEL@VERSION.")]
     finding: Annotated[str | None, Meta(description="The finding that a break-glass opened.")]
     entry: int
-
-
-class NewSignOff(Candidate):
-    """A sign-off: in which seat, and what it says."""
-
-    capacity: Seat
-    meaning: Annotated[Meaning | None, Meta(description="What the seat says, if it is left out.")] = None
-    comment: Annotated[str, Meta(max_length=16_000)] = ""
-
-
-class SignedOff(Out):
-    """A sign-off, and what is still missing."""
-
-    sign_off: Document
-    entry: int
-    missing: list[str]
 
 
 class NewVersionNote(In):
@@ -195,11 +184,26 @@ def promote_version(server: Server, call: Call) -> object:
     }  # fmt: skip
 
 
-def roll_back_slot(server: Server, call: Call) -> object:
-    """Put the version before back."""
+def _roll_back(call: Call) -> Callable[[Workspace], RollBackValue]:
     asked: RollBack = call.body
     to = None if asked.to is None else (asked.to.model, asked.to.version)
-    done = roll_back(server.ws, slot=call.path["slot"], reason=asked.reason, to=to, break_glass=asked.break_glass)
+    return lambda ws: roll_back(ws, slot=call.path["slot"], reason=asked.reason, to=to, break_glass=asked.break_glass)
+
+
+def prepare_break_glass(server: Server, call: Call) -> object:
+    """Say what is to be signed for a break-glass."""
+    asked: RollBack = call.body
+    if not asked.break_glass:
+        raise InvalidInput("a roll-back is not signed; only one with break_glass is")
+    return show_statement(server, _roll_back(call))
+
+
+def roll_back_slot(server: Server, call: Call) -> object:
+    """Put the version before back."""
+    asked: SignedRollBack = call.body
+    if asked.envelope is not None and not asked.break_glass:
+        raise InvalidInput("a roll-back is not signed; an envelope goes with break_glass alone")
+    done = do_signed(server, asked.envelope, _roll_back(call))
     left = f"{done.left.model}@{done.left.version}" if done.left else None
     return {
         "slot": done.placement.slot, "model": done.version.model, "version": done.version.version, "left": left,
@@ -212,16 +216,6 @@ def archive_version(server: Server, call: Call) -> object:
     asked: Move = call.body
     placed = archive(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], reason=asked.reason)
     return {"slot": placed.slot, **describe_placement(placed)}
-
-
-def sign_version_off(server: Server, call: Call) -> object:
-    """Sign for a version; by a token or session it is refused with where to do it."""
-    asked: NewSignOff = call.body
-    done = sign_off(
-        server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], capacity=asked.capacity, meaning=asked.meaning,
-        comment=asked.comment,
-    )  # fmt: skip
-    return {"sign_off": done.sign_off.to_json(), "entry": done.entry, "missing": [*done.readiness.problems]}
 
 
 def note_version(server: Server, call: Call) -> object:
@@ -293,20 +287,23 @@ OPERATIONS = (
         "Point a slot at the version before, whose bytes are verified first.",
         roll_back_slot, RolledBack,
         {"slot": "credit/eu", "model": "credit", "version": 2, "left": "credit@3", "finding": None, "entry": 44},
-        body=RollBack, sent={"reason": "error rate doubled since noon"}, status=201, refuses=True, may_conflict=True,
-        by=("roll_back.roll_back",),
+        body=SignedRollBack, sent={"reason": "error rate doubled since noon"}, status=201, refuses=True, may_conflict=True,
+        by=("roll_back.roll_back", "envelopes.bring"), more="With `break_glass` it is signed. " + tell_signing("/slots/{slot}/roll-backs"),
+    ),
+    Operation(
+        "prepare_break_glass", "slots", "POST", "/slots/{slot}/roll-backs/statement", "break-glass",
+        "Say what is to be signed for a roll-back with break_glass.",
+        prepare_break_glass, Statement,
+        example(
+            "break-glass", "I put an approved version back at once, without the sign-offs, and answer for it", "olga",
+            "placement credit/eu credit@2", bundle=DIGEST,
+        ),
+        body=RollBack, sent={"reason": "error rate doubled since noon", "break_glass": True}, refuses=True, may_conflict=True,
+        by=("envelopes.prepare",), more=PREPARES,
     ),
     Operation(
         "archive", "slots", "POST", "/slots/{slot}/archivals", GOVERN, "Reject a candidate, or retire what is live. Nothing is deleted.",
         archive_version, Placed, _placed("Archived"), body=Move, sent={**_CANDIDATE, "reason": "it was never used"}, status=201,
         refuses=True, by=("archive.archive",),
-    ),
-    Operation(
-        "sign_off", "slots", "POST", "/slots/{slot}/sign-offs", GOVERN, "Sign for a version in a slot, where the person's own key is.",
-        sign_version_off, SignedOff,
-        {"sign_off": {"model": "credit", "version": 3, "meaning": "approved"}, "entry": 40, "missing": []},
-        body=NewSignOff, sent={**_CANDIDATE, "capacity": "approver"}, status=201, refuses=True, by=("sign_off.sign_off",),
-        more="A token or a session is no signature: by these it is refused (422), with where to sign. It is done only by a server in "
-        "single-user mode, on the machine where the key is.",
     ),
 )  # fmt: skip

@@ -13,14 +13,15 @@ from incumbent.usecases.rights import PUBLIC, RIGHTS, SESSION
 Document = dict[str, Any]
 _SECURITY: Mapping[str, list[Document]] = {PUBLIC: [], SESSION: [{"session": []}]}
 _REF = "#/components/schemas/{name}"
-_ABOUT = """What is done to a workspace over HTTP; running pipelines and signing stay on the command line.
+_ABOUT = """What is done to a workspace over HTTP; running pipelines stays on the command line.
 
 Who asks says so by a token, in the header Authorization, or by a browser's session; a server that listens on its own machine alone asks
 for neither while nobody is registered there. `x-right` names the right that an operation takes.
 
 Lists come in pages: `next_cursor`, and the header Link, lead to the next one. What is read has an ETag. A writing request may carry
 an `Idempotency-Key`: sent again within 24 hours, it is answered as the first time, and done once. Errors are problem documents
-(RFC 9457), whose `type` is an address that says more. What has to be signed with a person's own key is not done here."""
+(RFC 9457), whose `type` is an address that says more. What has to be signed with a person's own key is signed where that key
+is: the server says what is to be signed, and takes the envelope."""
 
 
 class Problem(Out):
@@ -90,7 +91,7 @@ def _describe(one: Operation, found: Mapping[Any, Any]) -> Document:
 
 def _tell_right(one: Operation) -> str:
     right = RIGHTS[one.right]
-    return f"It is signed with a person's own key: a token is answered 403, with where to do it. ({right.name})" if right.is_human else ""
+    return f"It takes a signature of a person's own key, which a token is not. ({right.name})" if right.is_human else ""
 
 
 def _placeholders(one: Operation) -> Iterable[Document]:

@@ -26,7 +26,8 @@ does, with an example of each; [rights](rights.md) says who has which right, and
   and answered alike for 24 hours. The same key with another request is 422. While it is being done, 409: send it again.
 - **Errors** are problem documents (RFC 9457), `application/problem+json`. `detail` says what was asked, what stands in the way and what to
   do; `type` is one of those at the end of this page, and an address of the server that says the same.
-- **Signatures.** What is signed with a person's own key is refused to tokens and sessions, with where to do it: the key never comes here.
+- **Signatures.** A token is not a signature, and the key never comes here: what is to be signed comes from an address that ends in
+  `/statement`, and the act takes the DSSE envelope that was made of it where the key is.
 """
 
 

@@ -15,6 +15,7 @@ from incumbent.server.api import (
     pipelines,
     run_logging,
     runs,
+    signing,
     slots,
 )
 from incumbent.server.api.openapi import build_document
@@ -32,6 +33,7 @@ def get_openapi(_server: Server, _call: Call) -> object:
 OPERATIONS: tuple[Operation, ...] = (
     *slots.OPERATIONS,
     *moves.OPERATIONS,
+    *signing.OPERATIONS,
     *models.OPERATIONS,
     *runs.OPERATIONS,
     *run_logging.OPERATIONS,

@@ -18,13 +18,13 @@ from incumbent.base.errors import Conflict, Refused, Unavailable
 from incumbent.governance.acts import ACTS
 from incumbent.server.access import NOBODY, Caller
 from incumbent.server.auth.cookies import SESSION, read_cookie
-from incumbent.server.auth.keys import LedgerKeyAlone, refuse_signature
+from incumbent.server.auth.keys import LedgerKeyAlone
 from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Server, takes_pages
 from incumbent.usecases.admission import Admission, Register, admit_session, admit_token, note_use, read_register
 from incumbent.usecases.bearer import form_secret
 from incumbent.usecases.recording import attempting
-from incumbent.usecases.rights import PUBLIC, RIGHTS, check_may_ask
+from incumbent.usecases.rights import PUBLIC, check_may_ask
 
 _IN_ADDRESS = re.compile(r"inc_[A-Za-z0-9_-]{43}|(?:^|&)(?:access_token|token|api_key)=", re.ASCII)
 CHALLENGE = 'Basic realm="incumbent", charset="UTF-8", Bearer realm="incumbent"'
@@ -98,7 +98,7 @@ class Guard:
         try:
             if right in ACTS:
                 with attempting(self._as(caller).ws, act=right, kind="route", object_id=where[:200]):
-                    _check_act(caller, right)
+                    check_may_ask(caller.person, right, caller.scope)
             else:
                 check_may_ask(caller.person, right, caller.scope)
         except Refused as error:
@@ -129,13 +129,6 @@ def _check_direct(request: Request) -> None:
         raise HttpProblem(
             403, "this came through a proxy, and single-user mode is for this machine alone; start the server with --public-url https://…"
         )
-
-
-def _check_act(caller: Caller, right: str) -> None:
-    assert caller.person is not None
-    check_may_ask(caller.person, right, caller.scope)
-    if RIGHTS[right].is_human:
-        refuse_signature(right)
 
 
 def check_form(caller: Caller, request: Request) -> None:

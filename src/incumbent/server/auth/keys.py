@@ -1,7 +1,7 @@
 """The keys that a request from outside may use: the ledger's own, and nobody's personal one.
 
 The private keys of people who work on the server's machine lie there too. A token or a session shows who somebody is; it is not
-their signature, and must not become one because their key happens to be here.
+their signature, and must not become one because their key happens to be here. What they signed elsewhere comes as an envelope.
 """
 
 from collections.abc import Mapping
@@ -35,13 +35,9 @@ class LedgerKeyAlone:
         return self._keys.sign(public, data) if public == self._keys.find(LEDGER_KEY) else _refuse()
 
 
-def refuse_signature(act: str) -> NoReturn:
-    """Refuse a human act that was asked for over HTTP. Raises Refused, and says where it can be done."""
-    raise Refused(
-        f"{act} is signed with a person's own key, which never comes to a server: being logged in, or a token, is not a signature. "
-        "Sign where the key is, with `incumbent` on that machine and this workspace"
-    )
-
-
 def _refuse() -> NoReturn:
-    refuse_signature("this act")
+    raise Refused(
+        "this act is signed with a person's own key, which never comes to a server: being logged in, or a token, is not a signature. "
+        "Sign where the key is: what is to be signed is at this address with /statement after it, and the signed envelope comes back in "
+        "the body as `envelope`; or use `incumbent` on that machine, with this workspace"
+    )

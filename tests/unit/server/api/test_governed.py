@@ -90,16 +90,15 @@ def test_a_version_goes_live_over_http_and_back_and_each_step_is_in_the_ledger(o
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status"),
+    ("path", "body"),
     [
-        (f"{IN_SLOT}/sign-offs", {"model": MODEL, "version": 1, "capacity": "validator"}, 422),
-        ("/models/double/versions/1/attestations", {"point": "data-1", "reason": "by hand"}, 403),
-        ("/findings/finding-x/close", {"resolution": "done"}, 403),
+        (f"{IN_SLOT}/sign-offs", {"model": MODEL, "version": 1, "capacity": "validator"}),
+        ("/models/double/versions/1/attestations", {"point": "data-1", "reason": "by hand"}),
     ],
 )
-def test_what_is_signed_with_a_persons_own_key_is_refused_with_where_to_do_it(office, path, body, status):
+def test_what_is_signed_with_a_persons_own_key_is_refused_with_where_to_do_it(office, path, body):
     found = office[0]["vera"].post(path, body)
-    assert found[0] == status
+    assert found[0] == 422
     assert "Sign where the key is" in found[1]["detail"]
 
 

@@ -81,9 +81,7 @@ def expected(route):
 
 
 def actors_of(act):
-    """Return who may do an act by a token: by the table of acts, and nobody where it takes a signature of their own."""
-    if ACTS[act].is_human:
-        return set()
+    """Return who may ask for an act by a token: by the table of acts. Where it takes a signature, the token alone does nothing."""
     return {person for person, roles in {**ROLES, SERVICE: ["service"]}.items() if ACTS[act].roles & set(roles)}
 
 

@@ -157,12 +157,6 @@ def test_a_refused_act_is_in_the_ledger_under_the_persons_name(ws, app, whoami):
 # keys
 
 
-def test_an_act_that_is_signed_is_not_done_by_a_token_however_wide(ws, app, whoami):
-    answer = Client(app, {"authorization": f"Bearer {token_of(ws, 'app', scope=['admin']).secret}"}).post("/who/approve")
-    assert answer.status == 403
-    assert "approve is signed with a person's own key, which never comes to a server" in answer.text
-
-
 def test_a_persons_key_that_lies_on_the_server_signs_for_nobody_who_asks_over_http(ws):
     ws.keys.make("val")
     asked = replace(as_person(ws, "val"), keys=LedgerKeyAlone(ws.keys))
