@@ -9,6 +9,7 @@ plant faults in the product, and the histories find each.
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from incumbent.base.errors import Conflict, IncumbentError, Refused
-from incumbent.usecases import live, readiness, recording
+from incumbent.usecases import ledger_reconcile, live, readiness, recording
 from incumbent.usecases import promote as promoting
 from incumbent.usecases.archive import archive
 from incumbent.usecases.evaluate import evaluate
@@ -305,7 +306,9 @@ def run_machine(machine, examples, steps, **more):
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path, monkeypatch):
+    # After every step all entries are read again, and that their bytes are still the same is checked apart: each is parsed once.
+    monkeypatch.setattr(ledger_reconcile, "parse_entry", lru_cache(maxsize=5_000)(ledger_reconcile.parse_entry))
     yield type("Histories", (Histories,), {"folder": tmp_path, "counts": {}})
     close_world(tmp_path)
 

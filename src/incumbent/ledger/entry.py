@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput
@@ -31,9 +31,11 @@ REASON_CHARACTERS_MAX = 280
 ActorKind = Literal["person", "service"]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
-_FIELDS = {
-    "v", "log", "tenant", "seq", "at", "actor", "roles", "act", "object", "refs", "from", "to", "reason", "payloads", "statement",
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "v": int, "log": str, "tenant": str, "seq": int, "at": str, "actor": dict, "roles": list, "act": str, "object": dict, "refs": dict,
+    "from": str, "to": str, "reason": str, "payloads": dict, "statement": (dict, type(None)),
 }  # fmt: skip
+_ACTOR_FIELDS, _OBJECT_FIELDS = {"id", "kind", "auth"}, {"kind", "id", "digest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def parse_entry(body: bytes) -> Entry:
         Corrupt: They are no entry of a form that we read.
     """
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats)
+        document = _DECODER.decode(body.decode("utf-8"))
         _check(document)
         actor, thing = document["actor"], document["object"]
         draft = Draft(
@@ -202,39 +204,50 @@ def _without_repeats(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return found
 
 
-def _check(document: Json) -> None:
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats)
+"""Made once: `json.loads` with a hook makes one for every text."""
+
+
+def _check(document: Any) -> None:
     """Raise InvalidInput unless the document has an entry's fields, each of its type."""
-    if not isinstance(document, dict) or document.keys() != _FIELDS:
-        raise InvalidInput("an entry has exactly the fields " + ", ".join(sorted(_FIELDS)))
-    match document:
-        case {
-            "v": 1,
-            "log": str(),
-            "tenant": str(),
-            "seq": int(seq),
-            "at": str(),
-            "actor": {"id": str(), "kind": "person" | "service", "auth": str(), **more_actor},
-            "roles": list(roles),
-            "act": str(act),
-            "object": {"kind": str(kind), "id": str(), "digest": str() | None, **more_object},
-            "refs": dict(refs),
-            "from": str(),
-            "to": str(),
-            "reason": str(reason),
-            "payloads": dict(payloads),
-            "statement": None | dict(),
-        } if not more_actor and not more_object and 0 <= seq < INT_LIMIT and not isinstance(seq, bool):
-            names = [act, kind, *refs, *payloads]
-            texts = [*roles, *refs.values(), *payloads.values()]
-        case _:
-            raise InvalidInput("a field of this entry has the wrong type")
+    if not isinstance(document, dict) or document.keys() != _TYPES.keys():
+        raise InvalidInput("an entry has exactly the fields " + ", ".join(sorted(_TYPES)))
+    if not _has_types(document):
+        raise InvalidInput("a field of this entry has the wrong type")
+    refs, payloads, statement = document["refs"], document["payloads"], document["statement"]
+    names = [document["act"], document["object"]["kind"], *refs, *payloads]
+    texts = [*document["roles"], *refs.values(), *payloads.values()]
     malformed = [name for name in names if _NAME.fullmatch(name) is None]
     if malformed or not all(isinstance(text, str) for text in texts):
         raise InvalidInput(f"acts, kinds and names are lower-case words, and what they stand for is text: {malformed or texts}")
-    if len(reason) > REASON_CHARACTERS_MAX:
+    if len(document["reason"]) > REASON_CHARACTERS_MAX:
         raise InvalidInput(f"a reason in an entry has at most {REASON_CHARACTERS_MAX} characters; keep a longer one as a payload")
-    if document["statement"] is not None:
-        _check_plain(document["statement"])
+    if statement is not None:
+        _check_plain(statement)
+
+
+def _has_types(document: Document) -> bool:
+    """Say whether each field has its type. A `match` on the whole takes three times as long, and every reader of an entry passes here."""
+    for name, kind in _TYPES.items():
+        if not isinstance(document[name], kind):
+            return False
+    seq, actor, thing = document["seq"], document["actor"], document["object"]
+    return (
+        document["v"] == VERSION
+        and isinstance(seq, int)
+        and 0 <= seq < INT_LIMIT
+        and not isinstance(seq, bool)
+        and isinstance(actor, dict)
+        and actor.keys() == _ACTOR_FIELDS
+        and actor["kind"] in ("person", "service")
+        and isinstance(actor["id"], str)
+        and isinstance(actor["auth"], str)
+        and isinstance(thing, dict)
+        and thing.keys() == _OBJECT_FIELDS
+        and isinstance(thing["kind"], str)
+        and isinstance(thing["id"], str)
+        and (thing["digest"] is None or isinstance(thing["digest"], str))
+    )
 
 
 def _check_plain(value: Json) -> None:

@@ -1,8 +1,10 @@
 """Hostile exports: whatever is in the archive, the answer is a report that says no, never a traceback and never a yes."""
 
 import io
+import json
 import warnings
 import zipfile
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -234,6 +236,32 @@ def test_what_the_verifier_takes_for_an_entry_storage_reads_and_writes_the_same(
         assert again == bytes(body)
     else:
         assert len(again) == len(body), "the same but for the order of roles"
+
+
+OF_ANOTHER_TYPE = {
+    "v": [2, "1", None], "log": [1, None], "tenant": [1], "seq": ["0", -1, 2**53, True, None], "at": [1, None],
+    "actor": ["ann", None, {"id": "ann", "kind": "person"}, {"id": "ann", "kind": "robot", "auth": "os"},
+              {"id": 1, "kind": "person", "auth": "os"}, {"id": "ann", "kind": "person", "auth": None},
+              {"id": "ann", "kind": "person", "auth": "os", "more": 1}],
+    "roles": ["auditor", [1], None], "act": [1, "Note", ""],
+    "object": ["note", None, {"kind": "note", "id": "1"}, {"kind": 1, "id": "1", "digest": None}, {"kind": "note", "id": 1, "digest": None},
+               {"kind": "note", "id": "1", "digest": 1}, {"kind": "note", "id": "1", "digest": None, "more": 1}],
+    "refs": [[], {"Run": "1"}, {"run": 1}, None], "from": [1, None], "to": [1, None], "reason": [1, None, "a" * 281],
+    "payloads": [[], {"note": 1}, None], "statement": [[], "signed", {"number": 1.5}, {"number": 2**53}],
+}  # fmt: skip
+
+
+def test_a_field_of_another_type_makes_no_entry():
+    whole = json.loads(encode_entry(Draft("note", ObjectRef("note", "1"), Actor("ann")), log=LOG, tenant=TENANT, seq=0, at=AT).body)
+    assert OF_ANOTHER_TYPE.keys() == whole.keys()
+    assert parse_entry(json.dumps(whole).encode()).draft.act == "note"
+    taken = []
+    for name, values in OF_ANOTHER_TYPE.items():
+        for value in values:
+            with suppress(Corrupt):
+                parse_entry(json.dumps(whole | {name: value}).encode())
+                taken.append((name, value))
+    assert taken == []
 
 
 @given(st.binary(max_size=300))
