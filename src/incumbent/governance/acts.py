@@ -28,7 +28,8 @@ class Act:
         meaning: What its entry says, as a phrase.
         is_human: It needs a statement signed by the person's own key; a service cannot do it.
         is_independent: Nobody who had a hand in the version may do it (`incumbent.governance.independence`).
-        is_automatic: The ledger writes it in the course of another act, or before anyone has a role: it is anybody's.
+        is_automatic: It is anybody's: the ledger writes it in the course of another act, or before anyone has a role; or it is about who
+            comes in, and its use case judges whose account that is.
     """
 
     name: str
@@ -102,6 +103,14 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             _act("erase", "admin", "erases a text that stands outside of its entry; the entry stays"),
             _act("rotate-key", "admin", "replaces the key that signs the ledger's checkpoints"),
             _act("witness", "auditor service", "cosigns a checkpoint from a second place"),
+            _act("make-token", "*", "makes an API token of one's own, or of a service that one answers for", "automatic"),
+            _act("revoke-token", "*", "ends an API token", "automatic"),
+            _act("make-link", "*", "makes a link with which a person sets their password", "automatic"),
+            _act("use-link", "*", "sets a password with a link, which is spent, and ends the person's sessions", "automatic"),
+            _act("change-password", "*", "changes one's own password, and ends one's sessions", "automatic"),
+            _act("end-sessions", "*", "logs a person out everywhere", "automatic"),
+            _act("admit", "*", "lets a person in whom the company's provider names, for the first time by that provider", "automatic"),
+            _act("adopt-accounts", "*", "names the tokens and passwords that were there before they were told in the ledger", "automatic"),
             _act("refuse", "*", "records an attempt that the rules refused", "automatic"),
             _act("begin", "*", "begins the ledger", "automatic"),
         )

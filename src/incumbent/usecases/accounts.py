@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.governance.fields import format_time
 from incumbent.governance.person import Person
+from incumbent.usecases.account_entries import ACCOUNT, account_time, describe_account, tell
 from incumbent.usecases.account_ports import Account, Link, Passwords
 from incumbent.usecases.bearer import hash_secret, new_secret
 from incumbent.usecases.guessing import count_attempt, forgive, subjects_of
 from incumbent.usecases.people import add_person, get_person
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import find_acting, list_people
+from incumbent.usecases.recording import Acting, attempting, find_acting, governed, list_people
 from incumbent.usecases.workspace import Workspace
 
 CHARACTERS_MIN = 12
@@ -87,7 +90,7 @@ def make_link(ws: Workspace, *, person: str) -> NewLink:
         NotFound: There is no such person.
         Refused: The actor is neither that person nor an admin; it is a service, or no longer active.
     """
-    with ws.store.begin() as tx:
+    with attempting(ws, act="make-link", kind="link", object_id=person), governed(ws) as tx:
         acting = find_acting(ws, tx)
         owner = get_person(tx, person)
         if acting.person is None or ("admin" not in acting.roles and acting.actor != owner.person_id):
@@ -95,7 +98,10 @@ def make_link(ws: Workspace, *, person: str) -> NewLink:
         if owner.kind == "service" or not owner.is_active:
             why = "is a service: it uses tokens" if owner.kind == "service" else "is no longer active"
             raise Refused(f"{owner.person_id} {why}, and needs no password")
-        return _put_link(ws, tx, owner.person_id)
+        link = _put_link(ws, tx, owner.person_id)
+        body: Document = {"person": owner.person_id, "expires_at": format_time(link.expires_at)}
+        tell(ws, tx, act="make-link", acting=acting, at=account_time(ws, tx), kind="link", object_id=owner.person_id, body=body)
+        return link
 
 
 def make_first_link(ws: Workspace) -> NewLink | None:
@@ -149,12 +155,12 @@ def use_link(ws: Workspace, *, passwords: Passwords, secret: str, password: str,
     hashed = passwords.hash(check_new_password(password, link.person_id or person))
     if link.person_id == "":
         _add_first(ws, person, name)
-    with ws.store.begin() as tx:
+    with governed(ws) as tx:
         taken = _check_link(ws, tx.accounts.take_link(link.secret_hash))
         owner = get_person(tx, taken.person_id or person)
         if not owner.is_active:
             raise Refused(f"{owner.person_id} is no longer active")
-        _set(ws, tx, owner.person_id, hashed)
+        _set(ws, tx, "use-link", Acting(owner.person_id, owner, owner.roles), hashed)
     return owner.person_id
 
 
@@ -189,14 +195,16 @@ def change_password(ws: Workspace, *, passwords: Passwords, old: str, new: str) 
     if not passwords.verify(account.password_hash if account else None, given):
         raise Refused("the present password is another; nothing was changed")
     hashed = passwords.hash(data)
-    with ws.store.begin() as tx:
+    with governed(ws) as tx:
         forgive(tx, subjects)
-        _set(ws, tx, acting.actor, hashed)
+        _set(ws, tx, "change-password", acting, hashed)
 
 
-def _set(ws: Workspace, tx: Transaction, person_id: str, hashed: str) -> None:
-    tx.accounts.put(Account(person_id, hashed, ws.clock.now()))
-    tx.sessions.end(person_id=person_id)
+def _set(ws: Workspace, tx: Transaction, act: str, acting: Acting, hashed: str) -> None:
+    at = account_time(ws, tx)
+    tell(ws, tx, act=act, acting=acting, at=at, kind=ACCOUNT, object_id=acting.actor, body=describe_account(acting.actor, at))
+    tx.accounts.put(Account(acting.actor, hashed, at))
+    tx.sessions.end(person_id=acting.actor)
 
 
 def end_sessions(ws: Workspace, *, person: str) -> int:
@@ -206,12 +214,15 @@ def end_sessions(ws: Workspace, *, person: str) -> int:
         NotFound: There is no such person.
         Refused: The actor is neither that person nor an admin.
     """
-    with ws.store.begin() as tx:
+    with attempting(ws, act="end-sessions", kind="sessions", object_id=person), governed(ws) as tx:
         acting = find_acting(ws, tx)
         owner = get_person(tx, person)
         if acting.person is None or ("admin" not in acting.roles and acting.actor != owner.person_id):
             raise Refused(f"{acting.actor} is no admin, and logs out themselves only")
-        return tx.sessions.end(person_id=owner.person_id)
+        ended = tx.sessions.end(person_id=owner.person_id)
+        body: Document = {"person": owner.person_id, "ended": ended}
+        tell(ws, tx, act="end-sessions", acting=acting, at=account_time(ws, tx), kind="sessions", object_id=owner.person_id, body=body)
+    return ended
 
 
 def list_accounts(ws: Workspace) -> Sequence[AccountRecord]:

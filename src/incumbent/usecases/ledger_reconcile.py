@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from incumbent.base.errors import Corrupt
 from incumbent.ledger.entry import Entry, parse_entry
 from incumbent.registry.fold import Governed, GovernedRow, compare, document_row, fold, placement_row, version_row
+from incumbent.usecases.account_entries import compare_accounts
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
@@ -27,7 +28,7 @@ class Reconciliation:
 
 
 def reconcile(ws: Workspace) -> Reconciliation:
-    """Compare every version, placement and governed document with what the ledger says must be there.
+    """Compare every version, placement, governed document, token and password with what the ledger says must be there.
 
     The entries' own bytes are taken as they stand; whether they are the ones that were signed is for `ledger verify` to say.
     Before the ledger begins there is nothing to compare, and no difference.
@@ -41,9 +42,11 @@ def reconcile(ws: Workspace) -> Reconciliation:
         bodies = {record.seq: (record.digest, record.body) for record in documents}
         expected = fold(_read_entries(tx), None if begun is None else begun.body, bodies)
         found = _read_rows(tx, documents)
+        accounts, account_differences = compare_accounts(tx.tokens.list_all(), tx.accounts.list_all(), documents)
     # A document whose bytes are damaged is named once, by what is wrong with its bytes, and not as missing too.
     differences = [one for one in compare(expected, found) if not any(_is_about(one, entry) for _, entry in damaged)]
-    return Reconciliation(size, len(found.rows), (*differences, *(message for message, _ in damaged)))
+    differences += account_differences
+    return Reconciliation(size, len(found.rows) + accounts, (*differences, *(message for message, _ in damaged)))
 
 
 def _stands_on_nothing(tx: Transaction) -> bool:

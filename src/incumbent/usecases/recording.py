@@ -26,6 +26,8 @@ from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
 LEDGER_KEY = "ledger"
+ACCOUNTS_TOLD = "accounts_told"
+"""In the document of the first entry: every token and password of this installation has an entry of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ def _begin(ws: Workspace, tx: Transaction, who: Acting) -> None:
     body: Document = {
         "kind": "ledger",
         "log": origin,
+        ACCOUNTS_TOLD: True,
         "versions": [{"name": f"{v.model}@{v.version}", "manifest": v.manifest} for v in reversed(tx.registry.list_versions())],
         "placements": [describe_placement_row(placement) for placement in reversed(tx.registry.list_placements())],
     }

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.governance.person import Person, find_person
+from incumbent.usecases.account_entries import account_time, tell
 from incumbent.usecases.account_ports import Account, IdentityProvider, Journey, Passwords, Session
 from incumbent.usecases.accounts import password_bytes
 from incumbent.usecases.admission import IDLE
 from incumbent.usecases.bearer import hash_secret, new_secret
 from incumbent.usecases.guessing import count_attempt, forgive, subjects_of
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import list_people
+from incumbent.usecases.recording import Acting, governed, list_people
 from incumbent.usecases.workspace import Workspace
 
 SESSION_HOURS = 24
@@ -170,11 +171,22 @@ def finish_journey(
     if not code:
         raise InvalidInput("the provider gave no code: it refused the log-in, or somebody cancelled it")
     subject = provider.finish(redirect_uri=redirect_uri, code=code, nonce=journey.nonce, verifier=journey.verifier, now=now)
-    with ws.store.begin() as tx:
+    with governed(ws) as tx:
         person = find_person(list_people(tx), subject)
         if person is None:
             raise Refused(f"{subject} is nobody here; an admin makes it a name of yours: `incumbent users change ID --alias '{subject}'`")
         if not person.is_active or person.kind != "person":
             raise Refused(f"{person.person_id} may not log in: not active, or a service")
         forgive(tx, subjects_of(journey=address))
+        _tell_admission(ws, tx, person, subject.partition(" ")[0])
         return _start(ws, tx, person, previous), journey.onward
+
+
+def _tell_admission(ws: Workspace, tx: Transaction, person: Person, issuer: str) -> None:
+    """Tell whom a provider brought, the first time: afterwards it is a log-in like one with a password, which changes nothing."""
+    kind, body = "admission", {"person": person.person_id, "provider": issuer}
+    told = tx.records.find(kind, person.person_id)
+    if told is None or told.body != body:
+        acting = Acting(person.person_id, person, person.roles)
+        at = account_time(ws, tx)
+        tell(ws, tx, act="admit", acting=acting, at=at, kind=kind, object_id=person.person_id, body={**body})

@@ -1,17 +1,18 @@
 """The verbs on API tokens. A token acts as its owner and may never do more than its owner may at that moment."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.governance.fields import check_line
 from incumbent.governance.person import Person
+from incumbent.usecases.account_entries import TOKEN, account_time, describe_token, tell
 from incumbent.usecases.account_ports import Token
 from incumbent.usecases.bearer import TOKEN_PREFIX, hash_secret, new_secret
 from incumbent.usecases.people import get_person
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import Acting, find_acting
+from incumbent.usecases.recording import Acting, attempting, find_acting, governed
 from incumbent.usecases.rights import check_scope
 from incumbent.usecases.workspace import Workspace
 
@@ -53,7 +54,7 @@ def new_token(ws: Workspace, *, name: str, person: str = "", scope: Collection[s
         raise InvalidInput(f"a token is good for 1 to {DAYS_MAX} days, not {days}")
     check_line(name, "the token's name")
     secret = new_secret(ws, TOKEN_PREFIX)
-    with ws.store.begin() as tx:
+    with attempting(ws, act="make-token", kind="token", object_id=person or ws.actor), governed(ws) as tx:
         acting = _find_person_acting(ws, tx)
         owner = get_person(tx, person or acting.actor)
         if not owner.is_active:
@@ -65,10 +66,11 @@ def new_token(ws: Workspace, *, name: str, person: str = "", scope: Collection[s
                 f"{acting.actor} cannot make a token for {owner.person_id}: it would speak in their name; they make it, or for a service "
                 "its owner or an admin"
             )
-        now = ws.clock.now()
+        now = account_time(ws, tx)
         token = Token(
             ws.ids.new("token"), hash_secret(secret) or "", owner.person_id, name, rights, now, now + timedelta(days=days), acting.actor
         )
+        tell(ws, tx, act="make-token", acting=acting, at=now, kind=TOKEN, object_id=token.token_id, body=describe_token(token))
         tx.tokens.add(token)
     return NewToken(token, secret)
 
@@ -98,20 +100,26 @@ def revoke_token(ws: Workspace, *, token: str) -> Token:
         NotFound: There is no such token.
         Refused: It is somebody else's, or was revoked already.
     """
-    with ws.store.begin() as tx:
-        acting = _find_person_acting(ws, tx)
+    with ws.store.begin(read_only=True) as tx:
+        _find_person_acting(ws, tx)
         digest = hash_secret(token)
-        found = tx.tokens.find(digest) if digest else None
-        found = found or next((known for known in tx.tokens.list_all() if known.token_id == token), None)
-        if found is None:
-            raise NotFound("there is no such token; `incumbent tokens ls` lists their ids")
+        named = tx.tokens.find(digest) if digest else None
+        named = named or next((known for known in tx.tokens.list_all() if known.token_id == token), None)
+    if named is None:
+        raise NotFound("there is no such token; `incumbent tokens ls` lists their ids")
+    # What was given can be the token itself, so an attempt is recorded by the id alone.
+    with attempting(ws, act="revoke-token", kind="token", object_id=named.token_id), governed(ws) as tx:
+        acting = _find_person_acting(ws, tx)
+        found = tx.tokens.find(named.secret_hash)
+        assert found is not None
         if "admin" not in acting.roles and not _is_theirs(acting, get_person(tx, found.person_id)):
             raise Refused(f"{found.token_id} belongs to {found.person_id}; they or an admin can revoke it")
         if found.revoked_at is not None:
             raise Refused(f"{found.token_id} is revoked already, since {found.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
-        tx.tokens.revoke(found.token_id, ws.clock.now())
-        revoked = tx.tokens.find(found.secret_hash)
-        assert revoked is not None
+        at = account_time(ws, tx)
+        revoked = replace(found, revoked_at=at)
+        tell(ws, tx, act="revoke-token", acting=acting, at=at, kind=TOKEN, object_id=revoked.token_id, body=describe_token(revoked))
+        tx.tokens.revoke(found.token_id, at)
     return revoked
 
 
