@@ -1,8 +1,13 @@
 """What holds for every test: `--slow`, and no test is skipped in CI without a reason that CI accepts."""
 
+import compileall
 import os
+import re
+from pathlib import Path
 
 import pytest
+
+PACKAGE = Path(__file__).parent / "src" / "incumbent"
 
 ACCEPTED_SKIPS = (
     "not on this platform:",
@@ -68,6 +73,10 @@ class SkipWatch:
 
 
 def pytest_configure(config):
-    is_xdist_worker = hasattr(config, "workerinput")  # the controller hears of every skip
-    if os.environ.get("CI") == "true" and not is_xdist_worker:
+    if hasattr(config, "workerinput"):
+        return
+    if os.environ.get("CI") == "true":  # the controller hears of every skip
         config.pluginmanager.register(SkipWatch(), "skip-watch")
+    # An installed package is compiled. A checkout is not where PYTHONDONTWRITEBYTECODE is set, and each of a thousand commands that the
+    # tests start would compile what it imports anew, which takes it twice as long as all that it is tested for.
+    compileall.compile_dir(PACKAGE, quiet=2, rx=re.compile("demo_project"))
