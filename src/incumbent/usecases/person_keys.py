@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from incumbent.base.errors import InvalidInput, NotFound, Refused
+from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.governance.fields import check_time, format_time
 from incumbent.governance.key_request import KeyRequest, key_request_from_json, possession_bytes
 from incumbent.governance.person import Key, key_from_json
@@ -69,29 +69,74 @@ def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
         with governed(ws) as tx:
             acting = check_acting(ws, tx, "request-key")
             request = KeyRequest(owner.person_id, public, signature, ws.clock.now())
-            entry = record_act(
-                ws, tx, act="request-key", kind="key-request", object_id=key_name(raw), acting=acting, body=request.to_json(),
-                subject=owner.person_id, after=public,
-            )  # fmt: skip
+            seq = _record_request(ws, tx, acting, request)
             if "admin" not in acting.roles:
                 return NewKey(public, None)
-            return NewKey(public, _bind(ws, tx, acting, request, entry.seq))
+            return NewKey(public, _bind(ws, tx, acting, request, seq))
 
 
-def bind_key(ws: Workspace, *, key: str) -> Key:
+def request_key(ws: Workspace, *, public: str, signature: str) -> KeyRequest:
+    """Ask that a key which the one who acts made on another machine be bound to them. Also an admin's waits for another admin.
+
+    Args:
+        ws: The workspace; its actor is the one whose key it is to be.
+        public: The key's public half, "ed25519:" and base64.
+        signature: Base64 of what the key signed: `possession_bytes` of this ledger, this person and this key.
+
+    Raises:
+        InvalidInput: It is no such key, or no signature.
+        Conflict: The key is known here already.
+        Refused: It is not signed by that key, or nobody is registered here.
+    """
+    raw = parse_key(public)
+    with attempting(ws, act="request-key", kind="key-request", object_id=key_name(raw)), governed(ws) as tx:
+        acting = check_acting(ws, tx, "request-key")
+        if acting.person is None:
+            raise Refused("a key is bound to a person, and nobody is registered here: `incumbent users add` makes the first one known")
+        request = KeyRequest(acting.actor, key_text(raw), signature, ws.clock.now())
+        if any(tx.records.find(kind, key_name(raw)) for kind in ("key", "key-request")):
+            raise Conflict(f"key {key_name(raw)} is known here already: a key is asked for once, and bound to one person")
+        _check_possession(request, tx.ledger.get(0).log)
+        _record_request(ws, tx, acting, request)
+    return request
+
+
+def _record_request(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest) -> int:
+    entry = record_act(
+        ws, tx, act="request-key", kind="key-request", object_id=key_name(parse_key(request.public)), acting=acting,
+        body=request.to_json(), subject=request.person_id, after=request.public,
+    )  # fmt: skip
+    return entry.seq
+
+
+def _check_possession(request: KeyRequest, log: str) -> None:
+    raw = parse_key(request.public)
+    asked = possession_bytes(log=log, person=request.person_id, public=request.public)
+    if not verify_signature(raw, asked, request.signature_bytes):
+        raise Refused(f"the request for key {key_name(raw)} is not signed by that key: whoever asked does not show that they hold it")
+
+
+def bind_key(ws: Workspace, *, key: str, is_at_hand: bool = True) -> Key:
     """Bind a key that its holder asked for: from now on its signatures are theirs.
 
     Args:
         ws: The workspace; its actor is the admin.
         key: The key's name or 6 or more characters of the beginning of it, or the person, if they asked for one only.
+        is_at_hand: Whether the admin sits at a machine that has the workspace. Somebody who only brings their token binds no key of their
+            own: a token that was stolen would become a signature.
 
     Raises:
         NotFound: No request, or more than one, goes by that.
-        Refused: The request is not signed by the key that it names, or the actor is no admin.
+        Refused: The request is not signed by the key that it names, or the actor is no admin, or asked themselves.
     """
     with attempting(ws, act="add-key", kind="key", object_id=key[:80]), governed(ws) as tx:
         acting = check_acting(ws, tx, "add-key")
         record = _find_request(tx, key)
+        if record.subject == acting.actor and not is_at_hand:
+            raise Refused(
+                f"{acting.actor} may not bind a key of their own with a log-in or a token, which is not a signature: another admin binds "
+                "it, or they do it on a machine that has the workspace, with `incumbent keys bind`"
+            )
         return _bind(ws, tx, acting, key_request_from_json(record.body), record.seq)
 
 
@@ -115,9 +160,7 @@ def _bind(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest, s
     owner = get_person(tx, request.person_id)
     if entry.draft.actor.actor_id != owner.person_id or entry.draft.object.object_id != key_name(raw):
         raise Refused(f"ledger entry {seq} is no request of {owner.person_id} for key {key_name(raw)}")
-    asked = possession_bytes(log=entry.log, person=owner.person_id, public=request.public)
-    if not verify_signature(raw, asked, request.signature_bytes):
-        raise Refused(f"the request for key {key_name(raw)} is not signed by that key: whoever asked does not show that they hold it")
+    _check_possession(request, entry.log)
     key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), ws.clock.now(), bound_by=acting.actor)
     record_act(
         ws, tx, act="add-key", kind="key", object_id=key.key_id, acting=acting, body=key.to_json(), subject=owner.person_id,

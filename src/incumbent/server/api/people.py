@@ -1,4 +1,4 @@
-"""Who is known here: people and services, their keys, their tokens, and witnesses."""
+"""Who is known here: people and services, their tokens, and witnesses."""
 
 from typing import Annotated, Literal
 
@@ -8,29 +8,17 @@ from msgspec import Meta
 from incumbent.base.documents import Document as Json
 from incumbent.governance.acts import Role
 from incumbent.server.api.cursor import cut_page
+from incumbent.server.api.keys import KEY, Key, Z
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import AT, Document, Name, Reason, Time, WithReason
 from incumbent.server.messages import Server
 from incumbent.usecases.account_ports import Token as TokenValue
 from incumbent.usecases.people import PersonRecord, add_person, change_person, list_person_records
-from incumbent.usecases.person_keys import revoke_key
 from incumbent.usecases.rights import READ, SESSION
 from incumbent.usecases.tokens import DAYS, DAYS_MAX, list_tokens, new_token, revoke_token
 from incumbent.usecases.witnesses import add_witness, list_witnesses, revoke_witness
 
 PersonId = Annotated[str, Meta(min_length=1, max_length=64)]
-
-
-class Key(Out):
-    """A key that somebody signs with."""
-
-    key_id: str
-    person_id: str
-    public: str
-    added_at: str
-    revoked_at: str | None
-    bound_by: str
-    compromised_since: str | None
 
 
 class Person(Out):
@@ -162,12 +150,6 @@ def change_one_person(server: Server, call: Call) -> object:
     return changed.to_json()
 
 
-def revoke_one_key(server: Server, call: Call) -> object:
-    """End a key's use."""
-    asked: WithReason = call.body
-    return revoke_key(server.ws, key=call.path["key"], reason=asked.reason).to_json()
-
-
 def _show_token(token: TokenValue) -> Json:
     return {
         "id": token.token_id, "acts_as": token.person_id, "name": token.name, "scope": [*token.scope], "made_at": token.made_at.isoformat(),
@@ -213,21 +195,16 @@ def revoke_one_witness(server: Server, call: Call) -> object:
     return revoke_witness(server.ws, witness=call.path["witness"], reason=asked.reason).to_json()
 
 
-_Z = "2026-11-25T09:30:00.000000Z"
 _PERSON: Document = {
     "person_id": "vera", "kind": "person", "roles": ["validator"], "group": "risk", "aliases": ["vera@example.com"], "owner": "",
-    "is_active": True, "added_at": _Z, "name_commitment": "sha256:9f86d081884c7d65", "vouched_by": "ada",
-}  # fmt: skip
-_KEY: Document = {
-    "key_id": "vera:2f4c", "person_id": "vera", "public": "Ad9n0nOq", "added_at": _Z, "revoked_at": None, "bound_by": "ada",
-    "compromised_since": None,
+    "is_active": True, "added_at": Z, "name_commitment": "sha256:9f86d081884c7d65", "vouched_by": "ada",
 }  # fmt: skip
 _TOKEN: Document = {
     "id": "token-0mjq1k2v3-7f3a", "acts_as": "ann", "name": "laptop", "scope": ["write"], "made_at": AT, "made_by": "ann",
     "expires_at": "2027-02-23T09:30:00+00:00", "used_at": None, "revoked_at": None,
 }  # fmt: skip
 _WITNESS: Document = {
-    "key_id": "8bd5c2a1", "name": "witness.example.com", "public": "Ad9n0nOq", "owner": "ben", "added_at": _Z, "added_by": "ada",
+    "key_id": "8bd5c2a1", "name": "witness.example.com", "public": "Ad9n0nOq", "owner": "ben", "added_at": Z, "added_by": "ada",
     "revoked_at": None,
 }  # fmt: skip
 _LOST: Reason = "the laptop was lost"
@@ -235,7 +212,7 @@ _LOST: Reason = "the laptop was lost"
 OPERATIONS = (
     Operation(
         "list_people", "people", "GET", "/people", READ, "List everybody who is known, with roles and keys.",
-        list_people, PersonWhole, {**_PERSON, "name": "Vera Ito", "keys": [_KEY]}, is_paged=True, by=("people.list_person_records",),
+        list_people, PersonWhole, {**_PERSON, "name": "Vera Ito", "keys": [KEY]}, is_paged=True, by=("people.list_person_records",),
     ),
     Operation(
         "add_person", "people", "POST", "/people", "add-person", "Make a person or service known, with roles.",
@@ -246,11 +223,6 @@ OPERATIONS = (
         "change_person", "people", "PATCH", "/people/{person}", "change-person", "Change roles, group, other names or standing.",
         change_one_person, Person, _PERSON, body=PersonChange, sent={"roles": ["validator"], "reason": "moved to risk"}, refuses=True,
         by=("people.change_person",),
-    ),
-    Operation(
-        "revoke_key", "people", "POST", "/keys/{key}/revoke", "revoke-key", "End a key's use; what it signed before stands.",
-        revoke_one_key, Key, {**_KEY, "revoked_at": _Z}, body=WithReason, sent={"reason": _LOST}, refuses=True,
-        by=("person_keys.revoke_key",),
     ),
     Operation(
         "list_tokens", "tokens", "GET", "/tokens", READ, "List one's own tokens, or everybody's.",
@@ -277,7 +249,7 @@ OPERATIONS = (
     ),
     Operation(
         "revoke_witness", "witnesses", "POST", "/witnesses/{witness}/revoke", "revoke-witness", "Take a witness's key out of the count.",
-        revoke_one_witness, Witness, {**_WITNESS, "revoked_at": _Z}, body=WithReason, sent={"reason": _LOST}, refuses=True,
+        revoke_one_witness, Witness, {**_WITNESS, "revoked_at": Z}, body=WithReason, sent={"reason": _LOST}, refuses=True,
         by=("witnesses.revoke_witness",),
     ),
 )  # fmt: skip
