@@ -187,6 +187,7 @@ def test_a_logged_model_is_registered_by_its_name_answers_from_every_address_and
         finally:
             host.close()
         assert answered["prediction"] == pytest.approx(expected, rel=1e-12)
+    assert place.client.transition_model_version_stage("sums", "1", "Staging").current_stage == "Staging"
     code, message = refused(place.client.set_registered_model_alias, "sums", "champion", "1")
     assert code == "PERMISSION_DENIED"
     assert "sums@1 is a candidate in slot sums/production (Staging), and waits there" in message
@@ -195,6 +196,8 @@ def test_a_logged_model_is_registered_by_its_name_answers_from_every_address_and
 @pytest.mark.filterwarnings("ignore:.*transition_model_version_stage.*:FutureWarning", "ignore:.*get_latest_versions.*:FutureWarning")
 def test_a_stage_is_the_status_in_the_models_own_slot(place, as_):
     move = as_("otto").transition_model_version_stage
+    assert "None -> Production is no legal transition" in refused(move, MODEL, "1", "Production")[1]
+    assert place.client.get_model_version(MODEL, "1").current_stage == "None"
     assert move(MODEL, "1", "Staging").current_stage == "Staging"
     assert [placed.version for placed in get_live(place.ws, f"{MODEL}/production").staging] == [1]
     code, message = refused(move, MODEL, "1", "Production")

@@ -82,9 +82,6 @@ def list_aliases(tx: Transaction, model: str, slots: SlotsNow) -> Mapping[str, i
 def set_alias(ws: Workspace, *, model: str, alias: str, version: int) -> str | None:
     """Point an alias of a model at a version. A governed one is moved by the same acts, gate, quorum and rights as its slot.
 
-    A version that the slot has never held is proposed there first, which stays so when the promotion is refused: the call asked for the
-    place, and what is missing can now be gathered.
-
     Returns:
         The slot that it moved, None for a word.
 
@@ -137,8 +134,10 @@ def delete_alias(ws: Workspace, *, model: str, alias: str) -> None:
 def put_live(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> None:
     """Make a version the one that is live in a slot, by whatever act leads there from where it is: none, if it is live already.
 
+    What is no candidate is not made one on the way: nobody has evaluated it or signed, so that could only be left half done.
+
     Raises:
-        NotFound, Refused, Conflict, Corrupt: As `propose`, `promote` and `roll_back` say.
+        NotFound, Refused, Conflict, Corrupt: As `promote` and `roll_back` say.
     """
     status = status_of(ws, model=model, version=version, slot=slot)
     if status == "Production":
@@ -146,13 +145,18 @@ def put_live(ws: Workspace, *, model: str, version: int, slot: str, reason: str)
     if status == "Archived":
         roll_back(ws, slot=slot, reason=reason, to=(model, version))
         return
-    if status == "None":
-        propose(ws, model=model, version=version, slot=slot, reason=reason)
     try:
         promote(ws, model=model, version=version, slot=slot, reason=reason)
     except Refused as error:
-        waits = f"\n{model}@{version} is a candidate in slot {slot} (Staging), and waits there" if status in ("None", "Staging") else ""
-        raise Refused(f"{error}{waits}") from error
+        raise Refused(f"{error}\n{_next_step(model, version, slot, status)}") from error
+
+
+def _next_step(model: str, version: int, slot: str, status: State) -> str:
+    if status == "Staging":
+        return f"{model}@{version} is a candidate in slot {slot} (Staging), and waits there"
+    stage = "the stage Staging, or " if slot == own_slot(model) else ""
+    way = f"{stage}`incumbent propose {model}@{version} --slot {slot}`"
+    return f"nothing was changed; what makes it a candidate, to be evaluated and signed for: {way}"
 
 
 def move_to(ws: Workspace, *, model: str, version: int, to: State, reason: str) -> None:
@@ -192,7 +196,7 @@ def acts_of_move(ws: Workspace, *, model: str, version: int, slot: str, to: Stat
     if to in (now, "None"):
         return ()
     if to == "Production":
-        return {"None": ("propose", "promote"), "Staging": ("promote",), "Archived": ("roll-back",)}[now]
+        return ("roll-back",) if now == "Archived" else ("promote",)
     return ("propose",) if to == "Staging" else ("reject",) if now == "Staging" else ("archive",)
 
 

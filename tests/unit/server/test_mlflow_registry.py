@@ -220,10 +220,30 @@ def test_an_alias_that_is_a_word_is_moved_freely_and_the_ledger_has_each_move(re
     assert moves == [(ws.actor, "words@2", ""), (ws.actor, "words@1", "words@2"), (ws.actor, "", "words@1")]
 
 
+def everything(ws):
+    """Return what is governed: placements, then entries."""
+    with ws.store.begin(read_only=True) as tx:
+        drafts = [tx.ledger.get(seq).draft for seq in range(tx.ledger.size())]
+        return [*tx.registry.list_placements(), *((one.act, one.object.name, one.after) for one in drafts)]
+
+
 def test_a_governed_alias_and_the_stages_are_the_models_own_slot(registry, ws, run_id):
     registry.must("POST", "registered-models/create", name="live")
     for _ in range(3):
         registry.make("live", run_id)
+    moved = {"name": "live", "version": "1", "archive_existing_versions": False}
+    asked = ("registered-models/alias", {"name": "live", "alias": "Champion", "version": "1"}), (
+        "model-versions/transition-stage", {**moved, "stage": "Production"},
+    )  # fmt: skip
+    for path, fields in asked:
+        before = everything(ws)
+        answer, message = registry.refused("POST", path, **fields)
+        assert answer == DENIED
+        assert "nothing was changed; what makes it a candidate, to be evaluated and signed for: the stage Staging, or" in message
+        *same, refusal = everything(ws)
+        assert same == before
+        assert refusal == ("refuse", "placement live/production live@1", "promote")
+    registry.must("POST", "model-versions/transition-stage", **moved, stage="Staging")
     answer, message = registry.refused("POST", "registered-models/alias", name="live", alias="Champion", version="1")
     assert answer == DENIED
     assert "live@1 is a candidate in slot live/production (Staging), and waits there" in message
