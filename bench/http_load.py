@@ -5,6 +5,7 @@ the status and the length, and counts bytes. The same one loads both sides of a 
 """
 
 import json
+import random
 import selectors
 import socket
 import subprocess
@@ -12,6 +13,9 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+
+KEPT_BYTES = 200_000
+_ROOM = memoryview(bytearray(1 << 20))
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,13 @@ class Load:
 
 
 def run_load(port, clients, seconds=600.0):
-    """Run it: `clients` is a list of (method, path, bodies) lists, one of each connection; stops when all are sent, or after `seconds`."""
+    """Run it: stops when all is sent, or after `seconds`.
+
+    Args:
+        port: Of the server, on this machine.
+        clients: For each connection a list of (method, path, body). A body is text that is JSON, or (seed, bytes) of noise.
+        seconds: Nothing is sent any more after so long.
+    """
     plan = json.dumps({"port": port, "clients": clients, "seconds": seconds})
     done = subprocess.run([sys.executable, __file__], input=plan, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -59,22 +69,26 @@ class _Client:
         self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.requests = deque(requests)
         self.said = bytearray()
+        self.length = 0
         self.wanted = -1
         self.status = 0
         self.sent_at = 0.0
 
     def ask(self):
         self.said.clear()
+        self.length = 0
         self.wanted = -1
         self.sent_at = time.perf_counter()
         self.raw.sendall(self.requests.popleft())
 
     def hear(self):
         """Take in what came; return whether the answer is whole."""
-        part = self.raw.recv(1 << 20)
-        if not part:
+        size = self.raw.recv_into(_ROOM)
+        if not size:
             sys.exit(f"the server closed a connection after {bytes(self.said)[:300]!r}")
-        self.said += part
+        self.length += size
+        if len(self.said) < KEPT_BYTES:
+            self.said += _ROOM[:size]
         if self.wanted < 0:
             end = self.said.find(b"\r\n\r\n")
             if end < 0:
@@ -85,12 +99,14 @@ class _Client:
             if at < 0:
                 sys.exit(f"an answer without a length: {head[:300]!r}")
             self.wanted = end + 4 + int(head[at + 17 :].split(b"\r\n", 1)[0])
-        return len(self.said) >= self.wanted
+        return self.length >= self.wanted
 
 
 def _bytes(port, method, path, body):
-    data = body.encode()
-    kind = f"content-type: application/json\r\ncontent-length: {len(data)}\r\n" if data else ""
+    is_noise = not isinstance(body, str)
+    data = random.Random(body[0]).randbytes(body[1]) if is_noise else body.encode()
+    media_type = "application/octet-stream" if is_noise else "application/json"
+    kind = f"content-type: {media_type}\r\ncontent-length: {len(data)}\r\n" if data else ""
     return f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\nuser-agent: load\r\n{kind}\r\n".encode() + data
 
 
