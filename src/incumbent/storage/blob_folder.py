@@ -23,6 +23,9 @@ from incumbent.storage.blob_files import MODE, Group, changed, clear_leftovers, 
 from incumbent.storage.cells import to_micros
 from incumbent.storage.disk import is_no_link, locked, remove, store_error, sync_files, sync_folder
 
+NAMED_MAX = 100_000
+"""How many blobs are remembered as named on the disk."""
+
 
 class BlobFolder:
     """Names in one folder. Paths are text here: `put_files` asks for tens of thousands of them.
@@ -37,6 +40,7 @@ class BlobFolder:
         self._text = str(root)
         self._incoming = f"{root}/incoming"
         self._lock = root / "lock"
+        self._named: dict[Digest, tuple[int, int]] = {}
         with self.storing("blobs"):
             os.makedirs(self._incoming, exist_ok=True)
             clear_leftovers(self._incoming)
@@ -105,9 +109,16 @@ class BlobFolder:
                 os.utime(place, ns=(found.st_atime_ns, found.st_mtime_ns))  # sets the change time; the rest stays
             except (FileNotFoundError, PermissionError):
                 return False
-        if is_synced:  # another process may have linked it a moment ago
+        if is_synced and self._named.get(digest) != _identity(found):  # another process may have linked it a moment ago
             sync_folder(os.path.dirname(place))
+            self._note_named(digest, found)
         return True
+
+    def _note_named(self, digest: Digest, found: os.stat_result) -> None:
+        """Remember that this very file's name is on the disk: asking for that again takes a flush of the disk, even if nothing is due."""
+        if len(self._named) >= NAMED_MAX:
+            self._named.clear()
+        self._named[digest] = _identity(found)
 
     def adopt(self, temporary: str, digest: Digest, size: int) -> None:
         """Give a finished, synced temporary file its name, durably."""
@@ -118,7 +129,9 @@ class BlobFolder:
             sync_folder(self._text)
         with locked(self._lock, exclusive=False):
             self._link(temporary, place, size)
+            found = os.stat(place)
         sync_folder(folder)
+        self._note_named(digest, found)
 
     def settle(self, group: Group) -> None:
         """Make a group durable: all bytes first, then all names."""
@@ -192,3 +205,8 @@ class BlobFolder:
         except OSError as error:
             return f"it could not be moved away ({error.strerror})"
         return f"it was moved to {kept}"
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    """Return what tells a blob's file from one that another process linked in its place; putting it again changes neither."""
+    return found.st_ino, found.st_mtime_ns
