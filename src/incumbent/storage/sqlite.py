@@ -39,6 +39,8 @@ class _Link:
     is_query_only: bool = False
     unlocked_at: tuple[int, int] | None = None
     """Time and size of a file that is read without any lock."""
+    turn: "threading.Lock | None" = None
+    """Held while it writes."""
 
 
 class SqliteDatabase:
@@ -64,6 +66,7 @@ class SqliteDatabase:
         self._idle: list[_Link] = []
         self._guard = threading.Lock()
         self._memory_turn = threading.Lock()
+        self._write_turn = threading.Lock()
         self._pid = os.getpid()
         self._is_read_only = isinstance(self.path, Path) and _is_read_only(self.path)
         link = self._take()
@@ -115,7 +118,7 @@ class SqliteDatabase:
         """Open a transaction; commit when the block ends well, roll back otherwise."""
         if self._is_read_only and not read_only:
             raise Unavailable(f"{self.path} or its folder is read-only for you, so nothing can be recorded: check the permissions")
-        link = self._take()
+        link = self._take(is_writer=not read_only)
         is_sound = False
         cursor = link.raw.cursor()
         try:
@@ -152,15 +155,30 @@ class SqliteDatabase:
             link.raw.execute(f"PRAGMA query_only={'ON' if is_query_only else 'OFF'}")
             link.is_query_only = is_query_only
 
-    def _take(self) -> _Link:
-        if self.path == _MEMORY and not self._memory_turn.acquire(timeout=self._busy_timeout_s):
-            raise Conflict("another transaction on this database in memory has not ended")
+    def _take(self, *, is_writer: bool = False) -> _Link:
         with self._guard:
             if self._pid != os.getpid():  # forked: a connection carried over would break the parent's locks
-                self._idle, self._pid = [], os.getpid()
-            if self._idle:
-                return self._idle.pop()
-        return self._connect()
+                self._idle, self._write_turn, self._pid = [], threading.Lock(), os.getpid()
+        turn = self._take_turn() if is_writer else None
+        try:
+            if self.path == _MEMORY and not self._memory_turn.acquire(timeout=self._busy_timeout_s):
+                raise Conflict("another transaction on this database in memory has not ended")
+            with self._guard:
+                link = self._idle.pop() if self._idle else None
+            link = link or self._connect()
+        except BaseException:
+            if turn is not None:
+                turn.release()
+            raise
+        link.turn = turn
+        return link
+
+    def _take_turn(self) -> threading.Lock:
+        """Wait for this process' other writers. Here the next one goes on at once; SQLite alone looks again after up to 100 ms."""
+        turn = self._write_turn
+        if not turn.acquire(timeout=self._busy_timeout_s):
+            raise Conflict(f"{self.path}: this process held the database for {self._busy_timeout_s:g} s; try again")
+        return turn
 
     def _must_be_unchanged(self, link: _Link) -> None:
         """Raise Conflict if a file that was read without a lock was written meanwhile."""
@@ -181,6 +199,9 @@ class SqliteDatabase:
         return _Link(raw, unlocked_at=unlocked_at)
 
     def _put_back(self, link: _Link) -> None:
+        turn, link.turn = link.turn, None
+        if turn is not None:
+            turn.release()
         if self._is_read_only:  # the next transaction looks anew whether there is a WAL
             link.raw.close()
             return
