@@ -29,6 +29,11 @@ class RegistryContract:
             assert tx.registry.list_versions(run_ids=["run-bbbbbbbb", "run-none", "run-bbbbbbbb"]) == [elsewhere]
             assert tx.registry.list_versions("m", run_ids=["run-aaaaaaaa"]) == [second, first]
             assert tx.registry.list_versions(run_ids=[]) == []
+            assert (tx.registry.find_newest("m"), tx.registry.find_newest("n"), tx.registry.find_newest("none")) == (
+                second,
+                elsewhere,
+                None,
+            )
             for model, version in (("m", 3), ("none", 1), ("m", 2**62)):
                 with pytest.raises(NotFound, match="no version"):
                     tx.registry.get_version(model, version)
@@ -50,9 +55,16 @@ class RegistryContract:
             assert tx.registry.find_live("t") == elsewhere
             assert tx.registry.list_placements("s") == [two, archived, one, staging]
             assert tx.registry.list_slots() == ["s", "t"]
+            assert (tx.registry.list_slots(["t", "none", "t"]), tx.registry.list_slots([])) == (["t"], [])
+            add(tx, make_version(model="n"))
+            other = place(tx, Placement("r", "n", 1, "Production", NOW, "me", "first"))
+            assert tx.registry.list_live() == [other, two, elsewhere]
+            assert (tx.registry.list_live("m"), tx.registry.list_live("n")) == ([two, elsewhere], [other])
+            place(tx, replace(other, status="Archived"))
+            assert tx.registry.list_live("n") == []
             place(tx, replace(two, status="Archived"))
             assert tx.registry.find_live("s") is None
-            assert len(tx.registry.list_placements()) == 6
+            assert len(tx.registry.list_placements()) == 8
             with pytest.raises(NotFound, match="no version 9"):
                 place(tx, replace(one, version=9))
             with pytest.raises(InvalidInput, match="is not a status"):

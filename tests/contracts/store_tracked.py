@@ -239,5 +239,7 @@ class TrackedContract:
             tx.model_words.delete("clf", 0, "tag", "b")
             tx.model_words.delete("clf", 0, "tag", "absent")
             assert tx.model_words.list_all(["clf", "x"]) == {("clf", 0, "tag"): {"a": "2"}, ("clf", 3, "description"): {"": "text"}}
+            assert tx.model_words.list_all(["clf"], 2) == tx.model_words.list_all(["clf"], 0) == {("clf", 0, "tag"): {"a": "2"}}
+            assert len(tx.model_words.list_all(["clf"], 3)) == 2
             assert list(tx.model_words.list_models()) == ["clf"]
             assert tx.registry.take_number("clf") == 1

@@ -98,7 +98,11 @@ def scan_files(files: Iterable[tuple[str, bytes]]) -> list[Json]:
     >>> scan_files([("a.txt", b"tree"), ("b.txt", b"\x80\x04N.")])
     [{'format': 1, 'path': 'b.txt', 'verdict': 'safe', 'imports': [], 'problems': []}]
     """
-    scans = (scan_pickle(data, path) for path, data in files)
+    return list_pickles(scan_pickle(data, path) for path, data in files)
+
+
+def list_pickles(scans: Iterable[PickleScan]) -> list[Json]:
+    """Return the scans of files that are or hold a pickle, in the order of their paths."""
     return [scan.to_json() for scan in sorted((s for s in scans if s.verdict != "none"), key=lambda scan: scan.path)]
 
 

@@ -36,6 +36,8 @@ class LocalBlobs:
 
     def put(self, chunks: Iterable[bytes]) -> Stored:
         """Store the bytes, durable before this returns. Raises Unavailable when the disk is full."""
+        if isinstance(chunks, Sequence) and len(chunks) == 1:  # all of it is in memory, whatever its size
+            return self._put_small(chunks[0])
         pending = iter(chunks)
         head, size = [], 0
         for chunk in pending:

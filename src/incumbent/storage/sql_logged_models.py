@@ -156,12 +156,13 @@ class SqlModelWords:
         """Remove one; absent is no error."""
         self._session.run("DELETE FROM model_words WHERE model = ? AND version = ? AND kind = ? AND name = ?", (model, version, kind, name))
 
-    def list_all(self, models: Sequence[str]) -> Mapping[tuple[str, int, str], Mapping[str, str]]:
-        """Return (model, version, kind) -> name -> value."""
+    def list_all(self, models: Sequence[str], version: int | None = None) -> Mapping[tuple[str, int, str], Mapping[str, str]]:
+        """Return (model, version, kind) -> name -> value; with `version`, of the models themselves and of their versions of that number."""
         found: dict[tuple[str, int, str], dict[str, str]] = {}
-        sql = "SELECT model, version, kind, name, value FROM model_words WHERE model IN (*)"
-        for model, version, kind, name, value in self._session.among(sql, list(dict.fromkeys(models))):
-            found.setdefault((model, version, kind), {})[name] = value
+        condition, values = ("", ()) if version is None else ("version IN (0, ?) AND ", (version,))
+        sql = f"SELECT model, version, kind, name, value FROM model_words WHERE {condition}model IN (*)"
+        for model, number, kind, name, value in self._session.among(sql, list(dict.fromkeys(models)), values):
+            found.setdefault((model, number, kind), {})[name] = value
         return found
 
     def list_models(self) -> Sequence[str]:

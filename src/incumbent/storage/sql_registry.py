@@ -56,6 +56,11 @@ class SqlRegistry:
             raise NotFound(f"no version {version} of model {model[:80]!r}; `incumbent models ls` lists what is registered")
         return _version(row)
 
+    def find_newest(self, model: str) -> ModelVersion | None:
+        """Return the version of a model with the highest number."""
+        row = self._session.one(f"SELECT {_VERSION} FROM model_versions WHERE model = ? ORDER BY version DESC LIMIT 1", (model,))
+        return None if row is None else _version(row)
+
     def list_versions(self, model: str | None = None, *, run_ids: Sequence[str] | None = None) -> Sequence[ModelVersion]:
         """Return versions (of a model, of some runs), newest first."""
         condition, values = ("TRUE", ()) if model is None else ("model = ?", (model,))
@@ -96,6 +101,12 @@ class SqlRegistry:
         )
         return None if row is None else _placement(row)
 
+    def list_live(self, model: str | None = None) -> Sequence[Placement]:
+        """Return the placements in Production (of a model), by slot."""
+        condition, values = ("", ()) if model is None else (" AND model = ?", (model,))
+        sql = f"SELECT {_PLACEMENT}, {_ACT} FROM placements WHERE status = 'Production' AND is_current = 1{condition}"
+        return sorted(map(_placement, self._session.all(sql, values)), key=lambda placement: placement.slot)
+
     def list_placements(self, slot: str | None = None, *, name: tuple[str, int] | None = None) -> Sequence[Placement]:
         """Return the history (of a slot, of a version by model and number), newest first."""
         given: list[tuple[str, str | int]] = [] if slot is None else [("slot", slot)]
@@ -104,9 +115,11 @@ class SqlRegistry:
         sql = f"SELECT {_PLACEMENT}, {_ACT} FROM placements {'WHERE ' + where if where else ''} ORDER BY placement_no DESC"
         return [_placement(row) for row in self._session.all(sql, tuple(value for _, value in given))]
 
-    def list_slots(self) -> Sequence[str]:
-        """Return the names of all slots, sorted."""
-        return sorted(str(row[0]) for row in self._session.all("SELECT DISTINCT slot FROM placements"))
+    def list_slots(self, among: Sequence[str] | None = None) -> Sequence[str]:
+        """Return the names of all slots (or of those among some names), sorted."""
+        sql = "SELECT DISTINCT slot FROM placements"
+        rows = self._session.all(sql) if among is None else self._session.among(f"{sql} WHERE slot IN (*)", list(dict.fromkeys(among)))
+        return sorted(str(row[0]) for row in rows)
 
 
 class SqlPredictions:

@@ -22,7 +22,8 @@ from incumbent.storage.sql_webhooks import SqlWebhooks
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
-from incumbent.usecases.ports import Actions, Documents, Metrics, Predictions, Registry, RunIndex, Runs, Store, Transaction
+from incumbent.usecases.ports import Actions, Documents, Metrics, RunIndex, Runs, Store, Transaction
+from incumbent.usecases.registry_ports import Predictions, Registry
 from incumbent.usecases.repeat_ports import Repeats
 from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenArtifacts, OpenRuns, RunLinks
 from incumbent.usecases.webhook_ports import Webhooks

@@ -22,7 +22,7 @@ from incumbent.usecases.workspace import Workspace
 
 def describe_authors(ws: Workspace, tx: Transaction, model: str, run: Run) -> tuple[list[Json], str | None]:
     """Return who had a part in what a run gave, for the manifest of the next version of a model, and the version it counts from."""
-    before = next(iter(tx.registry.list_versions(model)), None)
+    before = tx.registry.find_newest(model)
     since = str(_find_manifest(tx, before).get("commit") or "") if before else ""
     found = [{"who": ws.actor, "what": "registration", "ref": ""}]
     found += [{"who": _actor_of(maker), "what": "run", "ref": maker.run_id} for maker in _list_makers(tx, run)]

@@ -3,7 +3,7 @@
 An alias that is a word is an appended fact: the newest document of its id holds, and the ledger has who set it, from what, to what.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from incumbent.base.documents import Document
@@ -26,30 +26,30 @@ KIND = "alias"
 
 @dataclass(frozen=True, slots=True)
 class SlotsNow:
-    """What is live where, read once for many models.
+    """What is live where, read once for one model or for all.
 
     Attributes:
-        names: All slots.
+        names: All slots; of one model, those whose name begins with it and ends with a slot in `live`.
         live: Slot -> its placement in Production.
     """
 
-    names: Sequence[str]
+    names: Collection[str]
     live: Mapping[str, Placement]
 
 
-def read_slots(tx: Transaction) -> SlotsNow:
-    """Return what is live in every slot."""
-    names = tx.registry.list_slots()
-    found = {slot: tx.registry.find_live(slot) for slot in names}
-    return SlotsNow(names, {slot: placement for slot, placement in found.items() if placement is not None})
+def read_slots(tx: Transaction, model: str | None = None) -> SlotsNow:
+    """Return what is live in every slot, or of one model."""
+    live = {placement.slot: placement for placement in tx.registry.list_live(model)}
+    names = tx.registry.list_slots(None if model is None else [f"{model}/{slot}" for slot in live])
+    return SlotsNow(frozenset(names), live)
 
 
 def find_slot(tx: Transaction, model: str, alias: str) -> str | None:
     """Return the slot that an alias of a model is about, None for a word."""
     if alias.lower() in GOVERNED:
         return own_slot(model)
-    names = set(tx.registry.list_slots())
     own, shared = slots_behind(model, alias)
+    names = tx.registry.list_slots([own, shared])
     if own in names:
         return own
     is_shared = shared in names and any(placement.model == model for placement in tx.registry.list_placements(shared))

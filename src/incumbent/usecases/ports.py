@@ -15,12 +15,12 @@ from incumbent.pipeline.action import Action, Captured, Environment, StageOutcom
 from incumbent.pipeline.code import CodeClosure, PipelineCode
 from incumbent.pipeline.comparison import Comparison, Tolerance
 from incumbent.pipeline.source import SourceSpec
-from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.registry.signature import Columns, Scalar
 from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
+from incumbent.usecases.registry_ports import Predictions, Registry
 from incumbent.usecases.repeat_ports import Repeating
 from incumbent.usecases.tracked_ports import Tracked
 from incumbent.usecases.webhook_ports import Told
@@ -175,44 +175,6 @@ class Metrics(Protocol):
 
     def latest(self, run_ids: Sequence[str]) -> Mapping[str, Mapping[str, MetricPoint]]:
         """Return, for each run, the last point (highest step, then latest) of each metric."""
-
-
-class Registry(Protocol):
-    """Models, versions, slots. Every row stands on the ledger entry that made it, and is refused without."""
-
-    def take_number(self, model: str) -> int:
-        """Return the model's next version number, which is taken from now on."""
-
-    def add_version(self, version: ModelVersion) -> None:
-        """Add a version under a number that was taken."""
-
-    def get_version(self, model: str, version: int) -> ModelVersion:
-        """Return a version. Raises NotFound."""
-
-    def list_versions(self, model: str | None = None, *, run_ids: Sequence[str] | None = None) -> Sequence[ModelVersion]:
-        """Return versions (of a model, of some runs), newest first."""
-
-    def place(self, placement: Placement) -> None:
-        """Append to a slot's history. Raises Conflict if another version is in Production there: it has to be archived first."""
-
-    def find_live(self, slot: str) -> Placement | None:
-        """Return the placement in Production of a slot."""
-
-    def list_placements(self, slot: str | None = None, *, name: tuple[str, int] | None = None) -> Sequence[Placement]:
-        """Return the history (of a slot, of a version by model and number), newest first."""
-
-    def list_slots(self) -> Sequence[str]:
-        """Return the names of all slots, sorted."""
-
-
-class Predictions(Protocol):
-    """Answers given."""
-
-    def append(self, predictions: Sequence[Prediction]) -> None:
-        """Store answers, durable before this returns."""
-
-    def get(self, prediction_id: str) -> Prediction:
-        """Return one. Raises NotFound."""
 
 
 class Transaction(Tracked, Told, Repeating, Protocol):

@@ -8,6 +8,7 @@ it, how it is to be served, and what unpickling its files would import. Changing
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from incumbent.base.artifact import Artifact
@@ -59,7 +60,23 @@ def register(
             check_acting(ws, tx, "register")
             source = tx.runs.get(run)
             found, key = find_output(tx, source, artifact)
-        return add_version(ws, model, source, (artifact, found, key), slot=slot, serving=serving or {})
+        contents = read_contents(ws, artifact, found)
+        return add_version(ws, model, source, (artifact, found, key), contents, slot=slot, serving=serving or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a version's artifact.
+
+    Attributes:
+        files: Path, size and SHA-256 of each file.
+        card: The bundle's description, if it is a bundle.
+        pickles: What unpickling its files would do.
+    """
+
+    files: list[Json]
+    card: BundleCard | None
+    pickles: list[Json]
 
 
 def add_version(
@@ -67,6 +84,7 @@ def add_version(
     model: str,
     source: Run,
     output: tuple[str, Artifact, Digest | None],
+    contents: Contents,
     *,
     slot: str | None = None,
     serving: Mapping[str, Json] | None = None,
@@ -80,28 +98,28 @@ def add_version(
         model: A legal name.
         source: The run that gave it.
         output: The artifact's name, the artifact, and the key of the action that gave it.
+        contents: What is in the artifact.
         slot: Where it asks for a place.
         serving: Pinned with the version.
         more: Further fields of its manifest.
         facts: Further facts of its row.
 
     Raises:
-        InvalidInput, Refused, Corrupt: As `register` says.
+        Refused: The actor may not.
     """
     artifact, found, key = output
-    files, card, scan = _read_files(ws, artifact, found)
-    told: Document = {**(facts or {}), **({} if card is None else {"bundle": card.to_json()})}
+    told: Document = {**(facts or {}), **({} if contents.card is None else {"bundle": contents.card.to_json()})}
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "register")
         authors, since = describe_authors(ws, tx, model, source)
         number = tx.registry.take_number(model)
         manifest: Document = {
-            **_describe(model=model, run=source, artifact_name=artifact, artifact=found, key=key, files=files, card=card),
+            **_describe(model=model, run=source, artifact_name=artifact, artifact=found, key=key, contents=contents),
             "version": number,
             "authors": authors,
             "authors_since": since,
             "serving": dict(serving or {}),
-            "pickles": scan,
+            "pickles": contents.pickles,
             **(more or {}),
         }
         [digest] = tx.documents.put([manifest])
@@ -143,14 +161,16 @@ def find_output(tx: Transaction, run: Run, name: str) -> tuple[Artifact, Digest 
     return outputs[name], keys.get(name)
 
 
-def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json], BundleCard | None, list[Json]]:
-    """Return path, size and SHA-256 of each file behind an artifact, its card if it is a bundle, and what its pickles would do.
+def read_contents(ws: Workspace, name: str, artifact: Artifact) -> Contents:
+    """Return what is behind an artifact. Every byte is verified, and nothing is loaded.
 
-    Every byte is verified, and nothing is loaded.
+    Raises:
+        InvalidInput: A folder's `bundle.json` is no bundle description.
+        Corrupt: The bytes are not what the run recorded.
     """
     if artifact.codec not in {"tree", "file"}:
         data = ws.blobs.get(artifact.digest)
-        return [{"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}], None, scan_files([(name, data)])
+        return Contents([describe_file(name, data)], None, scan_files([(name, data)]))
     scratch = ws.folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="register-", dir=scratch) as folder:
@@ -163,7 +183,12 @@ def _read_files(ws: Workspace, name: str, artifact: Artifact) -> tuple[list[Json
         described = unpacked / BUNDLE_FILE
         card = parse_bundle_card(described.read_bytes()) if described.is_file() else None
         scan = scan_files((p.relative_to(base).as_posix(), p.read_bytes()) for p in paths)
-    return files, card, scan
+    return Contents(files, card, scan)
+
+
+def describe_file(path: str, data: bytes) -> Document:
+    """Return how a manifest names a file."""
+    return {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _sha256(path: Path) -> str:
@@ -171,17 +196,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(
-    *, model: str, run: Run, artifact_name: str, artifact: Artifact, key: Digest | None, files: list[Json], card: BundleCard | None
-) -> Document:
+def _describe(*, model: str, run: Run, artifact_name: str, artifact: Artifact, key: Digest | None, contents: Contents) -> Document:
     return {
         "kind": "model-version",
         "format": VERSION_FORMAT,
         "model": model,
         "artifact": artifact_name,
         "bundle": artifact.to_json(),
-        "files": files,
-        "signature": None if card is None else card.signature.to_json(),
+        "files": contents.files,
+        "signature": None if contents.card is None else contents.card.signature.to_json(),
         "recipe": key,
         "run": run.run_id,
         "run_manifest": run.manifest,

@@ -6,10 +6,9 @@ nothing is fetched: the bytes are in this workspace already.
 """
 
 import math
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
@@ -20,12 +19,12 @@ from incumbent.registry.logged_source import LoggedSource, check_paths, parse_so
 from incumbent.registry.mlmodel import EXAMPLES, FOLDER, MLMODEL, read_card
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name
-from incumbent.registry.pickle_scan import scan_pickle
+from incumbent.registry.pickle_scan import PickleScan, list_pickles, scan_pickle
 from incumbent.tracking.run import Run
 from incumbent.usecases.parts import gather_tree, list_tree
-from incumbent.usecases.ports import Transaction
+from incumbent.usecases.ports import Stored, Transaction
 from incumbent.usecases.recording import attempting, check_acting
-from incumbent.usecases.register import add_version, find_output
+from incumbent.usecases.register import Contents, add_version, describe_file, find_output, read_contents
 from incumbent.usecases.tracked_runs import get_tracked_run
 from incumbent.usecases.workspace import Workspace
 
@@ -89,8 +88,11 @@ def register_logged(ws: Workspace, *, model: str, source: str, run: str = "", mo
                 files = _list_files(tx, made_by, found)
                 more = {"run_snapshot": describe_run_now(tx, made_by)}
         if made_by.manifest is None:
-            output = (found.path or FOLDER, _make_bundle(ws, files), None)
-        return add_version(ws, model, made_by, output, more=more, facts=facts)
+            artifact, contents = _make_bundle(ws, files)
+            output = (found.path or FOLDER, artifact, None)
+        else:
+            contents = read_contents(ws, found.path, artifact)
+        return add_version(ws, model, made_by, output, contents, more=more, facts=facts)
 
 
 def list_version_files(ws: Workspace, version: ModelVersion) -> Mapping[str, Artifact]:
@@ -165,41 +167,40 @@ def _list_files(tx: Transaction, run: Run, source: LoggedSource) -> dict[str, Di
     return found
 
 
-def _make_bundle(ws: Workspace, files: Mapping[str, Digest]) -> Artifact:
-    """Store a folder: the files below `mlflow/`, and beside it the bundle's description, if they say what it takes and gives."""
+def _make_bundle(ws: Workspace, files: Mapping[str, Digest]) -> tuple[Artifact, Contents]:
+    """Store a folder: the files below `mlflow/`, and beside it the bundle's description, if they say what it takes and gives.
+
+    The files are in the store. Each is read once, and all that a version says of it comes of that: nothing is written beside them.
+    """
     check_paths(files)
-    scratch = ws.folder / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="register-", dir=scratch) as folder:
-        bundle = Path(folder, "bundle")
-        for path, digest in files.items():
-            target = bundle.joinpath(FOLDER, *path.split("/"))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            ws.blobs.fetch(digest, target)
-        card = _describe(bundle / FOLDER, files)
-        if card is not None:
-            (bundle / BUNDLE_FILE).write_bytes(card.to_bytes())
-        paths = [*(f"{FOLDER}/{path}" for path in files), *([] if card is None else [BUNDLE_FILE])]
-        stored = ws.blobs.put_files([bundle / path for path in paths])  # also of what is there, so that no `gc` takes it now
-        return gather_tree(ws, dict(zip(paths, stored, strict=True)), "bundle")
+    stored: dict[str, Stored] = {}
+    described: list[Document] = []
+    scans: list[PickleScan] = []
+    texts: dict[str, str] = {}
+
+    def take(path: str, data: bytes) -> None:
+        stored[path] = ws.blobs.put([data])  # also of what is there, so that no `gc` takes it now
+        described.append(describe_file(path, data))
+        scans.append(scan_pickle(data, path))
+
+    for path, digest in files.items():
+        data = ws.blobs.get(digest)
+        take(f"{FOLDER}/{path}", data)
+        if path in (MLMODEL, *EXAMPLES) and len(data) <= TEXT_BYTES_MAX:
+            with suppress(UnicodeDecodeError):
+                texts[path] = data.decode("utf-8")
+    card = _describe(texts, needs_pickle=any(scan.verdict != "none" for scan in scans))
+    if card is not None:
+        take(BUNDLE_FILE, card.to_bytes())
+    described.sort(key=lambda file: str(file["path"]).split("/"))
+    return gather_tree(ws, stored, "bundle"), Contents([*described], card, list_pickles(scans))
 
 
-def _describe(folder: Path, files: Iterable[str]) -> BundleCard | None:
-    mlmodel = _read_text(folder / MLMODEL)
+def _describe(texts: dict[str, str], *, needs_pickle: bool) -> BundleCard | None:
+    mlmodel = texts.pop(MLMODEL, None)
     if mlmodel is None:
         return None
-    examples = {name: text for name in EXAMPLES if (text := _read_text(folder / name)) is not None}
-    has_pickle = any(scan_pickle((folder / path).read_bytes(), path).verdict != "none" for path in files)
     try:
-        return read_card(mlmodel, examples, needs_pickle=has_pickle)
+        return read_card(mlmodel, texts, needs_pickle=needs_pickle)
     except InvalidInput:
-        return None
-
-
-def _read_text(path: Path) -> str | None:
-    if not path.is_file() or path.stat().st_size > TEXT_BYTES_MAX:
-        return None
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError:
         return None

@@ -82,7 +82,7 @@ def create_model(ws: Workspace, tx: Transaction, name: str, *, description: str,
 
 def find_model(tx: Transaction, name: str) -> RegisteredModel | None:
     """Return a model, None if there is none in sight."""
-    return next(iter(_read(tx, [name], read_slots(tx))), None)
+    return next(iter(_read(tx, [name], read_slots(tx, name))), None)
 
 
 def get_model(tx: Transaction, name: str) -> RegisteredModel:
@@ -95,7 +95,7 @@ def get_model(tx: Transaction, name: str) -> RegisteredModel:
 
 def check_model(tx: Transaction, name: str) -> None:
     """Pass if there is a model of this name in sight, without reading its versions where its words tell. Raises NotFound."""
-    times = tx.model_words.list_all([name]).get((name, 0, _TIME), {})
+    times = tx.model_words.list_all([name], 0).get((name, 0, _TIME), {})
     if _CREATED not in times or _HIDDEN in times:
         get_model(tx, name)
 
@@ -107,7 +107,7 @@ def get_words(tx: Transaction, name: str, number: int) -> VersionWords:
     except NotFound:
         check_model(tx, name)  # it is the model that is not there, perhaps
         raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found") from None
-    found = _read_model(tx, name, [version], tx.model_words.list_all([name]), read_slots(tx))
+    found = _read_model(tx, name, [version], tx.model_words.list_all([name], number), read_slots(tx, name))
     if found is None or not found.versions:
         raise NotFound(f"Model Version (name={name[:80]}, version={number}) not found: it was deleted")
     return found.versions[0]

@@ -132,8 +132,8 @@ class ModelWords(Protocol):
     def delete(self, model: str, version: int, kind: str, name: str) -> None:
         """Remove one; absent is no error."""
 
-    def list_all(self, models: Sequence[str]) -> Mapping[tuple[str, int, str], Mapping[str, str]]:
-        """Return (model, version, kind) -> name -> value."""
+    def list_all(self, models: Sequence[str], version: int | None = None) -> Mapping[tuple[str, int, str], Mapping[str, str]]:
+        """Return (model, version, kind) -> name -> value; with `version`, of the models themselves and of their versions of that number."""
 
     def list_models(self) -> Sequence[str]:
         """Return the names of all models, also of those without a version."""

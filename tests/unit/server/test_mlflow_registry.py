@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_model_is_made_described_tagged_and_put_out_of_sight(registry):
     assert registry.must("GET", "registered-models/search").get("registered_models") == []
     registry.must("POST", "registered-models/create", name="credit")
     assert registry.must("GET", "registered-models/get", name="credit")["registered_model"]["tags"] == []
+
+
+def test_versions_of_the_same_files_are_made_at_once_by_many(registry, run_id):
+    registry.must("POST", "registered-models/create", name="busy")
+    with ThreadPoolExecutor(6) as threads:
+        made = list(threads.map(lambda _: registry.make("busy", run_id)["version"], range(30)))
+    assert sorted(map(int, made)) == list(range(1, 31))
 
 
 def test_a_version_holds_what_the_run_said_and_no_longer_changes_with_it(registry, ws, tmp_path):
