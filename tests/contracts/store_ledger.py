@@ -48,6 +48,8 @@ class LedgerContract:
             assert (tx.ledger.size(), tx.ledger.find(object_name="version m@1"), tx.ledger.find(act="begin")) == (2, [second], [first])
             assert tx.ledger.find(object_name="version m@1", act="begin") == []
             assert [entry.seq for entry in tx.ledger.find()] == [1, 0]
+            assert [entry.seq for before in (0, 1, 2, 9) for entry in tx.ledger.find(before=before)] == [0, 1, 0, 1, 0]
+            assert tx.ledger.find(object_name="version m@1", before=1) == []
             with pytest.raises(NotFound, match="no entry 2"):
                 tx.ledger.get(2)
 

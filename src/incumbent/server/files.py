@@ -67,7 +67,7 @@ def send_blob(
     except BaseException:
         file.close()
         raise
-    return Response(status, b"", media_type, said, Stream(_read(file, end - start), end - start, release=file.close))
+    return Response(status, b"", media_type, said, Stream(read_pieces(file, end - start), end - start, release=file.close))
 
 
 def find_range(text: str, size: int) -> tuple[int, int] | None:
@@ -101,7 +101,8 @@ def _names(condition: str, etag: str) -> bool:
     return condition.strip() == "*" or etag in {tag.removeprefix("W/") for tag in _ETAG.findall(condition)}
 
 
-def _read(file: BinaryIO, length: int) -> Iterator[bytes]:
+def read_pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """Yield the next `length` bytes of a file, in pieces."""
     while length and (piece := file.read(min(CHUNK_BYTES, length))):
         length -= len(piece)
         yield piece

@@ -111,10 +111,13 @@ class SqlLedger:
                     return
                 yield body if type(body) is bytes else to_bytes(body)
 
-    def find(self, *, object_name: str | None = None, act: str | None = None, limit: int = 100) -> Sequence[Entry]:
-        """Return entries about an object or of an act, newest first."""
-        given = [(column, value) for column, value in (("object", object_name), ("act", act)) if value is not None]
-        where = " AND ".join(f"{column} = ?" for column, _ in given)
+    def find(
+        self, *, object_name: str | None = None, act: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Sequence[Entry]:
+        """Return entries about an object or of an act, with numbers below `before`, newest first."""
+        asked = (("object = ?", object_name), ("act = ?", act), ("seq < ?", before))
+        given = [(term, value) for term, value in asked if value is not None]
+        where = " AND ".join(term for term, _ in given)
         sql = f"SELECT body FROM ledger_entries {'WHERE ' + where if where else ''} ORDER BY seq DESC LIMIT ?"
         return [parse_entry(to_bytes(row[0])) for row in self._session.all(sql, (*(value for _, value in given), limit))]
 

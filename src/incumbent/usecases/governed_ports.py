@@ -74,8 +74,10 @@ class Ledger(Protocol):
     def read(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries from `first` up to, not including, `end`."""
 
-    def find(self, *, object_name: str | None = None, act: str | None = None, limit: int = 100) -> Sequence[Entry]:
-        """Return entries about an object ("version m@1") or of an act, newest first."""
+    def find(
+        self, *, object_name: str | None = None, act: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Sequence[Entry]:
+        """Return entries about an object ("version m@1") or of an act, with numbers below `before`, newest first."""
 
     def get_node(self, level: int, index: int) -> bytes:
         """Return a complete node's hash. Raises Corrupt when it is not there."""

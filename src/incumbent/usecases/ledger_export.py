@@ -72,11 +72,9 @@ def export_ledger(ws: Workspace, *, path: Path) -> Exported:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             draft = Path(file.name)
             try:
-                exported = write_archive(ws, file, for_others=True)
+                exported = write_export(ws, file)
                 file.flush()
                 os.fsync(file.fileno())
-                if exported.problems:
-                    raise Corrupt(f"{exported.problems[0]}; nothing was exported, `incumbent ledger verify` says what else is wrong")
                 os.link(draft, path)  # which fails when somebody else was first, where a rename would write over
             finally:
                 draft.unlink()
@@ -84,6 +82,19 @@ def export_ledger(ws: Workspace, *, path: Path) -> Exported:
         raise Conflict(f"{path} is there already, and an export is never written over: choose another name") from error
     except OSError as error:
         raise Unavailable(f"{path} cannot be written: {error.strerror or error}") from error
+    return exported
+
+
+def write_export(ws: Workspace, file: IO[bytes]) -> Exported:
+    """Write the ledger, with its verifier, into an open file.
+
+    Raises:
+        NotFound: There is no ledger yet.
+        Corrupt: A governed document is not what was recorded.
+    """
+    exported = write_archive(ws, file, for_others=True)
+    if exported.problems:
+        raise Corrupt(f"{exported.problems[0]}; nothing was exported, `incumbent ledger verify` says what else is wrong")
     return exported
 
 

@@ -29,8 +29,10 @@ class ShownEntry:
     texts: Mapping[str, str | None]
 
 
-def list_entries(ws: Workspace, *, object_name: str | None = None, act: str | None = None, limit: int = 50) -> Sequence[Entry]:
-    """Return entries about an object ("version m@1") or of an act, newest first.
+def list_entries(
+    ws: Workspace, *, object_name: str | None = None, act: str | None = None, before: int | None = None, limit: int = 50
+) -> Sequence[Entry]:
+    """Return entries about an object ("version m@1") or of an act, with numbers below `before`, newest first.
 
     Raises:
         InvalidInput: The limit is no positive number.
@@ -38,7 +40,7 @@ def list_entries(ws: Workspace, *, object_name: str | None = None, act: str | No
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"--limit {limit}: expected 1 to {LIMIT_MAX}")
     with ws.store.begin(read_only=True) as tx:
-        return tx.ledger.find(object_name=object_name, act=act, limit=limit)
+        return tx.ledger.find(object_name=object_name, act=act, before=before, limit=limit)
 
 
 def get_entry(ws: Workspace, seq: int) -> ShownEntry:

@@ -105,21 +105,40 @@ def witness_export(ws: Workspace, *, path: Path, memory: Path, name: str = WITNE
 
 
 def import_cosignatures(ws: Workspace, *, path: Path) -> Imported:
+    """Keep the cosignatures of a note in a file: what the witness printed, or its memory.
+
+    Raises:
+        NotFound: There is no such file.
+        InvalidInput, Corrupt, Refused: See `keep_cosignatures`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_NOTE_BYTES_MAX + 1)
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from error
+    return keep_cosignatures(ws, data=data, source=str(path))
+
+
+def keep_cosignatures(ws: Workspace, *, data: bytes | str, source: str = "this") -> Imported:
     """Keep the cosignatures that a note brings back from a second place, where only an export was.
 
     Kept is what a registered witness's key is proven to have signed over a checkpoint that this ledger has; nothing else of the note is.
 
     Args:
         ws: The workspace.
-        path: File with the note: what the witness printed, or its memory.
+        data: The note.
+        source: Where it is from, for messages.
 
     Raises:
-        NotFound: There is no such file, or no ledger.
+        NotFound: There is no ledger.
         InvalidInput: It is no note, or a note of another ledger.
         Corrupt: This ledger has another checkpoint of that size, or none: one of the two was rewritten, or its end is gone.
         Refused: No line is proven to be a registered witness's, or the actor may not. What was not kept is on record as an attempt.
     """
-    note = _read_note(path)
+    try:
+        note = parse_note(data)
+    except Malformed as error:
+        raise InvalidInput(f"{source} is no note that a witness cosigned: {error}") from error
     with attempting(ws, act="witness", kind="ledger", object_id=note.origin[:80]), ws.store.begin() as tx:
         check_acting(ws, tx, "witness")
         known = tx.checkpoints.find(note.size)
@@ -139,17 +158,6 @@ def import_cosignatures(ws: Workspace, *, path: Path) -> Imported:
                 "registers a key with `incumbent witnesses add VKEY --owner ID`; then come back with this note"
             )
     return Imported(note.size, tuple(dict.fromkeys(kept)))
-
-
-def _read_note(path: Path) -> Note:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_NOTE_BYTES_MAX + 1)
-        return parse_note(data)
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror}") from error
-    except Malformed as error:
-        raise InvalidInput(f"{path} is no note that a witness cosigned: {error}") from error
 
 
 def _tell_apart(tx: Transaction, note: Note) -> NoReturn:

@@ -1,5 +1,6 @@
 """The ledger: its entries, its signed checkpoints, and proofs that an auditor keeps."""
 
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import msgspec
@@ -8,17 +9,22 @@ from msgspec import Meta
 from incumbent.base.errors import InvalidInput
 from incumbent.ledger.entry import Entry as EntryValue
 from incumbent.ledger.entry import format_time
-from incumbent.server.api.cursor import cut_page
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import Document, Name, Number0, WithReason
-from incumbent.server.messages import Server
+from incumbent.server.files import read_pieces
+from incumbent.server.messages import Response, Server
+from incumbent.server.streams import Stream
 from incumbent.usecases.ledger_erase import erase_text
-from incumbent.usecases.ledger_log import LIMIT_MAX, full_note, get_checkpoint, get_entry, list_entries
+from incumbent.usecases.ledger_export import write_export
+from incumbent.usecases.ledger_log import full_note, get_checkpoint, get_entry, list_entries
 from incumbent.usecases.ledger_pages import get_ledger_page
 from incumbent.usecases.ledger_prove import prove_continuation, prove_entry
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.ledger_verify import verify_ledger
+from incumbent.usecases.ledger_witness import keep_cosignatures
 from incumbent.usecases.rights import READ
+
+ZIP = "application/zip"
 
 
 class Entry(Out):
@@ -108,6 +114,13 @@ class Erased(Out):
     erased: str
 
 
+class Cosigned(Out):
+    """Which cosignatures were kept."""
+
+    size: Annotated[int, Meta(description="How many entries the checkpoint covers.")]
+    witnesses: Annotated[list[str], Meta(description="The registered keys that are proven to have cosigned it.")]
+
+
 class Entries(In):
     """Which entries."""
 
@@ -134,9 +147,6 @@ def _show_entry(entry: EntryValue) -> object:
 def list_ledger_entries(server: Server, call: Call) -> Page:
     """List entries, newest first."""
     asked: Entries = call.query
-    if asked.object is not None or asked.act is not None:
-        found = list_entries(server.ws, object_name=asked.object, act=asked.act, limit=LIMIT_MAX)
-        return cut_page(found, place=lambda one: (one.seq,), show=_show_entry, call=call, is_descending=True)
     match call.after:
         case None:
             before = None
@@ -144,6 +154,10 @@ def list_ledger_entries(server: Server, call: Call) -> Page:
             before = given
         case _:
             raise InvalidInput("the cursor is of another list; begin without one")
+    if asked.object is not None or asked.act is not None:
+        found = list_entries(server.ws, object_name=asked.object, act=asked.act, before=before, limit=call.limit + 1)
+        shown = found[: call.limit]
+        return Page([_show_entry(entry) for entry in shown], [shown[-1].seq] if len(found) > call.limit else None)
     page = get_ledger_page(server.ws, before=before, limit=call.limit)
     return Page([_show_entry(entry) for entry in page.entries], None if page.before is None else [page.before])
 
@@ -188,6 +202,28 @@ def reconcile_ledger(server: Server, _call: Call) -> object:
     """Compare entries and governed rows."""
     found = reconcile(server.ws)
     return {"entries": found.entries, "rows": found.rows, "differences": [*found.differences]}
+
+
+def export_whole_ledger(server: Server, _call: Call) -> Response:
+    """Send the ledger as one archive, of one moment: it is written aside first, so that no slow caller holds the database."""
+    file = TemporaryFile()  # noqa: SIM115 (the stream closes it)
+    try:
+        exported = write_export(server.ws, file)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    name = f"ledger-{exported.size}.zip"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    stream = Stream(read_pieces(file, exported.bytes_written), exported.bytes_written, release=file.close)
+    return Response(200, b"", ZIP, headers, stream)
+
+
+def take_cosignatures(server: Server, call: Call) -> object:
+    """Keep the cosignatures of a note."""
+    asked: Kept = call.body
+    found = keep_cosignatures(server.ws, data=asked.note)
+    return {"size": found.size, "witnesses": [*found.witnesses]}
 
 
 def erase_one_text(server: Server, call: Call) -> object:
@@ -238,6 +274,19 @@ OPERATIONS = (
             "checks": [{"number": "1", "claim": "every entry is well formed", "outcome": "holds", "detail": "42 entries"}],
         },
         by=("ledger_verify.verify_ledger",),
+    ),
+    Operation(
+        "export_ledger", "ledger", "GET", "/ledger/export", READ, "Send the whole ledger as one archive that anyone can verify without us.",
+        export_whole_ledger, None, "", media_type=ZIP, by=("ledger_export.write_export",),
+        more="It is what `incumbent ledger export` writes, verifier and all: one ledger gives one archive, byte for byte. Verify it on a "
+        "machine of your own, with a verifier that did not come with it: `incumbent ledger verify FILE`.",
+    ),
+    Operation(
+        "keep_cosignatures", "ledger", "POST", "/ledger/cosignatures", "witness",
+        "Keep what registered witnesses cosigned elsewhere, on an export.",
+        take_cosignatures, Cosigned, {"size": 42, "witnesses": ["8bd5c2a1"]}, body=Kept, sent={"note": _NOTE}, status=201, refuses=True,
+        by=("ledger_witness.keep_cosignatures",),
+        more="The note is what `incumbent ledger witness --export FILE` printed. Each line is verified; nothing else of the note is kept.",
     ),
     Operation(
         "reconcile_ledger", "ledger", "GET", "/ledger/reconciliation", READ, "Say whether the entries explain all governed rows.",
