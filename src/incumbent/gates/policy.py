@@ -7,14 +7,15 @@ is frozen into each decision. docs/reference describes every key.
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.holdout_rule import HoldoutRule, read_confidence, read_holdout
+from incumbent.gates.online_rule import OnlineRule, read_online
 from incumbent.gates.table import Scalar, Table, without_none
-from incumbent.stats.metrics import METRICS, Needs
+from incumbent.stats.metrics import METRICS, Needs, is_share
 from incumbent.stats.subgroups import RATES
 
 FORMAT = 1
@@ -121,6 +122,7 @@ class GatePolicy:
     guardrails: tuple[GuardrailRule, ...]
     holdout: HoldoutRule | None
     tests: TestsRule | None
+    online: OnlineRule | None = None
 
     @property
     def needs(self) -> frozenset[Needs]:
@@ -150,6 +152,8 @@ class GatePolicy:
             document["holdout"] = self.holdout.to_json()
         if self.tests is not None:
             document["tests"] = _tests_json(self.tests)
+        if self.online is not None:
+            document["online"] = self.online.to_json()
         return document
 
 
@@ -203,7 +207,7 @@ def policy_from_json(document: object) -> GatePolicy:
     if isinstance(version, bool) or version != FORMAT:
         raise top.error("format", version, f"{FORMAT}, the only format that this version of Incumbent reads")
     primary, scoring = _read_primary(top)
-    policy = GatePolicy(primary, scoring, _read_guardrails(top), _read_holdout(top, primary), _read_tests(top))
+    policy = GatePolicy(primary, scoring, _read_guardrails(top), _read_holdout(top, primary), _read_tests(top), _read_online(top))
     top.done()
     return _checked(policy)
 
@@ -238,7 +242,7 @@ def _read_primary(top: Table) -> tuple[PrimaryRule | None, Scoring | None]:
 
 
 def _is_share(metric: str) -> bool:
-    return metric in SHARES or (metric in METRICS and METRICS[metric].needs != "number" and metric != "log_loss")
+    return metric in SHARES or is_share(metric)
 
 
 def _read_distance(table: Table, key: str, metric: str, meaning: str) -> float:
@@ -312,6 +316,11 @@ def _read_holdout(top: Table, primary: PrimaryRule | None) -> HoldoutRule | None
     return read_holdout(Table("[holdout]", value), confidence=primary.confidence if primary else 0.95)
 
 
+def _read_online(top: Table) -> OnlineRule | None:
+    value = top.take("online")
+    return None if value is None else read_online(Table("[online]", value), tuple(LATENCIES))
+
+
 def _read_tests(top: Table) -> TestsRule | None:
     value = top.take("tests")
     if value is None:
@@ -341,7 +350,7 @@ def _checked(policy: GatePolicy) -> GatePolicy:
     if (policy.primary or policy.guardrails) and policy.holdout is None:
         raise InvalidInput("[holdout] is missing; the primary metric and the guardrails are measured on a holdout that it names")
     _check_thresholdout(policy)
-    needs, scoring = policy.needs, policy.scoring
+    needs, scoring = policy.needs | _online_needs(policy.online), policy.scoring
     if needs and scoring is None:
         raise InvalidInput("[scoring] is missing; without [primary] it names the columns that the guardrails score: label and output")
     if scoring is None:
@@ -354,7 +363,13 @@ def _checked(policy: GatePolicy) -> GatePolicy:
         raise InvalidInput("positive is given, but the metrics of the policy compare numbers; leave it out")
     if {"probability", "label"} <= needs and scoring.threshold is None:
         scoring = Scoring(scoring.label, scoring.output, scoring.positive, 0.5)
-    return GatePolicy(policy.primary, scoring, policy.guardrails, policy.holdout, policy.tests)
+    return replace(policy, scoring=scoring)
+
+
+def _online_needs(rule: OnlineRule | None) -> set[Needs]:
+    """What live answers must hold; the holdout is not asked for it."""
+    score = rule.score if rule is not None else None
+    return {METRICS[score.metric].needs} if score is not None and score.metric in METRICS else set()
 
 
 def _check_thresholdout(policy: GatePolicy) -> None:

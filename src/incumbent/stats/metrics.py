@@ -146,3 +146,8 @@ METRICS: dict[str, Metric] = {
     "specificity": Metric(specificity, True, "label", "bootstrap", None, lambda truth, predicted: _count(~predicted, ~truth)),
 }
 """Every metric that a policy may name as its primary one."""
+
+
+def is_share(metric: str) -> bool:
+    """Tell whether a metric of this name lies within 0 and 1, as does each row's part of it."""
+    return metric in METRICS and METRICS[metric].needs != "number" and metric != "log_loss"
