@@ -128,6 +128,23 @@ def test_a_witness_that_an_author_registered_counts_for_others_work_only(ws):
     assert (count(ws, seq, [Authorship("eve@example.com", "commit", "c")]), count(ws, seq)) == (0, 1)
 
 
+def test_a_witness_that_stands_here_on_an_authors_word_over_any_number_of_steps_counts_for_others_work_only(ws):
+    """The registration rests on the author, or the person who answers for it does."""
+    add_person(as_actor(ws, "eve"), person="yan", name="", roles=["admin"])
+    add_person(as_actor(ws, "yan"), person="yola", name="", roles=["admin"])
+    add_person(as_actor(ws, "yola"), person="zoe", name="", roles=["auditor"])
+    add_witness(as_actor(ws, "yola"), vkey=Key("one", 1).vkey, owner="ben")
+    add_witness(ws, vkey=Key("two", 2).vkey, owner="zoe")
+    seq = cosign(ws, Key("one", 1), Key("two", 2))
+    assert (count(ws, seq, [Authorship("eve", "commit", "c")]), count(ws, seq)) == (0, 2)
+    assert count(ws, seq, [Authorship("yan", "commit", "c")]) == 0
+    of_ada = [Authorship("ada", "commit", "c")]
+    assert count(ws, seq, of_ada) == 0, "whoever began bars where they gave their word themselves: for ben, and for the key of zoe's"
+    add_witness(as_actor(ws, "eve"), vkey=Key("three", 3).vkey, owner="zoe")
+    cosign(ws, Key("three", 3))
+    assert count(ws, seq, of_ada) == 1, "and at the end of a chain they do not"
+
+
 def test_a_revoked_witness_counts_for_nothing_and_does_not_come_back(ws):
     witness = add_witness(ws, vkey=Key().vkey, owner="ben")
     seq = cosign(ws, Key())

@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     new = verbs.add_parser("new", help="make your own key on this machine, and ask an admin to bind it; an admin's is bound at once")
     new.add_argument("person", metavar="ID", help="yourself: whose key it is to be")
     new.add_argument("--name", default="", help="of the key's files (default: the person's id)")
-    bind = verbs.add_parser("bind", help="bind a key that its holder asked for to that person (admins)")
+    bind = verbs.add_parser("bind", help="bind a key that its holder asked for to that person, or vouch anew for a bound one (admins)")
     bind.add_argument("key", metavar="PERSON|KEY", help="who asked, or the key's name, or 6 or more characters of its beginning")
     revoke = verbs.add_parser("revoke", help="end a key's use; what it signed before stands")
-    revoke.add_argument("key", metavar="KEY", help="its name, or 6 or more characters of the beginning")
+    revoke.add_argument("key", metavar="PERSON|KEY", help="whose, if they have one, or its name, or 6 or more characters of its beginning")
     revoke.add_argument("--reason", required=True, help="why, in words")
     revoke.add_argument(
         "--compromised-since", metavar="TIME", help="since when it may have been in other hands: no sign-off from then on counts"

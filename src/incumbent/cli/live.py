@@ -4,6 +4,7 @@ import argparse
 
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
+from incumbent.governance.vouching import tell_founder
 from incumbent.usecases.live import Basis, LiveSlot, get_live, list_live
 
 EXAMPLES = """
@@ -53,11 +54,18 @@ def render_slot(slot: LiveSlot) -> str:
 def _render_basis(basis: Basis | None) -> list[str]:
     if basis is None:
         return ["  approved by   nobody: it went live before there was a ledger"]
-    approvals = [f"{a.person} ({a.act}, {show_time(a.at)}, entry {a.seq}{f'; {a.words}' if a.words else ''})" for a in basis.approvals]
     lines = [
-        f"  approved by   {'; '.join(approvals) or f'nobody: tier {basis.tier} asks for no sign-off'}",
+        f"  approved by   {tell_approvals(basis) or f'nobody: tier {basis.tier} asks for no sign-off'}",
         f"  tier          {basis.tier}",
     ]
+    if basis.founder:
+        lines.append(f"  note          {tell_founder(basis.founder)}")
     if basis.evidence:
         lines.append(f"  evidence      {basis.verdict}, entry {basis.evidence_entry}, {basis.evidence}")
     return [*lines, f"  ledger        entry {basis.entry} ({basis.act})"]
+
+
+def tell_approvals(basis: Basis | None) -> str:
+    """Return the sign-offs that a version's place rests on, and on whose word each rests; "" without any."""
+    approvals = basis.approvals if basis else ()
+    return "; ".join(f"{a.person} ({a.act}, {show_time(a.at)}, entry {a.seq}{f'; {a.words}' if a.words else ''})" for a in approvals)

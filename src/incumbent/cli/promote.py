@@ -5,6 +5,7 @@ import argparse
 from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
+from incumbent.cli.live import tell_approvals
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.promote import Promotion, check_promotion, promote
 from incumbent.usecases.readiness import Readiness
@@ -50,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
 def render_basis(done: Promotion) -> list[str]:
     """Return what a promotion rests on, as lines for a person."""
     found = done.readiness
-    signed = ", ".join(f"{given.person_id} ({given.meaning})" for _, given in found.sign_offs)
     lines = [f"bundle verified: {done.version.bundle.digest}"]
     if found.evidence is not None:
         lines.append(f"gate: {found.evidence.verdict.outcome} by the policy of {found.policy.words}, entry {found.evidence.seq}")
-    return [*lines, f"tier {found.tier.words}: {signed or 'no sign-off asked'}", f"ledger entry {done.placement.seq}"]
+    lines.append(f"tier {found.tier.words}: {tell_approvals(done.basis) or 'no sign-off asked'}")
+    return [*lines, *found.notes, f"ledger entry {done.placement.seq}"]
 
 
 def _tell(found: Readiness, arguments: argparse.Namespace) -> int:
@@ -63,9 +64,11 @@ def _tell(found: Readiness, arguments: argparse.Namespace) -> int:
         print_json(
             {"is_ready": not problems, "problems": problems, "quorum": found.quorum.to_json() if found.quorum else None, **found.refs()}
         )
-    elif found.problems:
+        return 1 if found.problems else 0
+    if found.problems:
         print(f"{arguments.version} may not go into Production in {arguments.slot} yet:")
         print("\n".join(f"  - {problem}" for problem in found.problems))
     else:
         print(f"nothing stands in the way of {arguments.version} in {arguments.slot}")
+    print("".join(f"  note: {note}\n" for note in found.notes), end="")
     return 1 if found.problems else 0

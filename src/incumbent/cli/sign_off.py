@@ -52,5 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  good until {show_time(given.expires_at)}; ledger entry {done.entry}{'; a sign-off on own work' if given.is_self else ''}")
     for name, digest in given.names.items():
         print(f"  {name:<9} {digest}")
+    print("".join(f"  note: {note}\n" for note in done.readiness.notes), end="")
     print("\n".join(f"  {problem}" for problem in missing) or f"  ready: `incumbent promote {model}@{version} --slot {arguments.slot}`")
     return 0

@@ -25,7 +25,7 @@ _PERSON_FIELDS = ("person_id", "kind", "roles", "group", "aliases", "owner", "is
 _KEY_FIELDS = ("key_id", "person_id", "public", "added_at", "revoked_at")
 SIGNING: frozenset[Role] = frozenset({"validator", "approver"})
 """The roles whose sign-offs fill places of a quorum."""
-_LATER_PERSON_FIELDS: Document = {"vouched_by": ""}
+_LATER_PERSON_FIELDS: Document = {"vouched_by": "", "grouped_by": ""}
 _LATER_KEY_FIELDS: Document = {"bound_by": "", "compromised_since": None}
 """Fields that documents of before do not have, and what their lack means."""
 
@@ -41,7 +41,9 @@ class Person:
         owner: Of a service: the id of the person who answers for it. Of a person: "".
         is_active: Whether they may still act. What they did before keeps counting as theirs.
         name_commitment: Salted commitment to the printed name, "" if none was given.
-        vouched_by: Who made them known, or last gave them a role that signs; "" in records of before: then whoever wrote those.
+        vouched_by: Who made them known, or last gave them a role that signs or administers, and does not rest on them; "" in records
+            of before: then whoever wrote those.
+        grouped_by: Who set the group; "" without one, and in records of before.
 
     Raises:
         InvalidInput: The id is malformed, a role is unknown, a service has no owner, a person has one, an alias is blank.
@@ -57,6 +59,7 @@ class Person:
     added_at: datetime
     name_commitment: str = ""
     vouched_by: str = ""
+    grouped_by: str = ""
 
     def __post_init__(self) -> None:
         check_person_id(self.person_id)
@@ -64,6 +67,7 @@ class Person:
         check_line(self.group, "group", is_needed=False)
         check_line(self.name_commitment, "name_commitment", is_needed=False)
         check_line(self.vouched_by, "who vouches", is_needed=False)
+        check_line(self.grouped_by, "who set the group", is_needed=False)
         check_time(self.added_at)
         if self.kind not in ("person", "service"):
             raise InvalidInput(f"{self.person_id} is a person or a service, not {self.kind!r}")
@@ -88,6 +92,7 @@ class Person:
             "added_at": format_time(self.added_at),
             "name_commitment": self.name_commitment,
             "vouched_by": self.vouched_by,
+            "grouped_by": self.grouped_by,
         }
 
 
@@ -109,6 +114,7 @@ def person_from_json(document: Json) -> Person:
         added_at=fields.time("added_at"),
         name_commitment=fields.text("name_commitment"),
         vouched_by=fields.text("vouched_by"),
+        grouped_by=fields.text("grouped_by"),
     )
 
 

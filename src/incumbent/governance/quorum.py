@@ -7,9 +7,13 @@ A sign-off counts only if all of this holds; the first that does not is what the
 3. It has not expired, by its own date or by the tier's `valid_days`.
 4. Its person is known, active, no service, and still holds the role (the table of acts).
 5. Its signature was verified anew with the key that is bound to its person, and nothing is known against that key.
-6. Its person had no hand in the version, as far as accounts and services lead to them; nor had whoever bound the key or gave the
-   person the role, who could have invented both. Where the tier allows self-approval it counts all the same, and the quorum says so.
-7. Its person is no admin: admins hand out the identities of all others. Again, self-approval lifts this.
+6. Its person had no hand in the version, as far as accounts and services lead to them; nor had anybody on whose word they are known:
+   whoever bound the key or gave the person the role (or set their group, where groups are to differ), who could have invented both;
+   whoever vouches for those; and so on. Whoever began the installation stands at the end of every such chain, and bars only those for
+   whom they gave their word themselves; the quorum says that it rests on them. Where the tier allows self-approval all of this counts
+   all the same, and the quorum says so.
+7. Its person is no admin: admins hand out the identities of all others. Nor does their key, or their group, rest on their own word from
+   when they were one. Again, self-approval lifts this.
 8. Its person has not rejected the same digests since.
 
 Each person fills one place (in tiers 3 and 4: one as validator and one as approver at most), each reporting group too where
@@ -31,6 +35,7 @@ from incumbent.governance.independence import Authorship, find_own_work, tell_wo
 from incumbent.governance.person import Directory, Person, index_people
 from incumbent.governance.sign_off import NAMES, Seat, SignOff, check_names
 from incumbent.governance.tier import TierRule
+from incumbent.governance.vouching import NO_BACKING, Backing, Voucher, find_author, find_founder, tell_voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +64,20 @@ class Barred:
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
-    """Somebody on whose word a signer's identity rests: the name, and what they did, "bound the key … of omar"."""
-
-    who: str
-    did: str
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """What stands behind a sign-off besides its person.
 
     Attributes:
-        vouchers: On whose word the identity of its person rests.
+        vouchers: On whose word the identity of its person rests, up to whoever began this installation.
         fault: Why its signature does not count, in words; "" if it was verified and does.
+        own_word: What of it rests on its person's own word alone, in words; "" if nothing does.
+        backing: The names of those who vouch, for showing them.
     """
 
     vouchers: tuple[Voucher, ...] = ()
     fault: str = ""
+    own_word: str = ""
+    backing: Backing = NO_BACKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Quorum:
         expired: Sign-offs of today's digests whose time is over.
         barred: Sign-offs that do not count, each with the reason.
         self_approved: Persons whose sign-off of their own work fills a place, as the tier allows; every card says so.
+        founder: Whoever began the installation, where they are an author: all that fills a place rests on them. "" otherwise.
     """
 
     needed: tuple[str, ...]
@@ -106,6 +108,7 @@ class Quorum:
     expired: tuple[SignOff, ...]
     barred: tuple[Barred, ...]
     self_approved: tuple[str, ...]
+    founder: str = ""
 
     @property
     def is_met(self) -> bool:
@@ -132,6 +135,7 @@ class Quorum:
             "expired": _ids(self.expired),
             "barred": [{"sign_off_id": barred.sign_off.sign_off_id, "reason": barred.reason} for barred in self.barred],
             "self_approved": [*self.self_approved],
+            "founder": self.founder,
         }
 
 
@@ -152,11 +156,17 @@ class _Case:
         return self.directory.accountable(sign_off.person_id)
 
     def is_self(self, sign_off: SignOff) -> bool:
-        return sign_off.is_self or self.person_of(sign_off) in self.authors or self.find_voucher(sign_off) is not None
+        is_vouched = self.find_voucher(sign_off) is None and not self.standing_of(sign_off).own_word
+        return sign_off.is_self or self.person_of(sign_off) in self.authors or not is_vouched
 
     def find_voucher(self, sign_off: SignOff) -> Voucher | None:
         """Return the first author on whose word the signer's identity rests, or None."""
         return find_author(self.standing_of(sign_off).vouchers, self.authors, self.directory)
+
+    def find_founder(self, given: Iterable[SignOff]) -> str:
+        """Return the founder if they are an author and these sign-offs rest on their word in the end, "" otherwise."""
+        vouchers = (voucher for sign_off in given for voucher in self.standing_of(sign_off).vouchers)
+        return find_founder(vouchers, self.authors, self.directory)
 
     def standing_of(self, sign_off: SignOff) -> Standing:
         return self.standing.get(sign_off.sign_off_id, Standing((), "its signature was not verified"))
@@ -209,25 +219,11 @@ class _Case:
             told = "it was given as a self-approval"
         elif person is not None and "admin" in person.roles:
             told = tell_admin(person.person_id)
+        elif own_word := self.standing_of(sign_off).own_word:
+            told = own_word
         else:
             return ""
         return f"{told}; tier {self.rule.tier} allows no self-approval"
-
-
-def find_author(vouchers: Iterable[Voucher], authors: Collection[str], directory: Directory) -> Voucher | None:
-    """Return the first voucher who answers for work in a lineage, or None.
-
-    Args:
-        vouchers: On whose word an identity rests.
-        authors: Ids of the accountable persons of the lineage.
-        directory: Everybody known.
-    """
-    return next((voucher for voucher in vouchers if directory.accountable(voucher.who) in authors), None)
-
-
-def tell_voucher(voucher: Voucher, subject: str) -> str:
-    """Return in words why an identity does not count for a version: whoever vouched could be its only witness."""
-    return f"{voucher.who} {voucher.did}, and had a hand in {subject}"
 
 
 def tell_admin(person_id: str) -> str:
@@ -265,8 +261,7 @@ def judge_quorum(
         cosigned: How many witnesses have cosigned a checkpoint that covers what is signed for.
 
     Raises:
-        InvalidInput: The digests are not exactly those four, the people do not fit together, the time has no zone, or one
-            sign-off id stands for two.
+        InvalidInput: The digests are not those four, the people do not fit together, the time has no zone, or an id stands twice.
     """
     check_names(digests)
     directory, works = index_people(people), tuple(authorships)
@@ -304,6 +299,7 @@ def judge_quorum(
         expired=tuple(expired),
         barred=tuple(barred),
         self_approved=tuple(sorted({case.person_of(sign_off) for sign_off in given if case.is_self(sign_off)})),
+        founder=case.find_founder(given),
     )
 
 

@@ -1,7 +1,8 @@
 """Witnesses of the ledger: whose keys count when a tier asks that the ledger be cosigned from a second place, and who answers for each.
 
 A name is typed by whoever cosigns, so it proves nothing. A key that an admin registered is counted, once, for one person who answers for
-it; and not for anybody's own work, nor where the key stands here on the word of somebody whose work it is.
+it; and not for anybody's own work, nor where the key, or who answers for it, stands here on the word of somebody whose work it is
+(`incumbent.governance.vouching`).
 """
 
 import base64
@@ -16,6 +17,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.governance.fields import check_line, check_time, format_time, read_fields
 from incumbent.governance.independence import Authorship, authors
 from incumbent.governance.person import Person, check_person_id, index_people
+from incumbent.governance.vouching import Vouching, find_author, follow, list_vouchers, tell_voucher
 
 _NAME = re.compile(r"[^\s+]{1,128}")
 _FIELDS = ("key_id", "name", "public", "owner", "added_at", "added_by", "revoked_at")
@@ -86,12 +88,13 @@ def witness_from_json(document: Json) -> Witness:
     return Witness(key_id, name, public, owner, fields.time("added_at"), fields.text("added_by"), fields.find_time("revoked_at"))
 
 
-def find_bar(witness: Witness, people: Iterable[Person], authorships: Iterable[Authorship] = ()) -> str:
+def find_bar(witness: Witness, people: Iterable[Person], vouching: Vouching, authorships: Iterable[Authorship] = ()) -> str:
     """Return why a witness's cosignature does not count for a version with these authors, "" if it counts.
 
     Args:
         witness: The witness.
         people: Everybody who is known.
+        vouching: Who stands behind whom.
         authorships: Who had a part in the version.
 
     Raises:
@@ -106,17 +109,18 @@ def find_bar(witness: Witness, people: Iterable[Person], authorships: Iterable[A
         return f"{witness.owner}, who answers for it, is not active here"
     if owner.person_id in made_it:
         return f"{owner.person_id}, who answers for it, had a part in the version"
-    if directory.accountable(witness.added_by) in made_it:
-        return f"{witness.added_by}, who registered its key, had a part in the version"
-    return ""
+    registered = follow(vouching, witness.added_by, f"registered its key {witness.key_id}")
+    voucher = find_author([*registered, *list_vouchers(vouching, owner.person_id)], made_it, directory)
+    return tell_voucher(voucher, "the version") if voucher is not None else ""
 
 
-def count_witnesses(seen: Iterable[Witness], people: Iterable[Person], authorships: Iterable[Authorship]) -> int:
+def count_witnesses(seen: Iterable[Witness], people: Iterable[Person], vouching: Vouching, authorships: Iterable[Authorship]) -> int:
     """Return by how many witnesses something was seen: one for each person who answers for any that counts.
 
     Args:
         seen: The witnesses whose keys are proven to have signed for it.
         people: Everybody who is known.
+        vouching: Who stands behind whom.
         authorships: Who had a part in what is asked about.
 
     Raises:
@@ -124,4 +128,4 @@ def count_witnesses(seen: Iterable[Witness], people: Iterable[Person], authorshi
     """
     everyone, works = tuple(people), tuple(authorships)
     directory = index_people(everyone)
-    return len({directory.accountable(witness.owner) for witness in seen if not find_bar(witness, everyone, works)})
+    return len({directory.accountable(witness.owner) for witness in seen if not find_bar(witness, everyone, vouching, works)})

@@ -26,10 +26,15 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.sign_off import NAMES
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
+from incumbent.governance.vouching import Backing
 from incumbent.ledger.entry import Draft, Entry
 
+SIGN_OFF = "sign-off"
+"""What an entry names the sign-offs by that it rests on, with a number: their entries."""
 ASKS = "tier-asks"
 """What an entry of a promotion names its tier's numbers by; since there is one, the tier is that of the slot."""
+FOUNDER = "founder"
+"""What an entry names whoever began the installation by, where they are an author and all its sign-offs rest on them."""
 UNGOVERNED_TIER = 4
 """The tier of a model that nobody assessed, while nobody is registered here: a single user's own installation."""
 
@@ -44,6 +49,27 @@ def tell_asks(rule: TierRule) -> str:
     'validators=1 approvers=2'
     """
     return f"validators={rule.validators} approvers={rule.approvers}"
+
+
+def name_sign_offs(sign_offs: Iterable[tuple[int, Backing | None]]) -> dict[str, str]:
+    """Return how an entry names the sign-offs that it rests on, by their entries, and on whose word each rests, where that is known.
+
+    >>> name_sign_offs([(7, Backing(("ben", "ada"), ("ada",)))])
+    {'sign-off-1': '7', 'vouched-1': 'ben ada', 'bound-1': 'ada'}
+    """
+    found = {}
+    for number, (seq, backing) in enumerate(sign_offs, 1):
+        found[f"{SIGN_OFF}-{number}"] = str(seq)
+        if backing is not None:
+            found |= {f"vouched-{number}": " ".join(backing.vouched), f"bound-{number}": " ".join(backing.bound)}
+    return found
+
+
+def read_backing(refs: Mapping[str, str], name: str) -> Backing | None:
+    """Return on whose word a sign-off of this name rests, as an entry's refs tell it; None from before they did."""
+    number = name.removeprefix(f"{SIGN_OFF}-")
+    vouched, bound = refs.get(f"vouched-{number}"), refs.get(f"bound-{number}")
+    return None if vouched is None or bound is None else Backing(tuple(vouched.split()), tuple(bound.split()))
 
 
 @dataclass(slots=True)
@@ -300,7 +326,7 @@ def _place(name: str) -> tuple[str, str]:
 
 
 def _sign_offs(draft: Draft) -> list[str]:
-    return sorted(name for name in draft.refs if name.startswith("sign-off"))
+    return sorted(name for name in draft.refs if name.startswith(SIGN_OFF))
 
 
 def _number(text: str) -> int | None:

@@ -11,14 +11,16 @@ from datetime import datetime
 from incumbent.base.documents import Json
 from incumbent.base.errors import NotFound
 from incumbent.governance.person import key_from_json
+from incumbent.governance.vouching import NO_BACKING, Backing
 from incumbent.ledger.entry import Entry
+from incumbent.registry.grounds import FOUNDER, SIGN_OFF, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import Name, at_time, find_live, find_status, find_target, name_of
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.standing import bound, find_voucher
+from incumbent.usecases.standing import bound, read_words
 from incumbent.usecases.workspace import Workspace
 
-PROMOTION, EVIDENCE, SIGN_OFF = "promotion", "evidence-entry", "sign-off"
+PROMOTION, EVIDENCE = "promotion", "evidence-entry"
 """How the entry of a promotion names what it rests on: numbers of earlier entries."""
 
 
@@ -27,28 +29,28 @@ class Approval:
     """A sign-off that a promotion rests on: who, which act, when, and the number of its entry.
 
     Attributes:
-        vouched_by: Who had made that person known, or given them a role that signs, when they signed; "" if it is not known.
-        bound_by: Who bound the key that they signed with; likewise.
+        backing: On whose word it rested, when the version was promoted, that this is the person's signature.
     """
 
     person: str
     act: str
     at: datetime
     seq: int
-    vouched_by: str = ""
-    bound_by: str = ""
+    backing: Backing = NO_BACKING
 
     @property
     def words(self) -> str:
-        """On whose word it rests that this is the person's signature; "" if that is not known.
+        """On whose word it rests that this is the person's signature; "" if that is not known."""
+        return self.backing.words
 
-        >>> Approval("vera", "validate", datetime(2026, 11, 25), 9, "ada", "ada").words
-        'vouched for and key bound by ada'
-        """
-        if self.vouched_by == self.bound_by:
-            return f"vouched for and key bound by {self.bound_by}" if self.bound_by else ""
-        found = {"vouched for": self.vouched_by, "key bound": self.bound_by}
-        return ", ".join(f"{what} by {who}" for what, who in found.items() if who)
+    def to_json(self) -> dict[str, Json]:
+        """Return the document form."""
+        vouched, bound = self.backing.vouched, self.backing.bound
+        return {
+            "person": self.person, "act": self.act, "at": self.at.isoformat(), "entry": self.seq,
+            "vouched_by": vouched[0] if vouched else "", "vouched_through": [*vouched[1:]],
+            "bound_by": bound[0] if bound else "", "bound_through": [*bound[1:]],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Basis:
         evidence_entry: Number of the entry that recorded it, None likewise.
         verdict: What the gate said, in a word.
         tier: The tier that it was promoted under, in words.
+        founder: Whoever began the installation, where they are an author of the version, and all the sign-offs rest on them; or "".
     """
 
     act: str
@@ -72,18 +75,15 @@ class Basis:
     evidence_entry: int | None
     verdict: str
     tier: str
+    founder: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """Return the document form."""
-        approvals: list[Json] = [
-            {
-                "person": a.person, "act": a.act, "at": a.at.isoformat(), "entry": a.seq, "vouched_by": a.vouched_by,
-                "bound_by": a.bound_by,
-            }
-            for a in self.approvals
-        ]  # fmt: skip
+        approvals: list[Json] = [approval.to_json() for approval in self.approvals]
         evidence: Json = {"digest": self.evidence, "entry": self.evidence_entry, "verdict": self.verdict} if self.evidence else None
-        return {"act": self.act, "entry": self.entry, "approvals": approvals, "evidence": evidence, "tier": self.tier}
+        return {
+            "act": self.act, "entry": self.entry, "approvals": approvals, "evidence": evidence, "tier": self.tier, "founder": self.founder,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +186,22 @@ def find_basis(tx: Transaction, placement: Placement) -> Basis | None:
     made = tx.ledger.get(placement.seq)
     promotion = tx.ledger.get(int(made.draft.refs[PROMOTION])) if PROMOTION in made.draft.refs else made
     refs = promotion.draft.refs
-    signed = {int(seq) for entry in (promotion, made) for name, seq in entry.draft.refs.items() if name.startswith(SIGN_OFF)}
+    signed = {
+        int(seq): read_backing(entry.draft.refs, name)
+        for entry in (promotion, made)
+        for name, seq in entry.draft.refs.items()
+        if name.startswith(SIGN_OFF)
+    }
     evidence = int(refs[EVIDENCE]) if EVIDENCE in refs else None
     return Basis(
         act=made.draft.act,
         entry=placement.seq,
-        approvals=tuple(_read_approval(tx, tx.ledger.get(seq)) for seq in sorted(signed)),
+        approvals=tuple(_read_approval(tx, tx.ledger.get(seq), signed[seq]) for seq in sorted(signed)),
         evidence=refs.get("evidence", ""),
         evidence_entry=evidence,
         verdict=tx.ledger.get(evidence).draft.after if evidence is not None else "",
         tier=refs.get("tier-name", ""),
+        founder=made.draft.refs.get(FOUNDER) or refs.get(FOUNDER, ""),
     )
 
 
@@ -204,10 +210,11 @@ def find_promotion(tx: Transaction, seq: int) -> str:
     return tx.ledger.get(seq).draft.refs.get(PROMOTION, str(seq))
 
 
-def _read_approval(tx: Transaction, entry: Entry) -> Approval:
+def _read_approval(tx: Transaction, entry: Entry, backing: Backing | None) -> Approval:
     who = entry.draft.actor.actor_id
-    record = tx.records.find("sign-off", entry.draft.object.object_id)
-    key = tx.records.find("key", str(record.body.get("key_id"))) if record is not None else None
-    past = [known for known in tx.records.list_history("person", who) if known.seq < entry.seq]
-    vouched_by = find_voucher(tx, past) if past else ""
-    return Approval(who, entry.draft.act, entry.at, entry.seq, vouched_by, bound(tx, key_from_json(key.body)).bound_by if key else "")
+    if backing is None:  # from before promotions named those who vouched: the last of them, as of the signature
+        record = tx.records.find("sign-off", entry.draft.object.object_id)
+        keys = tx.records.list_history("key", str(record.body.get("key_id"))) if record is not None else []
+        words = [word.voucher for word in read_words(tx, who) if word.voucher and word.seq < entry.seq]
+        backing = Backing(tuple(words[-1:]), tuple(bound(tx, key_from_json(key.body)).bound_by for key in keys[:1]))
+    return Approval(who, entry.draft.act, entry.at, entry.seq, backing)

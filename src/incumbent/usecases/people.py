@@ -7,10 +7,11 @@ from typing import Literal
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
 from incumbent.governance.acts import check_roles
 from incumbent.governance.fields import check_line
-from incumbent.governance.person import SIGNING, Key, Person, check_change, check_people, find_person
+from incumbent.governance.person import Key, Person, check_change, check_people, find_person
+from incumbent.governance.vouching import VOUCHED
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.standing import list_keys, list_vouched, vouched
+from incumbent.usecases.standing import list_keys, list_vouched, read_vouching, vouched
 from incumbent.usecases.workspace import Workspace
 
 
@@ -70,7 +71,8 @@ def add_person(
                 raise InvalidInput("the first person has to hold the role admin, or nobody could add the second")
             aliases = [*aliases, *([ws.actor] if ws.actor not in (person, *aliases) else [])]
         commitment = tx.payloads.keep(name.encode(), ws.ids.salt()) if name else ""
-        added = Person(person, kind, held, group, tuple(aliases), owner, True, ws.clock.now(), commitment, acting.actor)
+        grouped_by = acting.actor if group else ""
+        added = Person(person, kind, held, group, tuple(aliases), owner, True, ws.clock.now(), commitment, acting.actor, grouped_by)
         _check_service(added)
         check_people([*people, added])
         payloads = {"name": commitment} if commitment else {}
@@ -100,7 +102,8 @@ def change_person(
 ) -> Person:
     """Change what is given and leave the rest. What somebody did before goes on counting as theirs.
 
-    Whoever gives a role that signs vouches for the person from then on, also by giving again what they held.
+    Whoever gives a role that signs or administers vouches for the person from then on, also by giving again what they held; unless they
+    are known here on that person's own word. Whoever sets the group answers for it.
 
     Raises:
         NotFound: There is no such person.
@@ -109,14 +112,17 @@ def change_person(
     """
     with attempting(ws, act="change-person", kind="person", object_id=person), governed(ws) as tx:
         acting = check_acting(ws, tx, "change-person")
-        before = vouched(tx, get_person(tx, person))
+        vouching = read_vouching(tx)
+        before = vouched(vouching, get_person(tx, person))
+        is_word = roles is not None and VOUCHED & set(roles) and vouching.may_vouch(acting.actor, before.person_id)
         after = replace(
             before,
             roles=before.roles if roles is None else check_roles(roles),
             group=before.group if group is None else group,
             aliases=tuple(dict.fromkeys([*before.aliases, *(aliases or ())])),
             is_active=before.is_active if is_active is None else is_active,
-            vouched_by=acting.actor if roles is not None and SIGNING & set(roles) else before.vouched_by,
+            vouched_by=acting.actor if is_word else before.vouched_by,
+            grouped_by=before.grouped_by if group is None else acting.actor if group else "",
         )
         check_change(before, after)
         _check_service(after)

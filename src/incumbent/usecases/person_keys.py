@@ -5,6 +5,7 @@ verifies that before the key speaks for anybody. Only an admin's own key is boun
 """
 
 import base64
+import itertools
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting, attempting, check_acting, find_acting, governed, record_act
 from incumbent.usecases.standing import bound
 from incumbent.usecases.workspace import Workspace
+
+_NAME_MIN = len("ed25519:") + 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
             check_acting(ws, tx, "request-key")
             log = tx.ledger.get(0).log
             found = _find_unused(ws, tx, name or owner.person_id)
+            if found is None:
+                _check_free(ws, tx, name or owner.person_id, owner.person_id)
         raw = found or ws.keys.make(name or owner.person_id)
         public = key_text(raw)
         signature = base64.b64encode(ws.keys.sign(raw, possession_bytes(log=log, person=owner.person_id, public=public))).decode()
@@ -119,6 +124,8 @@ def _check_possession(request: KeyRequest, log: str) -> None:
 def bind_key(ws: Workspace, *, key: str, is_at_hand: bool = True) -> Key:
     """Bind a key that its holder asked for: from now on its signatures are theirs.
 
+    A key that somebody else has bound, or its holder as an admin, can be bound again: the word for it is the actor's from then on.
+
     Args:
         ws: The workspace; its actor is the admin.
         key: The key's name or 6 or more characters of the beginning of it, or the person, if they asked for one only.
@@ -127,7 +134,8 @@ def bind_key(ws: Workspace, *, key: str, is_at_hand: bool = True) -> Key:
 
     Raises:
         NotFound: No request, or more than one, goes by that.
-        Refused: The request is not signed by the key that it names, or the actor is no admin, or asked themselves.
+        Conflict: The actor has bound it already.
+        Refused: The request is not signed by the key that it names, the key is revoked, or the actor is no admin, or asked themselves.
     """
     with attempting(ws, act="add-key", kind="key", object_id=key[:80]), governed(ws) as tx:
         acting = check_acting(ws, tx, "add-key")
@@ -155,18 +163,45 @@ def _find_unused(ws: Workspace, tx: Transaction, name: str) -> bytes | None:
     return found
 
 
+def _check_free(ws: Workspace, tx: Transaction, name: str, person: str) -> None:
+    """Raise Conflict where a key of this name is here, saying what became of it and how another is made."""
+    raw = ws.keys.find(name)
+    record = None if raw is None else tx.records.find("key", key_name(raw))
+    if raw is None or (record is None and tx.records.find("key-request", key_name(raw)) is None):
+        return
+    key = key_from_json(record.body) if record is not None else None
+    state = "asks to be bound" if key is None else f"was revoked on {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "is bound"
+    taken = ws.keys.list_names()
+    free = next(other for number in itertools.count(2) if (other := f"{person}-{number}") not in taken)
+    raise Conflict(
+        f"there is a key named {name!r} on this machine already, {key_name(raw)}, which {state}; make another under another name:\n"
+        f"  INCUMBENT_ACTOR={person} incumbent keys new {person} --name {free}"
+    )
+
+
 def _bind(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest, seq: int) -> Key:
     raw, entry = parse_key(request.public), tx.ledger.get(seq)
     owner = get_person(tx, request.person_id)
     if entry.draft.actor.actor_id != owner.person_id or entry.draft.object.object_id != key_name(raw):
         raise Refused(f"ledger entry {seq} is no request of {owner.person_id} for key {key_name(raw)}")
     _check_possession(request, entry.log)
-    key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), ws.clock.now(), bound_by=acting.actor)
+    taken = tx.records.find("key", key_name(raw))
+    added_at = ws.clock.now() if taken is None else _check_again(bound(tx, key_from_json(taken.body)), acting)
+    key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), added_at, bound_by=acting.actor)
     record_act(
         ws, tx, act="add-key", kind="key", object_id=key.key_id, acting=acting, body=key.to_json(), subject=owner.person_id,
         after=request.public, refs={"request": str(seq)},
     )  # fmt: skip
     return key
+
+
+def _check_again(known: Key, acting: Acting) -> datetime:
+    """Return since when a key is bound, if another may bind it again. Raises Refused, Conflict."""
+    if known.revoked_at is not None:
+        raise Refused(f"key {known.key_id} of {known.person_id} was revoked, and comes not back; they make another, with --name")
+    if acting.actor in (known.bound_by, known.person_id):
+        raise Conflict(f"key {known.key_id} of {known.person_id} is bound already, by {known.bound_by}; another admin may bind it again")
+    return known.added_at
 
 
 def revoke_key(ws: Workspace, *, key: str, reason: str, compromised_since: datetime | None = None) -> Key:
@@ -176,7 +211,7 @@ def revoke_key(ws: Workspace, *, key: str, reason: str, compromised_since: datet
 
     Args:
         ws: The workspace.
-        key: Its name, "ed25519:…", or 6 or more characters of the beginning of that.
+        key: Its name, "ed25519:…", or 6 or more characters of the beginning of that; or whose it is, if they have one only.
         reason: Why, in words.
         compromised_since: From when on somebody else may have signed with it: no sign-off of that time or later counts any more.
 
@@ -220,17 +255,21 @@ def list_good_keys(tx: Transaction, person_id: str) -> list[Key]:
 def _find_key(tx: Transaction, name: str) -> Key:
     wanted = _wanted(name)
     keys = [key_from_json(record.body) for record in tx.records.list_all("key")]
-    found = [key for key in keys if key.key_id.startswith(wanted)]
-    if len(found) != 1 or len(wanted) < len("ed25519:") + 6:
-        raise NotFound(f"{len(found)} keys begin with {name[:80]!r}; there are: {', '.join(key.key_id for key in keys) or 'none'}")
+    found = [key for key in keys if key.key_id.startswith(wanted)] if len(wanted) >= _NAME_MIN else []
+    if not found:
+        theirs = [key for key in keys if key.person_id == name]
+        found = [key for key in theirs if key.revoked_at is None] or theirs
+    if len(found) != 1:
+        told = ", ".join(f"{key.key_id} of {key.person_id}{' (revoked)' if key.revoked_at else ''}" for key in found or keys)
+        raise NotFound(f"{len(found)} keys go by {name[:80]!r}; there are: {told or 'none'}")
     return found[0]
 
 
 def _find_request(tx: Transaction, name: str) -> Record:
-    waiting = list_key_requests(tx)
-    wanted = _wanted(name)
-    is_name = len(wanted) >= len("ed25519:") + 6
-    found = [key_id for key_id, asked in waiting if asked.person_id == name or (is_name and key_id.startswith(wanted))]
+    waiting, wanted = list_key_requests(tx), _wanted(name)
+    every = [record.record_id for record in tx.records.list_all("key-request")]  # the bound ones too: another may bind them again
+    found = [key_id for key_id in every if len(wanted) >= _NAME_MIN and key_id.startswith(wanted)]
+    found = found or [key_id for key_id, asked in waiting if asked.person_id == name]
     record = tx.records.find("key-request", found[0]) if len(found) == 1 else None
     if record is None:
         known = ", ".join(f"{key_id} of {asked.person_id}" for key_id, asked in waiting) or "no request at all"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from incumbent.base.errors import Conflict, InvalidInput, Refused
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.names import check_slot_name
+from incumbent.usecases.live import Basis, find_basis
 from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.readiness import Readiness, judge_readiness
 from incumbent.usecases.recording import attempting, check_acting, governed
@@ -23,12 +24,14 @@ class Promotion:
     Attributes:
         superseded: The placement that was in Production until now, None if the slot was empty.
         readiness: What it was judged by.
+        basis: What its place rests on, as `live` tells it from now on.
     """
 
     placement: Placement
     version: ModelVersion
     superseded: Placement | None
     readiness: Readiness
+    basis: Basis | None
 
 
 def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> Promotion:
@@ -84,7 +87,8 @@ def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) 
                 refs=readiness.refs(),
                 at=at,
             )
-    return Promotion(placement, chosen, before, readiness)
+            basis = find_basis(tx, placement)
+    return Promotion(placement, chosen, before, readiness, basis)
 
 
 def check_promotion(ws: Workspace, *, model: str, version: int, slot: str) -> Readiness:

@@ -4,7 +4,7 @@ Gathered in the transaction that promotes, from what the ledger explains; nothin
 sign-off names (bundle, evidence, policy, tier) are computed here, so a change in any of them voids it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,13 +19,14 @@ from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
-from incumbent.registry.grounds import ASKS, UNGOVERNED_TIER, tell_asks
+from incumbent.governance.vouching import Backing, tell_founder
+from incumbent.registry.grounds import ASKS, FOUNDER, UNGOVERNED_TIER, name_sign_offs, tell_asks
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import list_models_ever_live
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
-from incumbent.usecases.live import EVIDENCE, SIGN_OFF
+from incumbent.usecases.live import EVIDENCE
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
@@ -89,6 +90,7 @@ class Readiness:
 
     Attributes:
         evidence: The newest on this bundle in this slot, None if there is none.
+        backing: Id of a sign-off -> on whose word it rests that it is its person's.
         problems: What stands in the way, in words; empty when the version may go live.
     """
 
@@ -100,7 +102,17 @@ class Readiness:
     quorum: Quorum | None
     findings: tuple[Finding, ...]
     sign_offs: tuple[tuple[int, SignOff], ...]
+    backing: Mapping[str, Backing]
     problems: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever reads the sign-offs has to know about them, in words."""
+        if self.quorum is None:
+            return ()
+        own = self.quorum.self_approved
+        told = [f"self-approved, as the tier allows: {', '.join(own)}"] if own else []
+        return (*told, *([tell_founder(self.quorum.founder)] if self.quorum.founder else []))
 
     def refs(self) -> dict[str, str]:
         """Return what the entry of a promotion names."""
@@ -112,7 +124,9 @@ class Readiness:
             found["policy-entry"] = str(self.policy.seq)
         if self.evidence is not None:
             found |= {"evidence": self.evidence.digest, EVIDENCE: str(self.evidence.seq)}
-        return found | {f"{SIGN_OFF}-{number}": str(seq) for number, (seq, _) in enumerate(self.sign_offs, 1)}
+        if self.quorum is not None and self.quorum.founder:
+            found[FOUNDER] = self.quorum.founder
+        return found | name_sign_offs((seq, self.backing[given.sign_off_id]) for seq, given in self.sign_offs)
 
 
 def find_tiers(tx: Transaction) -> TierPolicy:
@@ -189,7 +203,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     problems = _judge_schema(tx, version, slot, policy=policy, evidence=evidence)
     problems += _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
     given = list_sign_offs(tx, version, slot)
-    quorum = None
+    quorum, standing = None, find_standing(tx, given, is_grouped=tier.rule.distinct_groups)
     people = list_people(tx)
     authorships = list_authorships(tx, version, list_policy_authors(tx, policy))
     if evidence is not None:
@@ -203,7 +217,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
             model=version.model,
             version=version.version,
             slot=slot,
-            standing=find_standing(tx, given),
+            standing=standing,
             cosigned=count_cosignatures(tx, evidence.seq, authorships) if tier.rule.witnesses else 0,
         )
         problems += tell_quorum(quorum, version)
@@ -215,7 +229,8 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
     counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
-    return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, tuple(problems))
+    backing = {name: found.backing for name, found in standing.items()}
+    return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, backing, tuple(problems))
 
 
 def _judge_evidence(

@@ -27,7 +27,7 @@ from incumbent.usecases.readiness import (
     names_now,
 )
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, list_people, record_act
-from incumbent.usecases.signing import check_vouched, find_author_behind, name_signed, sign_act
+from incumbent.usecases.signing import find_dependence, name_signed, sign_act
 from incumbent.usecases.workspace import Workspace
 
 
@@ -134,10 +134,12 @@ def _is_self(
         return True
     if meaning == "rejected":
         return False
-    involved = authors(authorships, people)
+    involved, is_grouped = authors(authorships, people), tier.rule.distinct_groups
+    told = find_dependence(ws, tx, acting, act, involved=involved, people=people, subject=subject, is_grouped=is_grouped)
     if tier.rule.self_approval:
-        return find_author_behind(ws, tx, acting, act, involved=involved, people=people) is not None
-    check_vouched(ws, tx, acting, act, involved=involved, people=people, subject=subject)
+        return bool(told)
+    if told:
+        raise Refused(f"{acting.actor} may not {act}: {told}")
     if "admin" in acting.roles:
         raise Refused(f"{acting.actor} may not {act}: {tell_admin(acting.actor)}")
     return False

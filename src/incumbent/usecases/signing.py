@@ -12,14 +12,14 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import NotFound, Refused
 from incumbent.governance.acts import get_act
 from incumbent.governance.person import Key, Person, index_people
-from incumbent.governance.quorum import Voucher, find_author, tell_voucher
+from incumbent.governance.vouching import find_author, find_own_word, list_vouchers, tell_voucher
 from incumbent.ledger.entry import Actor, Draft, ObjectRef, format_time
 from incumbent.ledger.note import key_name, parse_key
 from incumbent.ledger.statement import assemble_envelope, check_signed, parse_envelope, statement_bytes, statement_payload
 from incumbent.usecases.person_keys import list_good_keys
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting
-from incumbent.usecases.standing import list_vouchers, vouched
+from incumbent.usecases.standing import read_vouching
 from incumbent.usecases.workspace import Workspace
 
 
@@ -150,10 +150,18 @@ def choose_key(ws: Workspace, tx: Transaction, acting: Acting, act: str) -> Key:
     return key
 
 
-def find_author_behind(
-    ws: Workspace, tx: Transaction, acting: Acting, act: str, *, involved: Collection[str], people: Iterable[Person]
-) -> Voucher | None:
-    """Return whoever is involved and vouches for the one who acts, or bound the key that they would sign with; None if nobody is.
+def find_dependence(
+    ws: Workspace,
+    tx: Transaction,
+    acting: Acting,
+    act: str,
+    *,
+    involved: Collection[str],
+    people: Iterable[Person],
+    subject: str,
+    is_grouped: bool = False,
+) -> str:
+    """Return in words why it does not count here that somebody is who they are: on whose word it rests; "" if it counts.
 
     Args:
         ws: The workspace.
@@ -162,24 +170,30 @@ def find_author_behind(
         act: What they are about to sign.
         involved: Ids of the accountable persons whose word does not count here.
         people: Everybody known.
+        subject: What it is about: "flights-late@2".
+        is_grouped: Reporting groups matter, so whoever set theirs vouches too.
 
     Raises:
         Refused: The actor has no key that is good.
         NotFound: None of their keys is on this machine.
     """
     if acting.person is None:
-        return None
-    vouchers = list_vouchers(vouched(tx, acting.person), choose_key(ws, tx, acting, act))
-    return find_author(vouchers, involved, index_people(people))
+        return ""
+    key, vouching = choose_key(ws, tx, acting, act), read_vouching(tx)
+    vouchers = list_vouchers(vouching, acting.actor, key, is_grouped=is_grouped)
+    voucher = find_author(vouchers, involved, index_people(people))
+    if voucher is None:
+        return find_own_word(vouching, acting.person, key, is_grouped=is_grouped)
+    return (
+        f"{tell_voucher(voucher, subject)}. An admin on whose word no author stands vouches with `incumbent users change {acting.actor} "
+        f"--role …`, and binds the key with `incumbent keys bind {key.key_id}`"
+    )
 
 
 def check_vouched(
     ws: Workspace, tx: Transaction, acting: Acting, act: str, *, involved: Collection[str], people: Iterable[Person], subject: str
 ) -> None:
-    """Pass if nobody involved stands behind the one who acts (`find_author_behind`). Raises Refused, NotFound."""
-    voucher = find_author_behind(ws, tx, acting, act, involved=involved, people=people)
-    if voucher is not None:
-        raise Refused(
-            f"{acting.actor} may not {act}: {tell_voucher(voucher, subject)}. An admin without a hand in it vouches with `incumbent users "
-            f"change {acting.actor} --role …`, and binds a new key with `incumbent keys bind`"
-        )
+    """Pass if it counts here that the one who acts is who they are (`find_dependence`). Raises Refused, NotFound."""
+    told = find_dependence(ws, tx, acting, act, involved=involved, people=people, subject=subject)
+    if told:
+        raise Refused(f"{acting.actor} may not {act}: {told}")

@@ -13,38 +13,53 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import document_bytes
 from incumbent.base.errors import Refused
 from incumbent.governance.fields import format_time
-from incumbent.governance.person import SIGNING, Key, Person, key_from_json, person_from_json
-from incumbent.governance.quorum import Standing, Voucher
+from incumbent.governance.person import Key, Person, key_from_json, person_from_json
+from incumbent.governance.quorum import Standing
 from incumbent.governance.sign_off import SignOff
+from incumbent.governance.vouching import VOUCHED, Vouching, Word, find_backing, find_own_word, grow, list_vouchers
 from incumbent.ledger.primitives import Malformed, open_envelope, read_statement
 from incumbent.ledger.statement import check_signed
-from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 
 
-def list_vouched(tx: Transaction) -> list[Person]:
-    """Return everybody who is known, each with who vouched for them."""
-    return [vouched(tx, person_from_json(record.body)) for record in tx.records.list_all("person")]
+def read_words(tx: Transaction, person_id: str | None = None) -> list[Word]:
+    """Return what every document of a person, or of everybody, says of who stands behind them, oldest first.
 
-
-def vouched(tx: Transaction, person: Person) -> Person:
-    """Return a person with who vouched for them, also where their document does not say."""
-    if person.vouched_by:
-        return person
-    return replace(person, vouched_by=find_voucher(tx, tx.records.list_history("person", person.person_id)))
-
-
-def find_voucher(tx: Transaction, history: Sequence[Record]) -> str:
-    """Return who vouched for a person last, by these documents of theirs, oldest first."""
-    voucher, before = "", frozenset[str]()
-    for record in history:
+    Documents from before name nobody, or nobody anew where a person became an admin: then it is who wrote their entries.
+    """
+    found = []
+    last: dict[str, tuple[Person, str]] = {}
+    for record in tx.records.list_history("person", person_id):
         then = person_from_json(record.body)
-        if then.vouched_by:
-            voucher = then.vouched_by
-        elif not voucher or (then.roles & SIGNING) - before:
-            voucher = _actor(tx, record.seq)
-        before = frozenset(then.roles & SIGNING)
-    return voucher
+        before, grouped_by = last.get(record.record_id, (None, ""))
+        if before is None or (then.vouched_by or before.vouched_by) != before.vouched_by:
+            voucher = then.vouched_by or _actor(tx, record.seq)
+        else:
+            voucher = _actor(tx, record.seq) if (then.roles - before.roles) & VOUCHED else ""
+        if then.grouped_by or not then.group:
+            grouped_by = then.grouped_by
+        elif before is None or then.group != before.group:
+            grouped_by = _actor(tx, record.seq)
+        last[record.record_id] = (then, grouped_by)
+        found.append(Word(record.seq, record.record_id, voucher, grouped_by))
+    return found
+
+
+def read_vouching(tx: Transaction) -> Vouching:
+    """Return who stands behind whom now."""
+    return grow(read_words(tx))
+
+
+def list_vouched(tx: Transaction) -> list[Person]:
+    """Return everybody who is known, each with who vouches for them and who set their group, whatever their document says."""
+    vouching = read_vouching(tx)
+    return [vouched(vouching, person_from_json(record.body)) for record in tx.records.list_all("person")]
+
+
+def vouched(vouching: Vouching, person: Person) -> Person:
+    """Return a person with who vouches for them and who set their group, whatever their document says."""
+    by, grouped_by = vouching.by.get(person.person_id, ""), vouching.grouped_by.get(person.person_id, "")
+    return replace(person, vouched_by=by, grouped_by=grouped_by)
 
 
 def list_keys(tx: Transaction) -> list[Key]:
@@ -59,31 +74,28 @@ def bound(tx: Transaction, key: Key) -> Key:
     return replace(key, bound_by=_actor(tx, tx.records.list_history("key", key.key_id)[0].seq))
 
 
-def list_vouchers(person: Person, key: Key) -> tuple[Voucher, ...]:
-    """Return on whose word it rests that this key speaks for this person in a role that signs."""
-    found = (
-        Voucher(person.vouched_by, f"made {person.person_id} known here, or gave them the role"),
-        Voucher(key.bound_by, f"bound the key {key.key_id} of {key.person_id}"),
-    )
-    return tuple(voucher for voucher in found if voucher.who)
-
-
-def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]]) -> dict[str, Standing]:
+def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]], *, is_grouped: bool = False) -> dict[str, Standing]:
     """Return what stands behind each of these sign-offs, by their ids.
 
     Args:
         tx: An open transaction.
         given: (number of the entry, sign-off).
+        is_grouped: Reporting groups matter, so whoever set them vouches too.
     """
     if not given:
         return {}
-    people = {person.person_id: person for person in list_vouched(tx)}
-    keys = {key.key_id: key for key in list_keys(tx)}
+    people = {record.record_id: person_from_json(record.body) for record in tx.records.list_all("person")}
+    vouching, keys = read_vouching(tx), {key.key_id: key for key in list_keys(tx)}
     found = {}
     for seq, sign_off in given:
         person, key = people.get(sign_off.person_id), keys.get(sign_off.key_id)
-        vouchers = list_vouchers(person, key) if person is not None and key is not None else ()
-        found[sign_off.sign_off_id] = Standing(vouchers, _find_fault(tx, seq, sign_off, key))
+        fault = _find_fault(tx, seq, sign_off, key)
+        if person is None or key is None:
+            found[sign_off.sign_off_id] = Standing((), fault)
+            continue
+        vouchers = list_vouchers(vouching, person.person_id, key, is_grouped=is_grouped)
+        own_word = find_own_word(vouching, person, key, is_grouped=is_grouped)
+        found[sign_off.sign_off_id] = Standing(vouchers, fault, own_word, find_backing(vouching, key))
     return found
 
 

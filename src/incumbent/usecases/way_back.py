@@ -14,13 +14,15 @@ from datetime import datetime
 
 from incumbent.base.errors import Refused
 from incumbent.governance.independence import Authorship
-from incumbent.governance.quorum import Quorum, judge_quorum
+from incumbent.governance.quorum import Quorum, Standing, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
+from incumbent.governance.vouching import Backing
+from incumbent.registry.grounds import FOUNDER, SIGN_OFF, name_sign_offs, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, list_line, name_of
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.evidence import find_evidence
-from incumbent.usecases.live import PROMOTION, SIGN_OFF, find_promotion
+from incumbent.usecases.live import PROMOTION, find_promotion
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import (
     Tier,
@@ -46,7 +48,8 @@ class WayBack:
     Attributes:
         lapsed: What became of the approvals of its promotion, in words: they expired, or one does not count any more; "" if they last.
         promotion: What the entry names of the promotion that is gone back to.
-        sign_offs: Entries of the sign-offs that it rests on: of the promotion while they last, and those given since it was left.
+        sign_offs: (entry, on whose word) of the sign-offs that it rests on: of the promotion while they last, and those given since it
+            was left; None where the promotion is from before entries named those who vouch.
         asked: How many approvals since it was left are asked for.
         given: How many there are.
         problems: What stands in the way, in words; empty when nothing does.
@@ -54,14 +57,14 @@ class WayBack:
 
     lapsed: str
     promotion: Mapping[str, str]
-    sign_offs: tuple[int, ...]
+    sign_offs: tuple[tuple[int, Backing | None], ...]
     asked: int
     given: int
     problems: tuple[str, ...]
 
     def refs(self) -> dict[str, str]:
         """Return what the entry names."""
-        return {**self.promotion, **{f"{SIGN_OFF}-{number}": str(seq) for number, seq in enumerate(self.sign_offs, 1)}}
+        return {**self.promotion, **name_sign_offs(self.sign_offs)}
 
 
 def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> WayBack:
@@ -77,7 +80,8 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     given = [(seq, found) for seq, found in list_sign_offs(tx, version, slot) if found.version == version.version]
     since = next((p.seq for p in history if name_of(p) == (version.model, version.version) and p.status == "Archived"), None)
     fresh = [(seq, found) for seq, found in given if since is None or seq > since]
-    quorum, authorships = _judge_approvals(ws, tx, version, slot, tier=replace(tier, rule=rule), fresh=fresh)
+    standing = find_standing(tx, fresh, is_grouped=rule.distinct_groups)
+    quorum, authorships = _judge_approvals(ws, tx, version, slot, tier=replace(tier, rule=rule), fresh=fresh, standing=standing)
     problems = tell_rejections(given, version)
     if quorum is not None:
         problems += tell_quorum(quorum, version)
@@ -86,10 +90,19 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     if rule.approvers:
         problems += tell_unknown(authorships, list_people(tx))
     counted = {found.sign_off_id for found in quorum.given} if quorum else set()
-    seqs = [seq for seq, found in fresh if found.sign_off_id in counted]
-    kept = [] if lapsed else [seq for seq, _ in sign_offs]
+    new = [(seq, standing[found.sign_off_id].backing) for seq, found in fresh if found.sign_off_id in counted]
+    kept = [] if lapsed else _list_backing(tx, promotion, [seq for seq, _ in sign_offs])
     named = {"bundle": str(version.bundle.digest)} | ({} if promotion is None else {PROMOTION: promotion})
-    return WayBack(lapsed, named, (*kept, *seqs), rule.approvers, len(counted), tuple(problems))
+    if quorum is not None and quorum.founder:
+        named[FOUNDER] = quorum.founder
+    return WayBack(lapsed, named, (*kept, *new), rule.approvers, len(counted), tuple(problems))
+
+
+def _list_backing(tx: Transaction, promotion: str | None, seqs: Sequence[int]) -> list[tuple[int, Backing | None]]:
+    """Return (entry, on whose word) of the sign-offs of a promotion, as it names them."""
+    refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
+    names = {int(seq): name for name, seq in refs.items() if name.startswith(SIGN_OFF)}
+    return [(seq, read_backing(refs, names[seq])) for seq in seqs]
 
 
 def _tell_lapsed(tx: Transaction, sign_offs: Sequence[tuple[int, SignOff]], now: datetime) -> str:
@@ -164,7 +177,14 @@ def _read_promotion(tx: Transaction, promotion: str | None) -> list[tuple[int, S
 
 
 def _judge_approvals(
-    ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, tier: Tier, fresh: Sequence[tuple[int, SignOff]]
+    ws: Workspace,
+    tx: Transaction,
+    version: ModelVersion,
+    slot: str,
+    *,
+    tier: Tier,
+    fresh: Sequence[tuple[int, SignOff]],
+    standing: Mapping[str, Standing],
 ) -> tuple[Quorum | None, list[Authorship]]:
     """Return what the sign-offs since a version was left amount to, None where there is no evidence to sign; and whose work it is."""
     policy = find_policy(tx, version.model, tier.number, slot)
@@ -182,6 +202,6 @@ def _judge_approvals(
         model=version.model,
         version=version.version,
         slot=slot,
-        standing=find_standing(tx, fresh),
+        standing=standing,
     )
     return quorum, authorships

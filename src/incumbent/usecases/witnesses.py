@@ -17,6 +17,7 @@ from incumbent.usecases.governed_ports import Checkpoint
 from incumbent.usecases.people import get_person
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
+from incumbent.usecases.standing import read_vouching
 from incumbent.usecases.workspace import Workspace
 
 _KEYS_RULED_MAX = 10_000
@@ -117,7 +118,7 @@ def count_cosignatures(tx: Transaction, seq: int, authorships: Sequence[Authorsh
     registered = _list(tx)
     covering = [known for known in tx.checkpoints.list_all() if known.size > seq and known.cosignatures]
     seen = [witness for witness in registered if any(_has_signed(witness, known) for known in covering)]
-    return count_witnesses(seen, list_people(tx), authorships)
+    return count_witnesses(seen, list_people(tx), read_vouching(tx), authorships)
 
 
 def tell_standing(tx: Transaction, name: str, public: bytes) -> str:
@@ -128,7 +129,7 @@ def tell_standing(tx: Transaction, name: str, public: bytes) -> str:
     witness = witness_from_json(record.body)
     if witness.name != name:
         return f"its key is registered here under the name {witness.name}"
-    return find_bar(witness, list_people(tx))
+    return find_bar(witness, list_people(tx), read_vouching(tx))
 
 
 def _has_signed(witness: Witness, checkpoint: Checkpoint) -> bool:

@@ -28,7 +28,7 @@ TIMES = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)
 DIGESTS = st.binary(max_size=4).map(digest_bytes)
 
 
-LATER = {"vouched_by": "", "bound_by": "", "compromised_since": None}
+LATER = {"vouched_by": "", "grouped_by": "", "bound_by": "", "compromised_since": None}
 """Fields that documents of earlier releases lack, and what that means."""
 
 

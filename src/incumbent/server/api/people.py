@@ -34,6 +34,7 @@ class Person(Out):
     added_at: str
     name_commitment: str
     vouched_by: str
+    grouped_by: Annotated[str, Meta(description="Who set the group; empty without one.")]
 
 
 class PersonWhole(Person):
@@ -198,6 +199,7 @@ def revoke_one_witness(server: Server, call: Call) -> object:
 _PERSON: Document = {
     "person_id": "vera", "kind": "person", "roles": ["validator"], "group": "risk", "aliases": ["vera@example.com"], "owner": "",
     "is_active": True, "added_at": Z, "name_commitment": "sha256:9f86d081884c7d65", "vouched_by": "ada",
+    "grouped_by": "ada",
 }  # fmt: skip
 _TOKEN: Document = {
     "id": "token-0mjq1k2v3-7f3a", "acts_as": "ann", "name": "laptop", "scope": ["write"], "made_at": AT, "made_by": "ann",

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from incumbent.base.errors import InvalidInput
@@ -27,6 +28,10 @@ class Approval(Out):
     entry: int
     vouched_by: Annotated[str, Meta(description="Who had made that person known; empty if it is not known.")] = ""
     bound_by: Annotated[str, Meta(description="Who bound the key that they signed with; likewise.")] = ""
+    vouched_through: Annotated[list[str], Meta(description="Who vouches for `vouched_by`, and so on up to who began.")] = msgspec.field(
+        default_factory=list
+    )
+    bound_through: Annotated[list[str], Meta(description="Likewise for `bound_by`.")] = msgspec.field(default_factory=list)
 
 
 class LiveEvidence(Out):
@@ -45,6 +50,7 @@ class Basis(Out):
     approvals: list[Approval]
     evidence: LiveEvidence | None
     tier: str
+    founder: Annotated[str, Meta(description="Who began the installation, if they are an author: all sign-offs rest on them.")] = ""
 
 
 class Live(Placement):
