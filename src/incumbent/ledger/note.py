@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Iterable
 
 from incumbent.base.errors import InvalidInput
+from incumbent.ledger.primitives import WEAK, is_weak
 
 _ED25519, _COSIGNATURE = 0x01, 0x04
 
@@ -74,6 +75,8 @@ def parse_key(text: str) -> bytes:
         public = b""
     if kind != "ed25519" or len(public) != 32:
         raise InvalidInput(f"{text[:80]!r} is no public key; expected ed25519: and 32 bytes in base64")
+    if is_weak(public):
+        raise InvalidInput(f"{text[:80]!r} {WEAK}")
     return public
 
 

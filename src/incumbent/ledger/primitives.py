@@ -25,7 +25,12 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:incumbent:act:v1"
 AHEAD_MAX = timedelta(minutes=5)
 """How far another machine's clock (a signer's, a witness's) may differ from the ledger's before the two contradict each other."""
+WEAK = "is no key that anybody can own: a point of small order, or another spelling of a point"
 _ED25519, _COSIGNATURE = 0x01, 0x04
+_P = 2**255 - 19
+_Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+"""The y of the points of order 4, 1, 2 and 8; each has two signs of x, or x = 0 in two spellings."""
 _PREDICATE = {"act", "meaning", "signer", "name_commitment", "at", "log", "tenant", "object", "from", "to"}
 
 
@@ -124,7 +129,20 @@ def parse_public(text: str) -> bytes:
     public = decode_base64(encoded) if kind == "ed25519" else b""
     if len(public) != 32:
         raise Malformed(f"{text[:80]!r} is no public key; expected ed25519: and 32 bytes in base64")
+    if is_weak(public):
+        raise Malformed(f"{text[:80]!r} {WEAK}")
     return public
+
+
+def is_weak(public: bytes) -> bool:
+    """Tell whether 32 bytes are a public key under which signatures prove nothing.
+
+    Under a point of small order one signature is right for many messages, and nobody needs a private key to make it. A point whose y is not
+    below 2^255 - 19 is another spelling of one, so one key would have two names. RFC 8032 §5.1.3 refuses the second; libraries accept both
+    (Chalkias, Garillot and Nikolaenko, Taming the many EdDSAs, 2020, §3 and table 5).
+    """
+    y = int.from_bytes(public, "little") & (1 << 255) - 1
+    return y >= _P or y in _SMALL_ORDER
 
 
 def key_text(public: bytes) -> str:
@@ -149,11 +167,15 @@ def parse_vkey(text: str) -> tuple[str, bytes]:
     key = decode_base64(encoded)
     if not name or len(key) != 33 or key[0] != _COSIGNATURE or key_hash(name, key[1:], _COSIGNATURE).hex() != given:
         raise Malformed(f"{text[:80]!r} is no Ed25519 witness key of the form NAME+HASH+BASE64")
+    if is_weak(key[1:]):
+        raise Malformed(f"{text[:80]!r} {WEAK}")
     return name, key[1:]
 
 
 @functools.lru_cache(maxsize=1024)
 def _load_key(public: bytes) -> Ed25519PublicKey:
+    if is_weak(public):
+        raise ValueError(WEAK)
     return Ed25519PublicKey.from_public_bytes(public)
 
 
