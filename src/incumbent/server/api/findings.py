@@ -180,7 +180,7 @@ OPERATIONS = (
     Operation(
         "close_finding", "findings", "POST", "/findings/{finding}/close", "close-finding", "Close a finding, signed with one's own key.",
         close_one_finding, Finding, _CLOSED, body=SignedResolution, sent={"resolution": "tested", "envelope": ENVELOPE}, refuses=True,
-        by=("findings.close_finding", "envelopes.bring"), more=tell_signing("/findings/{finding}/close"),
+        by=("findings.close_finding",), more=tell_signing("/findings/{finding}/close"),
     ),
     Operation(
         "prepare_closing", "findings", "POST", "/findings/{finding}/close/statement", "close-finding",
@@ -190,13 +190,13 @@ OPERATIONS = (
             "close-finding", "I have examined this finding and hold it to be resolved as stated", "vera", "finding finding-0mjq1k2v3-7f3a",
             finding=DIGEST,
         ),
-        body=Resolution, sent={"resolution": "tested"}, refuses=True, by=("envelopes.prepare",), more=PREPARES,
+        body=Resolution, sent={"resolution": "tested"}, refuses=True, by=("findings.close_finding",), more=PREPARES,
     ),
     Operation(
         "attest", "models", "POST", "/models/{model}/versions/{version}/attestations", "attest",
         "Sign that a test of the ML Test Score was done by hand on a version, and what it gave.",
         attest_version, Attestation, _ATTESTATION, body=SignedAttestation, sent={**_BY_HAND, "envelope": ENVELOPE},
-        status=201, refuses=True, by=("attest.attest", "envelopes.bring"),
+        status=201, refuses=True, by=("attest.attest",),
         more=tell_signing("/models/{model}/versions/{version}/attestations"),
     ),
     Operation(
@@ -207,7 +207,7 @@ OPERATIONS = (
             "attest", "I have done this test by hand, and its result is documented as stated", "vera",
             "attestation attestation-0mjq1k2v37f3a", bundle=DIGEST, attestation=DIGEST,
         ),
-        body=NewAttestation, sent=_BY_HAND, refuses=True, by=("envelopes.prepare",), more=PREPARES,
+        body=NewAttestation, sent=_BY_HAND, refuses=True, by=("attest.attest",), more=PREPARES,
     ),
     Operation(
         "list_attestations", "models", "GET", "/models/{model}/versions/{version}/attestations", READ,

@@ -219,7 +219,7 @@ OPERATIONS = (
             "tier": {"tier": 2, "words": "tier 2", "is_assessed": True, "in_slots": {}},
             "notes": [{"actor": "ann", "at": AT, "text": "retrained on November", "entry": 36}], "tags": {"team": "risk"},
         },
-        by=("version_card.get_version_card", "list_versions.get_version"),
+        by=("version_card.get_version_card",),
     ),
     Operation(
         "list_version_evidence", "models", "GET", "/models/{model}/versions/{version}/evidence", READ,

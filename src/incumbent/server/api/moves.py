@@ -288,7 +288,7 @@ OPERATIONS = (
         roll_back_slot, RolledBack,
         {"slot": "credit/eu", "model": "credit", "version": 2, "left": "credit@3", "finding": None, "entry": 44},
         body=SignedRollBack, sent={"reason": "error rate doubled since noon"}, status=201, refuses=True, may_conflict=True,
-        by=("roll_back.roll_back", "envelopes.bring"), more="With `break_glass` it is signed. " + tell_signing("/slots/{slot}/roll-backs"),
+        by=("roll_back.roll_back",), more="With `break_glass` it is signed. " + tell_signing("/slots/{slot}/roll-backs"),
     ),
     Operation(
         "prepare_break_glass", "slots", "POST", "/slots/{slot}/roll-backs/statement", "break-glass",
@@ -299,7 +299,7 @@ OPERATIONS = (
             "placement credit/eu credit@2", bundle=DIGEST,
         ),
         body=RollBack, sent={"reason": "error rate doubled since noon", "break_glass": True}, refuses=True, may_conflict=True,
-        by=("envelopes.prepare",), more=PREPARES,
+        by=("roll_back.roll_back",), more=PREPARES,
     ),
     Operation(
         "archive", "slots", "POST", "/slots/{slot}/archivals", GOVERN, "Reject a candidate, or retire what is live. Nothing is deleted.",

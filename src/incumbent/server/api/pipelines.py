@@ -69,6 +69,6 @@ OPERATIONS = (
             "reference": "pipelines/credit.py:pipeline", "last_run": RUN, "needs": {"train": ["features"], "features": []},
             "plan": {"pipeline": "credit", "counts": {"hit": 1, "run": 1, "waits": 0}, "stages": []},
         },
-        query=Edited, refuses=True, by=("pipeline_map.get_pipeline_map", "plan_pipeline.plan_pipeline"),
+        query=Edited, refuses=True, by=("pipeline_map.get_pipeline_map",),
     ),
 )  # fmt: skip

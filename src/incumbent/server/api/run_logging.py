@@ -185,18 +185,18 @@ OPERATIONS = (
         "begin_run", "runs", "POST", "/runs", TRACK, "Begin a run that another machine runs.",
         begin_run, Run, {**RUN_SHOWN, "state": "running", "ended_at": None, "manifest": None, "metrics": {}},
         body=NewRun, sent={"experiment": "credit", "seed": 7, "params": {"depth": 6}}, status=201, may_conflict=True,
-        by=("log_run.start_run", "live_run.begin_run"),
+        by=("remote_runs.begin_remote_run",),
     ),
     Operation(
         "log_settings", "runs", "POST", "/runs/{run}/settings", TRACK, "Add params and tags to a run; a param keeps its first value.",
         log_settings, Taken, {"conflicts": []}, body=Settings, sent={"params": {"rows": 12_000}, "tags": {"team": "risk"}}, refuses=True,
-        by=("log_run.record_settings",),
+        by=("remote_runs.add_settings",),
     ),
     Operation(
         "log_points", "runs", "POST", "/runs/{run}/points", TRACK, "Store points of metrics; they are on disk when the answer comes.",
         log_points, Stored, {"points": 1}, body=NewPoints,
         sent={"writer": "host-4711", "first": 0, "points": [{"name": "valid/auc", "value": 0.914, "step": 12, "at": AT}]}, refuses=True,
-        by=("log_run.log_points",),
+        by=("remote_runs.add_points",),
     ),
     Operation(
         "attach_artifact", "runs", "POST", "/runs/{run}/artifacts", TRACK, "Add an input or output whose bytes are in the blob store.",
@@ -205,7 +205,7 @@ OPERATIONS = (
     ),
     Operation(
         "end_run", "runs", "POST", "/runs/{run}/end", TRACK, "End a run: what it logged is sealed, and it takes notes only from now on.",
-        end_run, Run, RUN_SHOWN, body=End, sent={"state": "finished"}, refuses=True, by=("log_run.seal_run",),
+        end_run, Run, RUN_SHOWN, body=End, sent={"state": "finished"}, refuses=True, by=("remote_runs.end_remote_run",),
     ),
     Operation(
         "note_run", "runs", "POST", "/runs/{run}/notes", TRACK, "Add a note to a run, sealed or not.",

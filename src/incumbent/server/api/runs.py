@@ -297,11 +297,11 @@ OPERATIONS = (
             "notes": [{"at": AT, "actor": "rita", "text": "the baseline to beat"}],
             "environment": {"python": "3.12.4"},
         },
-        by=("log_run.get_run", "get_artifact.list_run_artifacts"),
+        by=("log_run.get_run",),
     ),
     Operation(
         "list_points", "runs", "GET", "/runs/{run}/metrics/{metric}", READ, "List the points of one metric of a run, by time and step.",
-        list_points, Point, _POINT, is_paged=True, rows_max=POINTS_MAX, by=("log_run.get_points",),
+        list_points, Point, _POINT, is_paged=True, rows_max=POINTS_MAX,
         more="A point that comes in late, with an earlier time, moves those after it by one place.",
     ),
     Operation(
