@@ -24,7 +24,8 @@ from incumbent.config import read_settings
 from incumbent.server.access import Door
 from incumbent.server.app import App
 from incumbent.server.messages import Server
-from incumbent.usecases.log_run import describe_run, get_last_points, log_points, record_beginning, search_runs
+from incumbent.usecases.log_run import describe_run, get_last_points, log_points, search_runs
+from incumbent.usecases.run_records import record_beginning
 
 ROUNDS, GOAL_MS, POINTS = 20, 100, 100_000
 

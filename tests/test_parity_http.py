@@ -103,7 +103,7 @@ def is_use_case(name: str) -> bool:
     if not inspect.isfunction(found):
         return False
     first = next(iter(inspect.signature(found).parameters.values()), None)
-    return first is not None and getattr(first.annotation, "__name__", "") in {"Workspace", "Transaction"}
+    return first is not None and getattr(first.annotation, "__name__", "") in {"Workspace", "Transaction", "Logging"}
 
 
 def used_by_faces() -> set[str]:

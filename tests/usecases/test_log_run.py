@@ -8,6 +8,7 @@ from incumbent.base.metric import MetricPoint
 from incumbent.storage.versions import TRIGGERS
 from incumbent.tracking.record import Settings
 from incumbent.usecases import log_run
+from incumbent.usecases.run_records import record_settings
 from tracked import open_tracked
 
 AT = datetime(2013, 1, 1, tzinfo=UTC)
@@ -56,7 +57,7 @@ def test_a_sealed_run_refuses_every_later_write_and_takes_notes(ws):
     with pytest.raises(Refused, match="takes notes only"):
         log_run.seal_run(ws, run=run, state="failed")
     with ws.store.begin() as tx, pytest.raises(Refused, match="takes notes only"):
-        log_run.record_settings(tx, run.run_id, Settings(params={"lr": 1}))
+        record_settings(tx, run.run_id, Settings(params={"lr": 1}))
     note = log_run.add_note(ws, run_id=run.run_id, text="the one we showed")
     assert log_run.get_run(ws, run_id=run.run_id).notes == [note]
     assert log_run.verify_seal(ws, run_id=run.run_id) == run.manifest
@@ -110,7 +111,7 @@ def test_a_change_behind_the_triggers_back_breaks_the_seal(ws, tmp_path):
 def test_sealing_keeps_what_others_logged_meanwhile(ws):
     run = start(ws, params={"lr": 0.1})
     with ws.store.begin() as tx:
-        conflicts = log_run.record_settings(tx, run.run_id, Settings({"lr": 0.2, "depth": 6}, {"team": "risk"}))
+        conflicts = record_settings(tx, run.run_id, Settings({"lr": 0.2, "depth": 6}, {"team": "risk"}))
     assert conflicts == [f"param 'lr' of {run.run_id} stays 0.1: 0.2 came later, and a param is set once"]
     final = log_run.seal_run(ws, run=run, state="failed", error="ValueError: no", ended_at=AT)
     assert (final.params, final.tags["team"], final.facts["error"], final.ended_at) == (

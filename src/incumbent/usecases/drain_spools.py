@@ -1,4 +1,4 @@
-"""Bring what waits in spools into the store, and seal the runs whose process has ended.
+"""Bring what waits in spools to the store or the server, and seal the runs whose process has ended.
 
 A record may be sent twice (a process died between storing and forgetting it), never changed by that: points carry their
 writer and number, a param keeps its first value, a spool's tags are sent in order, an artifact is added once.
@@ -12,19 +12,15 @@ from dataclasses import dataclass, field
 
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.base.metric import MetricPoint
-from incumbent.tracking.record import Attached, Began, Ended, Noted, Points, Record, Settings, parse_record
-from incumbent.tracking.run import Note, Run, RunArtifact
-from incumbent.tracking.search import Comparison, Query
-from incumbent.usecases.log_run import record_beginning, record_settings, seal_run
-from incumbent.usecases.ports import Transaction
+from incumbent.tracking.record import Ended, Points, Record, parse_record
+from incumbent.tracking.run import Run
+from incumbent.usecases.sink import Batch, Logging
 from incumbent.usecases.spools import Spool
-from incumbent.usecases.workspace import Workspace
 
 BATCH_POINTS = 5_000
 """Points a transaction: enough that its fsync costs nothing a point, few enough that other writers do not wait for long."""
 RECORD_WEIGHT = 50
 """Points that take about as long to store as one other record."""
-ABANDONED_MAX = 1_000
 
 Positions = MutableMapping[str, int]
 """Spool name -> how far it has been brought into the store; empty: from the start, which is always right."""
@@ -47,15 +43,7 @@ class Drained:
     losses: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Records of one kind that are stored together; for points, with consecutive numbers from `first` on."""
-
-    first: int
-    record: Record
-
-
-def drain_run(ws: Workspace, *, run_id: str, positions: Positions, writer: str | None = None) -> Drained:
+def drain_run(ws: Logging, *, run_id: str, positions: Positions, writer: str | None = None) -> Drained:
     """Store what the spools of a run on this host (or those of one writer) hold beyond `positions`, and move these on.
 
     Raises:
@@ -69,26 +57,28 @@ def drain_run(ws: Workspace, *, run_id: str, positions: Positions, writer: str |
     return done
 
 
-def _drain(ws: Workspace, spool: Spool, positions: Positions, done: Drained) -> None:
+def _drain(ws: Logging, spool: Spool, positions: Positions, done: Drained) -> None:
     try:
         look = spool.read(positions.get(spool.name, 0))
     except NotFound:
         return  # another process has stored all of it
     done.losses.extend(look.losses)
     for transaction in _transactions(_batches(_parsed(spool, look.records, done))):
-        with ws.store.begin() as tx:
-            for batch in transaction:
-                if isinstance(batch.record, Ended):
-                    done.ended = batch.record
-                else:
-                    done.losses.extend(_store(tx, spool, batch))
+        logged = []
+        for batch in transaction:
+            if isinstance(batch.record, Ended):
+                done.ended = batch.record
+            else:
+                logged.append(batch)
+        if logged:
+            done.losses.extend(ws.sink.take(spool.run_id, spool.writer, logged))
     positions[spool.name] = look.position
     if look.is_final:
         done.finished.append(spool)
 
 
-def _transactions(batches: Iterator[_Batch]) -> Iterator[list[_Batch]]:
-    together: list[_Batch] = []
+def _transactions(batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+    together: list[Batch] = []
     weight = 0
     for batch in batches:
         together.append(batch)
@@ -108,56 +98,24 @@ def _parsed(spool: Spool, records: Sequence[tuple[int, bytes]], done: Drained) -
             done.losses.append(f"{spool.name}: record {number}: {error}")
 
 
-def _batches(records: Iterator[tuple[int, Record]]) -> Iterator[_Batch]:
+def _batches(records: Iterator[tuple[int, Record]]) -> Iterator[Batch]:
     """Join points with consecutive numbers, up to BATCH_POINTS or a little more; everything else goes alone."""
     first = 0
     points: list[MetricPoint] = []
     for number, record in records:
         if points and (not isinstance(record, Points) or number != first + len(points) or len(points) >= BATCH_POINTS):
-            yield _Batch(first, Points(tuple(points)))
+            yield Batch(first, Points(tuple(points)))
             points = []
         if isinstance(record, Points):
             first = first if points else number
             points.extend(record.points)
         else:
-            yield _Batch(number, record)
+            yield Batch(number, record)
     if points:
-        yield _Batch(first, Points(tuple(points)))
+        yield Batch(first, Points(tuple(points)))
 
 
-def _store(tx: Transaction, spool: Spool, batch: _Batch) -> Sequence[str]:
-    match batch.record:
-        case Points(points):
-            tx.metrics.append(spool.run_id, points, writer=spool.writer, first=batch.first)
-        case Settings() as settings:
-            return record_settings(tx, spool.run_id, settings)
-        case Attached(artifact):
-            return _attach(tx, artifact)
-        case Noted(note) if note not in tx.index.list_notes(note.run_id):
-            tx.index.add_note(note)
-        case Began() as began if not _is_known(tx, began.run.run_id):
-            record_beginning(tx, began)
-    return ()
-
-
-def _is_known(tx: Transaction, run_id: str) -> bool:
-    try:
-        return tx.runs.get(run_id).run_id == run_id
-    except NotFound:
-        return False
-
-
-def _attach(tx: Transaction, new: RunArtifact) -> Sequence[str]:
-    for old in tx.runs.list_artifacts(new.run_id):
-        if (old.direction, old.name) == (new.direction, new.name):
-            if old.artifact == new.artifact:
-                return ()
-            return [f"{new.direction} {new.name!r} of {new.run_id} stays {old.artifact.digest}: {new.artifact.digest} came later"]
-    tx.runs.record_artifacts([new])
-    return ()
-
-
-def settle_run(ws: Workspace, *, run_id: str, positions: Positions, ended: Ended | None = None) -> Drained:
+def settle_run(ws: Logging, *, run_id: str, positions: Positions, ended: Ended | None = None) -> Drained:
     """Stop all writers of a run on this host, store what they logged, seal the run, and drop the spools.
 
     Args:
@@ -177,7 +135,7 @@ def settle_run(ws: Workspace, *, run_id: str, positions: Positions, ended: Ended
             fenced.add(spool.name)
     try:
         done = drain_run(ws, run_id=run_id, positions=positions)
-        done.sealed.append(_seal(ws, run_id, done.ended or ended))
+        done.sealed.append(ws.sink.end(run_id, done.ended or ended))
     except (Refused, NotFound) as error:
         return _clear(ws, run_id, str(error))
     for spool in ws.spools.find(run_id):
@@ -186,28 +144,13 @@ def settle_run(ws: Workspace, *, run_id: str, positions: Positions, ended: Ended
     return done
 
 
-def note_losses(ws: Workspace, *, run_id: str, done: Drained) -> None:
+def note_losses(ws: Logging, *, run_id: str, done: Drained) -> None:
     """Write on the run itself what was damaged or not taken: that is where people will look."""
-    if not done.losses:
-        return
-    with ws.store.begin() as tx:
-        known = {note.text for note in tx.index.list_notes(run_id)}
-        for text in dict.fromkeys(done.losses):
-            if text not in known:
-                tx.index.add_note(Note(run_id, ws.clock.now(), "incumbent", text))
+    if done.losses:
+        ws.sink.tell(run_id, done.losses, ws.clock.now())
 
 
-def _seal(ws: Workspace, run_id: str, ended: Ended | None) -> Run:
-    with ws.store.begin(read_only=True) as tx:
-        run = tx.runs.get(run_id)
-        points = tx.metrics.latest([run_id]).get(run_id, {}).values()
-    if ended is None:
-        last = max([run.started_at, *(point.at for point in points)])
-        ended = Ended("killed", last, "its process went away without ending the run (killed, or the machine stopped)")
-    return seal_run(ws, run=run, state=ended.state, error=ended.error, ended_at=ended.at)
-
-
-def _clear(ws: Workspace, run_id: str, reason: str) -> Drained:
+def _clear(ws: Logging, run_id: str, reason: str) -> Drained:
     """Deal with spools that the store takes no more: drop those that it has anyway, keep the others under another name."""
     done = Drained()
     for spool in ws.spools.find(run_id):
@@ -215,34 +158,14 @@ def _clear(ws: Workspace, run_id: str, reason: str) -> Drained:
             look = spool.read(0)
         except NotFound:
             continue
-        if _has_all(ws, spool, [record for _, record in _parsed(spool, look.records, done)]):
+        if ws.sink.holds(run_id, [record for _, record in _parsed(spool, look.records, done)]):
             spool.remove()
         else:
             done.losses.append(f"{reason}. What was logged to it later is kept in {spool.set_aside()}")
     return done
 
 
-def _has_all(ws: Workspace, spool: Spool, records: Sequence[Record]) -> bool:
-    """Return whether the store holds everything in a spool; points are looked for by value, as the store does not give numbers."""
-    wanted: dict[str, set[tuple[int, object, str]]] = {}
-    for record in records:
-        for point in record.points if isinstance(record, Points) else ():
-            wanted.setdefault(point.name, set()).add((point.step, point.at, repr(point.value)))
-    try:
-        with ws.store.begin(read_only=True) as tx:
-            run = tx.runs.get(spool.run_id)
-            artifacts = {(one.direction, one.name) for one in tx.runs.list_artifacts(spool.run_id)}
-            for name, points in wanted.items():
-                points.difference_update((one.step, one.at, repr(one.value)) for one in tx.metrics.history(spool.run_id, name))
-    except NotFound:
-        return False
-    names = {name for record in records if isinstance(record, Settings) for name in record.params}
-    tags = {name for record in records if isinstance(record, Settings) for name in record.tags}
-    attached = {(one.artifact.direction, one.artifact.name) for one in records if isinstance(one, Attached)}
-    return not any(wanted.values()) and names <= run.params.keys() and tags <= run.tags.keys() and attached <= artifacts
-
-
-def drain_spools(ws: Workspace) -> Drained:
+def drain_spools(ws: Logging) -> Drained:
     """Settle every run whose process is gone: from its spools, and pipeline runs by the process that they name.
 
     Meant for each time that a workspace is opened for looking at runs: quick when there is nothing to do.
@@ -260,7 +183,7 @@ def drain_spools(ws: Workspace) -> Drained:
     return done
 
 
-def _drain_left(ws: Workspace, run_id: str) -> Drained:
+def _drain_left(ws: Logging, run_id: str) -> Drained:
     while True:
         spools = ws.spools.find(run_id)
         if any(spool.is_alive() for spool in spools if spool.is_owner):
@@ -283,16 +206,13 @@ def _drain_left(ws: Workspace, run_id: str) -> Drained:
     return done
 
 
-def _settle_abandoned(ws: Workspace, with_spools: set[str], done: Drained) -> None:
+def _settle_abandoned(ws: Logging, with_spools: set[str], done: Drained) -> None:
     """Seal running runs without spools whose process ran on this host and is gone."""
-    query = Query(Comparison("attributes", "state", "=", "running"))
-    with ws.store.begin(read_only=True) as tx:
-        running = tx.index.search(query, limit=ABANDONED_MAX)
-    for run in running:
+    for run in ws.sink.list_running():
         process = run.facts.get("process")
         if run.run_id in with_spools or not isinstance(process, str) or not ws.processes.is_gone(process):
             continue
         try:
-            done.sealed.append(_seal(ws, run.run_id, None))
+            done.sealed.append(ws.sink.end(run.run_id, None))
         except Refused:
             pass  # another process was quicker

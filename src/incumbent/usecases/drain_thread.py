@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from incumbent.base.errors import IncumbentError, Unavailable
 from incumbent.tracking.record import Ended
 from incumbent.usecases.drain_spools import drain_run, note_losses, settle_run
-from incumbent.usecases.workspace import Workspace
+from incumbent.usecases.sink import Logging
 
 INTERVAL_S = 1.0
 BACK_OFF_S_MAX = 30.0
@@ -44,7 +44,7 @@ class DrainThread:
         writer: Drain only what this writer wrote (a run that another host owns); None: everything on this host.
     """
 
-    def __init__(self, ws: Workspace, run_id: str, writer: str | None) -> None:
+    def __init__(self, ws: Logging, run_id: str, writer: str | None) -> None:
         self._ws = ws
         self._run_id = run_id
         self._writer = writer

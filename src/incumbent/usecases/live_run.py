@@ -37,12 +37,12 @@ from incumbent.tracking.run import Note, Run, RunArtifact, RunState
 from incumbent.usecases.drain_thread import DrainThread
 from incumbent.usecases.leaving import GRACE_S, forget, watch
 from incumbent.usecases.log_run import describe_run
+from incumbent.usecases.sink import Logging
 from incumbent.usecases.spools import SpoolWriter
-from incumbent.usecases.workspace import Workspace
 
 
 def begin_run(
-    ws: Workspace,
+    ws: Logging,
     *,
     experiment: str = "default",
     name: str = "",
@@ -55,7 +55,7 @@ def begin_run(
     """Begin a run that this process logs to; use it in a `with` block, or call its `finish`.
 
     Args:
-        ws: The workspace.
+        ws: The workspace, or what is at hand of a server's.
         experiment: Group that the run belongs to; made if new.
         name: For people; by default the experiment's and the end of the run's id.
         parent: The run that this one is nested in, or its id.
@@ -90,21 +90,20 @@ def begin_run(
     return live
 
 
-def join_run(ws: Workspace, *, run_id: str, on_end: Callable[[], None] | None = None) -> "LiveRun":
+def join_run(ws: Logging, *, run_id: str, on_end: Callable[[], None] | None = None) -> "LiveRun":
     """Log to a run that another process began (a worker of distributed training); leaving the `with` block does not end it.
 
     Raises:
         NotFound: There is no such run.
         Refused: It is over.
     """
-    with ws.store.begin(read_only=True) as tx:
-        run = tx.runs.get(run_id)
+    run = ws.sink.find(run_id)
     if run.state != "running":
         raise Refused(f"run {run.run_id} is {run.state} and sealed: it takes notes only. Start another run to log more")
     return LiveRun(ws, run, ws.spools.open(run.run_id, is_owner=False), is_owner=False, on_end=on_end)
 
 
-def _parent_id(ws: Workspace, parent: "str | Run | LiveRun | None") -> str | None:
+def _parent_id(ws: Logging, parent: "str | Run | LiveRun | None") -> str | None:
     if isinstance(parent, LiveRun):
         parent.save()  # a parent must be in the store before its children are
         return parent.id
@@ -112,8 +111,7 @@ def _parent_id(ws: Workspace, parent: "str | Run | LiveRun | None") -> str | Non
         return parent.run_id
     if parent is None:
         return None
-    with ws.store.begin(read_only=True) as tx:
-        return tx.runs.get(parent).run_id
+    return ws.sink.find(parent).run_id
 
 
 class LiveRun:
@@ -125,7 +123,7 @@ class LiveRun:
         experiment: The experiment that it belongs to.
     """
 
-    def __init__(self, ws: Workspace, run: Run, writer: SpoolWriter, *, is_owner: bool, on_end: Callable[[], None] | None = None) -> None:
+    def __init__(self, ws: Logging, run: Run, writer: SpoolWriter, *, is_owner: bool, on_end: Callable[[], None] | None = None) -> None:
         self.id = run.run_id
         self.name = run.name
         self.experiment = run.experiment

@@ -3,27 +3,27 @@
 Every function here works on the store at once. A training script logs through `live_run`, which writes to a spool instead.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from incumbent.base.digest import Digest, digest_bytes
-from incumbent.base.documents import Document, Json, document_bytes
+from incumbent.base.documents import Json, document_bytes
 from incumbent.base.errors import Corrupt, InvalidInput, Refused
 from incumbent.base.metric import MetricPoint
 from incumbent.tracking.compare import RunComparison, RunDetails, compare_runs
-from incumbent.tracking.manifest import manifest_document
-from incumbent.tracking.record import Began, Settings, check_name, check_text
+from incumbent.tracking.record import Began, check_name, check_text
 from incumbent.tracking.run import Note, Run, RunState
 from incumbent.tracking.search import Query, parse_query
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.run_records import describe_manifest, is_equal, list_histories, record_beginning, seal
+from incumbent.usecases.sink import Logging
 from incumbent.usecases.workspace import Workspace
 
 SEARCH_LIMIT = 100
 
 
 def describe_run(
-    ws: Workspace,
+    ws: Logging,
     *,
     experiment: str,
     name: str = "",
@@ -66,31 +66,6 @@ def start_run(ws: Workspace, *, began: Began) -> Run:
     return began.run
 
 
-def record_beginning(tx: Transaction, began: Began) -> None:
-    """Store a run and its environment."""
-    tx.documents.put([began.environment])
-    tx.runs.create(began.run)
-
-
-def record_settings(tx: Transaction, run_id: str, settings: Settings) -> Sequence[str]:
-    """Add params and tags to a running run; return in words what was not taken: a param that has another value already.
-
-    Raises:
-        Refused: The run is sealed.
-    """
-    run = tx.runs.get(run_id)
-    _must_run(run)
-    conflicts = [
-        f"param {name!r} of {run_id} stays {run.params[name]!r}: {value!r} came later, and a param is set once"
-        for name, value in settings.params.items()
-        if name in run.params and not _equal(run.params[name], value)
-    ]
-    changed = replace(run, params={**settings.params, **run.params}, tags={**run.tags, **settings.tags})
-    if changed != run:
-        tx.runs.update(changed)
-    return conflicts
-
-
 def log_points(ws: Workspace, *, run_id: str, points: Sequence[MetricPoint], writer: str, first: int) -> None:
     """Store metric points, durable before this returns; the same (run, writer, number) is stored once, however often it is sent.
 
@@ -115,36 +90,9 @@ def seal_run(ws: Workspace, *, run: Run, state: RunState, error: str = "", ended
         Refused: It is sealed already.
     """
     with ws.store.begin() as tx:
-        stored = tx.runs.get(run.run_id)
-        _must_run(stored)
-        final = replace(
-            run,
-            state=state,
-            ended_at=ended_at or ws.clock.now(),
-            facts={**stored.facts, **run.facts, **({"error": error} if error else {})},
-            params={**run.params, **stored.params},
-            tags={**run.tags, **stored.tags},
-        )
-        [manifest] = tx.documents.put([_manifest(ws, tx, final)])
-        final = replace(final, manifest=manifest)
-        tx.runs.update(final)
-    return final
-
-
-def _manifest(ws: Workspace, tx: Transaction, run: Run) -> Document:
-    return manifest_document(
-        run, tx.runs.list_stages(run.run_id), tx.runs.list_artifacts(run.run_id), _histories(tx, run.run_id), ws.blobs.algorithm
-    )
-
-
-def _histories(tx: Transaction, run_id: str) -> Iterator[tuple[str, Sequence[MetricPoint]]]:
-    for name in sorted(tx.metrics.latest([run_id]).get(run_id, ())):
-        yield name, tx.metrics.history(run_id, name)
-
-
-def _must_run(run: Run) -> None:
-    if run.manifest is not None:
-        raise Refused(f"run {run.run_id} is sealed ({run.state}, {run.manifest}): it takes notes only. Start another run to log more")
+        return seal(
+            tx, run=run, state=state, error=error, ended_at=ended_at or ws.clock.now(), algorithm=ws.blobs.algorithm
+        )  # fmt: skip
 
 
 def verify_seal(ws: Workspace, *, run_id: str) -> Digest:
@@ -158,20 +106,15 @@ def verify_seal(ws: Workspace, *, run_id: str) -> Digest:
         run = tx.runs.get(run_id)
         if run.manifest is None:
             raise Refused(f"run {run.run_id} is {run.state} and not sealed, so there is no seal to verify")
-        now = _manifest(ws, tx, run)
+        now = describe_manifest(tx, run, ws.blobs.algorithm)
         sealed = tx.documents.get(run.manifest)
     if digest_bytes(document_bytes(now), ws.blobs.algorithm) != run.manifest:
-        changed = [name for name in sorted({*sealed, *now}) if not _equal(sealed.get(name), now.get(name))]
+        changed = [name for name in sorted({*sealed, *now}) if not is_equal(sealed.get(name), now.get(name))]
         raise Corrupt(
             f"run {run.run_id} is not what was sealed as {run.manifest}: {', '.join(changed)} changed since; "
             "that manifest still says what it was"
         )
     return run.manifest
-
-
-def _equal(one: Json, other: Json) -> bool:
-    """Compare as documents do: 1, 1.0 and true are three values."""
-    return document_bytes({"": one}) == document_bytes({"": other})
 
 
 def add_note(ws: Workspace, *, run_id: str, text: str) -> Note:
@@ -216,7 +159,7 @@ def get_points(ws: Workspace, *, run_id: str, names: Sequence[str] | None = None
     with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
         if names is None:
-            return dict(_histories(tx, run.run_id))
+            return dict(list_histories(tx, run.run_id))
         return {name: tx.metrics.history(run.run_id, name) for name in names}
 
 

@@ -17,8 +17,9 @@ from incumbent.base.metric import MetricPoint
 from incumbent.tracking.param import plain_value
 from incumbent.tracking.record import Settings, check_artifact_name, check_name, check_text
 from incumbent.tracking.run import CodeVersion, Run, RunArtifact, RunState
-from incumbent.usecases.log_run import record_settings, seal_run
+from incumbent.usecases.log_run import seal_run
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.run_records import record_settings
 from incumbent.usecases.tracked_runs import get_tracked_run
 from incumbent.usecases.workspace import Workspace
 

@@ -12,11 +12,12 @@ from incumbent.pipeline.action import Captured, Policy
 from incumbent.pipeline.config import Config
 from incumbent.tracking.run import Run, RunArtifact, RunState, StageRun
 from incumbent.usecases.lazy_runner import LazyRunner
-from incumbent.usecases.log_run import describe_run, record_beginning, seal_run
+from incumbent.usecases.log_run import describe_run, seal_run
 from incumbent.usecases.parts import list_parts
 from incumbent.usecases.pipeline_run import CorruptInput, Failure, PipelineRun
 from incumbent.usecases.prepare import Prepared, find_previous, prepare
 from incumbent.usecases.progress import Event, Listener, ignore
+from incumbent.usecases.run_records import record_beginning
 from incumbent.usecases.workspace import Workspace
 
 REBUILDS_MAX = 3

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from incumbent.usecases.governed_ports import Keys, Signer, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
+from incumbent.usecases.sink import StoreSink
 from incumbent.usecases.spools import Spools
 
 
@@ -43,3 +44,8 @@ class Workspace:
     actor: str
     owns_blobs: bool = True
     signer: Signer | None = None
+
+    @property
+    def sink(self) -> StoreSink:
+        """Where what runs log here ends up."""
+        return StoreSink(self.store, self.blobs.algorithm)
