@@ -215,7 +215,7 @@ def test_evidence_against_a_former_champion_does_not_count(ws, office, host, bun
     evaluate(office["rita"], host, **WHO, version=2)
     sign_all(office, 2)
     go_live(office, host, 1)
-    with pytest.raises(Refused, match="double@2 was judged against an empty slot, and double@1 is live now"):
+    with pytest.raises(Refused, match="double@2 was judged against an empty slot, and double@1 is champion now"):
         promote(office["olga"], **WHO, version=2, reason="x")
 
 

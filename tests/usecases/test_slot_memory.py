@@ -1,8 +1,11 @@
 """What a slot remembers: tier, policy and findings of every model that was live there hold for whatever wants to follow it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bundles import write_bundle
 from incumbent.base.digest import digest_bytes
@@ -11,7 +14,11 @@ from incumbent.base.errors import NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.registry.model import Placement
+from incumbent.registry.slot import find_champion, find_live, name_of
+from incumbent.usecases.archive import archive
 from incumbent.usecases.evaluate import evaluate
+from incumbent.usecases.examine_subject import find_subject
 from incumbent.usecases.findings import close_finding, list_findings, open_finding
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.live import get_live
@@ -26,9 +33,10 @@ from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.tiers import assess_tier
 from incumbent.usecases.version_card import get_version_card
-from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare
+from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare, register_factor, sign_all
 
 NEW = "triple"
+START = datetime(2026, 1, 1, tzinfo=UTC)
 WHO = {"model": NEW, "version": 1, "slot": SLOT}
 LAX = 'format = 1\n[tests]\nrequired = ["serves"]\n'
 
@@ -183,6 +191,76 @@ def test_the_slot_remembers_though_the_model_is_no_longer_live(ws, office, host,
         assert find_tier(tx, NEW, SLOT).inherited_from == MODEL
         assert find_policy(tx, NEW, 2, SLOT).inherited_from == MODEL
         assert find_tier(tx, MODEL, SLOT).number == 2
+
+
+def test_who_was_live_last_is_still_the_one_to_beat_when_the_slot_was_emptied(ws, office, host, bundles):
+    worse = register_factor(office["ann"], bundles, 1.2)  # the law is 2 x: 1.5 was live, and 1.2 is worse
+    go_before = evaluate(office["rita"], host, model=MODEL, version=worse.version, slot=SLOT)
+    assert (go_before.champion, go_before.verdict.outcome) == ("double@1", "failed")
+    archive(office["olga"], model=MODEL, version=1, slot=SLOT, reason="out of the way")
+    assert get_live(ws, SLOT).live is None
+    found = evaluate(office["rita"], host, model=MODEL, version=worse.version, slot=SLOT)
+    [primary] = [result for result in found.verdict.results if result.rule == "primary mae"]
+    assert (found.champion, primary.outcome) == ("double@1", "failed")
+    sign_all(office, worse.version)
+    with pytest.raises(Refused, match=r"the gate says failed: primary mae"):
+        promote(office["olga"], model=MODEL, version=worse.version, slot=SLOT, reason="nothing is live")
+
+
+def test_what_beats_the_retired_champion_goes_live_and_evidence_against_it_outlives_its_retirement(ws, office, host, bundles):
+    better = register_factor(office["ann"], bundles, 2.0)
+    assert evaluate(office["rita"], host, model=MODEL, version=better.version, slot=SLOT).champion == "double@1"
+    sign_all(office, better.version)
+    archive(office["olga"], model=MODEL, version=1, slot=SLOT, reason="its columns are gone next week")
+    promote(office["olga"], model=MODEL, version=better.version, slot=SLOT, reason="it was beaten before it went")
+    assert get_live(ws, SLOT).live.version == better.version
+
+
+def test_another_models_name_does_not_make_an_emptied_slot_an_empty_one(office, host, bundles):
+    assess_low(office)
+    register_new(office["ann"], bundles, factor=1.2)
+    archive(office["olga"], model=MODEL, version=1, slot=SLOT, reason="out of the way")
+    found = evaluate(office["rita"], host, **WHO)
+    assert (found.champion, found.verdict.outcome) == ("double@1", "failed")
+
+
+def test_a_retired_champion_is_not_asked_to_beat_itself_when_its_approval_is_renewed(office, host):
+    archive(office["olga"], model=MODEL, version=1, slot=SLOT, reason="for the night")
+    found = evaluate(office["rita"], host, model=MODEL, version=1, slot=SLOT)
+    assert (found.champion, found.verdict.outcome) == (None, "passed")
+
+
+def test_the_training_rows_of_a_retired_champion_are_still_what_new_ones_are_compared_with(ws, office, bundles):
+    fresh = register_factor(office["ann"], bundles, 2.0)
+    archive(office["olga"], model=MODEL, version=1, slot=SLOT, reason="out of the way")
+    subject = find_subject(ws, fresh, slot=SLOT)
+    assert (subject.champion.version, subject.champion_training is None) == (1, False)
+    with ws.store.begin(read_only=True) as tx:
+        itself = tx.registry.get_version(MODEL, 1)
+    assert find_subject(ws, itself, slot=SLOT).champion is None
+
+
+HOW = {"rejected": ["Staging", "Archived"], "once live": ["Staging", "Production", "Archived"], "live": ["Staging", "Production"]}
+
+
+@given(st.lists(st.sampled_from([*HOW]), max_size=8))
+def test_the_champion_is_the_live_version_or_else_the_last_that_was(lives):
+    """Each version goes through one of HOW's lives, the one before is retired first where two would be live."""
+    history, champion = [], None
+    for number, life in enumerate(lives, start=1):
+        live = find_live(history)
+        if live is not None and "Production" in HOW[life]:
+            history.insert(0, replace(live, status="Archived"))
+        for status in HOW[life]:
+            history.insert(0, Placement(SLOT, MODEL, number, status, START, "ann", "x"))
+        if "Production" in HOW[life]:
+            champion = (MODEL, number)
+        live = find_live(history)
+        found = find_champion(history, (MODEL, 99))
+        assert (found and name_of(found)) == champion
+        assert live is None or live == found
+        if champion:
+            assert find_champion(history, champion) is None
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,22 @@ def find_live(history: Sequence[Placement]) -> Placement | None:
     return None
 
 
+def find_champion(history: Sequence[Placement], candidate: Name) -> Placement | None:
+    """Return whom a candidate has to beat: what is live, or where nothing is live now, what was live last.
+
+    So a slot is not empty for having been emptied: to retire the champion lets nothing in unopposed.
+
+    Args:
+        history: Of the slot, newest first.
+        candidate: Nobody has to beat themselves.
+
+    Returns:
+        The placement by which the champion came into Production; None if nobody was ever live there, or the candidate was last.
+    """
+    last = next((placement for placement in history if placement.status == "Production"), None)
+    return None if last is None or name_of(last) == candidate else last
+
+
 def at_time(history: Sequence[Placement], at: datetime) -> list[Placement]:
     """Return the history as it was at a time."""
     return [placement for placement in history if placement.since_at <= at]

@@ -1,4 +1,4 @@
-"""The verb `evaluate`: judge a candidate by its gate policy, against what is live, and record the evidence.
+"""The verb `evaluate`: judge a candidate by its gate policy, against the slot's champion, and record the evidence.
 
     training      what Thresholdout answers with is measured on the training rows; for the other prices nothing is
     look          the ledger counts the look at the holdout, before anything is measured
@@ -30,7 +30,7 @@ from incumbent.gates.verdict import RuleResult, Verdict, combine
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_slot_name
 from incumbent.registry.signature import Scalar
-from incumbent.registry.slot import find_status
+from incumbent.registry.slot import find_champion, find_status
 from incumbent.usecases.answering import Answers, ask, read_card
 from incumbent.usecases.evidence import Evidence, get_evidence
 from incumbent.usecases.examine import find_subject, record_test_results, run_tests
@@ -140,11 +140,11 @@ def _find_case(tx: Transaction, model: str, version: int, slot: str) -> _Case:
     status = find_status(history, (model, version))
     if status not in {"Staging", "Archived"}:
         raise Refused(f"{model}@{version} is in status {status} in {slot}; a gate judges what is in Staging there, or was live before")
-    live = tx.registry.find_live(slot)
+    last = find_champion(history, (model, version))
     policy = find_policy(tx, model, find_tier(tx, model, slot).number, slot)
     return _Case(
         version=chosen,
-        champion=tx.registry.get_version(live.model, live.version) if live else None,
+        champion=tx.registry.get_version(last.model, last.version) if last else None,
         slot=slot,
         in_force=policy,
         holdout=get_holdout(tx, policy.policy.holdout.name) if policy.policy.holdout else None,
@@ -280,7 +280,7 @@ def _no_meaning_of_better(case: _Case) -> RuleResult:
     return RuleResult(
         "champion",
         "undecided",
-        f"{case.champion_name} is live and no policy says what better means: `incumbent policies set {case.version.model} FILE.toml`",
+        f"{case.champion_name} is champion, and no policy says what better means: `incumbent policies set {case.version.model} FILE.toml`",
     )
 
 

@@ -17,6 +17,7 @@ from incumbent.gates.policy import GatePolicy, Scoring
 from incumbent.registry.bundle import BundleCard
 from incumbent.registry.model import ModelVersion
 from incumbent.registry.signature import Scalar
+from incumbent.registry.slot import find_champion
 from incumbent.tracking.run import Run, StageRun
 from incumbent.usecases.answering import ask, read_card
 from incumbent.usecases.holdouts import Holdout, get_holdout
@@ -59,7 +60,7 @@ class Subject:
         groups: Columns of the holdout that hold groups to compare.
         useless_features_max: How many inputs the policy lets be without benefit; None if it says nothing.
         schema: The schema that is registered for the model, None if none is.
-        champion: The version that is live in `slot`, if it is another one.
+        champion: The version that is to be beaten in `slot`: live there, or live last.
         champion_training: That version's training rows, None likewise.
     """
 
@@ -114,10 +115,8 @@ def find_subject(
         named = holdout or (rules.holdout.name if rules.holdout else None)
         trained = training or (rules.holdout.training if rules.holdout else None) or TRAINING
         artifact = _find_training(tx, version, trained, is_wanted=training is not None)
-        live = tx.registry.find_live(slot) if slot else None
-        champion = tx.registry.get_version(live.model, live.version) if live else None
-        if champion is not None and (champion.model, champion.version) == (version.model, version.version):
-            champion = None
+        last = find_champion(tx.registry.list_placements(slot), (version.model, version.version)) if slot else None
+        champion = tx.registry.get_version(last.model, last.version) if last else None
         tested = rules.tests.groups if rules.tests else ()
         return Subject(
             version=version,

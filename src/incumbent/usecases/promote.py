@@ -66,7 +66,7 @@ def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) 
             acting = check_acting(ws, tx, "promote")
             if tx.registry.find_live(slot) != before:
                 raise Conflict(f"slot {slot} was re-pointed while {name} was being verified; look at `incumbent live {slot}` again")
-            readiness = judge_readiness(ws, tx, chosen, slot, before)
+            readiness = judge_readiness(ws, tx, chosen, slot)
             if readiness.problems:
                 listed = "\n  - ".join(readiness.problems)
                 raise Refused(f"{name} may not go into Production in {slot}:\n  - {listed}")
@@ -102,7 +102,7 @@ def check_promotion(ws: Workspace, *, model: str, version: int, slot: str) -> Re
         chosen = tx.registry.get_version(model, version)
     _check_candidate(ws, chosen, slot)
     with ws.store.begin(read_only=True) as tx:
-        return judge_readiness(ws, tx, chosen, slot, tx.registry.find_live(slot))
+        return judge_readiness(ws, tx, chosen, slot)
 
 
 def _check_candidate(ws: Workspace, version: ModelVersion, slot: str) -> None:

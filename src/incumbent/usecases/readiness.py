@@ -22,7 +22,7 @@ from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule,
 from incumbent.governance.vouching import Backing, tell_founder
 from incumbent.registry.grounds import ASKS, FOUNDER, UNGOVERNED_TIER, name_sign_offs, tell_asks
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.registry.slot import list_models_ever_live
+from incumbent.registry.slot import find_champion, list_models_ever_live
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
@@ -194,14 +194,14 @@ def names_now(version: ModelVersion, evidence: Evidence, policy: PolicyInForce, 
     }
 
 
-def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, live: Placement | None) -> Readiness:
-    """Say what stands between a version and Production in a slot whose live placement is `live`."""
+def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> Readiness:
+    """Say what stands between a version and Production in a slot."""
     now = ws.clock.now()
     tier = find_tier(tx, version.model, slot)
     policy = find_policy(tx, version.model, tier.number, slot)
     evidence = find_evidence(tx, version, slot)
     problems = _judge_schema(tx, version, slot, policy=policy, evidence=evidence)
-    problems += _judge_evidence(version, slot, policy=policy, evidence=evidence, live=live, now=now)
+    problems += _judge_evidence(version, slot, policy=policy, evidence=evidence, champion=_find_champion(tx, version, slot), now=now)
     given = list_sign_offs(tx, version, slot)
     quorum, standing = None, find_standing(tx, given, is_grouped=tier.rule.distinct_groups)
     people = list_people(tx)
@@ -233,20 +233,25 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, backing, tuple(problems))
 
 
+def _find_champion(tx: Transaction, version: ModelVersion, slot: str) -> str | None:
+    last = find_champion(tx.registry.list_placements(slot), (version.model, version.version))
+    return f"{last.model}@{last.version}" if last else None
+
+
 def _judge_evidence(
-    version: ModelVersion, slot: str, *, policy: PolicyInForce, evidence: Evidence | None, live: Placement | None, now: datetime
+    version: ModelVersion, slot: str, *, policy: PolicyInForce, evidence: Evidence | None, champion: str | None, now: datetime
 ) -> list[str]:
     name = f"{version.model}@{version.version}"
     again = f"`incumbent evaluate {name} --slot {slot}`"
     if evidence is None:
         return [f"there is no evidence on {name} for {slot}: {again}"]
-    champion = f"{live.model}@{live.version}" if live else None
     if (evidence.policy, evidence.policy_entry) != (policy.digest, policy.seq):
         return [f"the gate policy ({policy.words}) is not the one that {name} was judged by: {again} anew"]
     if evidence.bundle != str(version.bundle.digest):
         return [f"the evidence is about another bundle than {name}'s: {again} anew"]
     if evidence.champion != champion:
-        return [f"{name} was judged against {evidence.champion or 'an empty slot'}, and {champion or 'nothing'} is live now: {again} anew"]
+        before = evidence.champion or "an empty slot"
+        return [f"{name} was judged against {before}, and {champion or 'nobody'} is champion now: {again} anew"]
     if evidence.expires_at <= now:
         return [f"the evidence on {name} expired on {evidence.expires_at:%Y-%m-%d}: {again} anew"]
     if evidence.verdict.outcome != "passed":

@@ -104,7 +104,7 @@ def sign_off(
             ws, tx, act=act, kind="sign-off", object_id=sign_off_id, acting=acting, body=given.to_json(), subject=model, refs=names,
             after=meant, reason=comment, payloads=signed.payloads, statement=signed.statement, at=now,
         )  # fmt: skip
-        readiness = judge_readiness(ws, tx, chosen, slot, tx.registry.find_live(slot))
+        readiness = judge_readiness(ws, tx, chosen, slot)
     return SignedOff(given, entry.seq, readiness)
 
 

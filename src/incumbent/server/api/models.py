@@ -83,7 +83,7 @@ class Evidence(Out):
     model: str
     version: int
     slot: str
-    champion: Annotated[str | None, Meta(description="What was live, MODEL@VERSION.")]
+    champion: Annotated[str | None, Meta(description="What it was judged against, MODEL@VERSION: live in the slot, or live last.")]
     policy: str
     holdout: Document | None
     verdict: Verdict
