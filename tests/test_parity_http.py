@@ -73,8 +73,7 @@ NOT_OVER_HTTP = {
 LACKING = {
     "accounts.end_sessions", "accounts.list_accounts", "accounts.make_link", "examine.examine", "examine_score.get_test_score",
     "model_aliases.delete_alias", "model_aliases.get_by_alias", "model_aliases.set_alias", "openlineage.get_lineage_events",
-    "plan_pipeline.explain_stage", "schemas.infer_schema", "stage_logs.list_stage_logs", "webhooks.add_webhook",
-    "webhooks.list_deliveries", "webhooks.list_webhooks", "webhooks.probe_webhook", "webhooks.remove_webhook", "webhooks.resume_webhook",
+    "plan_pipeline.explain_stage", "schemas.infer_schema", "stage_logs.list_stage_logs",
 }  # fmt: skip
 """What is still to come."""
 

@@ -55,6 +55,7 @@ class WebhooksContract:
                 tx.webhooks.record(delivery, keep=3)
             assert tx.webhooks.list_deliveries("webhook-1", limit=9) == made[:1:-1]
             assert tx.webhooks.list_deliveries("webhook-1", limit=1) == made[-1:]
+            assert tx.webhooks.list_deliveries("webhook-1", limit=1, before=made[-1].number) == made[-2:-1]
             tx.webhooks.remove("webhook-1")
             assert tx.webhooks.list_all() == [OTHER]
             assert tx.webhooks.list_deliveries("webhook-1", limit=9) == []

@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-from incumbent.base.documents import Json
 from incumbent.bootstrap.carriers import open_carrier
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
@@ -11,7 +10,7 @@ from incumbent.cli.table import print_table
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.governance.events import EVENTS
 from incumbent.usecases.webhook_delivery import DELIVERIES_KEPT
-from incumbent.usecases.webhook_ports import Delivery, Webhook
+from incumbent.usecases.webhook_ports import Webhook
 from incumbent.usecases.webhooks import (
     DELIVERIES_SHOWN,
     add_webhook,
@@ -66,7 +65,7 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
         ws, url=arguments.url, events=arguments.events, may_be_private=arguments.allow_private, may_be_http=arguments.allow_http
     )
     if arguments.json:
-        print_json({**_describe(made.webhook), "secret": made.secret})
+        print_json({**made.webhook.to_json(), "secret": made.secret})
         return 0
     print(made.secret, flush=True)  # before what goes to stderr, where both go to one place
     print(f"{made.webhook.webhook_id} is told of {_events(made.webhook)}; the secret is not shown again", file=sys.stderr)
@@ -76,7 +75,7 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
 def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     found = list_webhooks(ws)
     if arguments.json:
-        print_json({"webhooks": [_describe(webhook) for webhook in found]})
+        print_json({"webhooks": [webhook.to_json() for webhook in found]})
     elif not found:
         print("no webhook yet; `incumbent webhooks add URL` adds one")
     else:
@@ -88,7 +87,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
 def _deliveries(ws: Workspace, arguments: argparse.Namespace) -> int:
     found = list_deliveries(ws, arguments.webhook, limit=min(max(arguments.limit, 1), DELIVERIES_KEPT))
     if arguments.json:
-        print_json({"deliveries": [_describe_delivery(delivery) for delivery in found]})
+        print_json({"deliveries": [delivery.to_json() for delivery in found]})
     elif not found:
         print("nothing was sent yet; messages go out while `incumbent server` runs")
     else:
@@ -101,7 +100,7 @@ def _test(ws: Workspace, arguments: argparse.Namespace) -> int:
     sent = probe_webhook(ws, carrier=open_carrier(), webhook=arguments.webhook)
     arrived = 200 <= sent.status < 300
     if arguments.json:
-        print_json({"arrived": arrived, "status": sent.status, "detail": sent.detail})
+        print_json(sent.to_json())
     elif arrived:
         print(f"it arrived: {sent.status}")
     else:
@@ -119,7 +118,7 @@ def _remove(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 def _tell(arguments: argparse.Namespace, webhook: Webhook, what: str) -> int:
     if arguments.json:
-        print_json(_describe(webhook))
+        print_json(webhook.to_json())
     else:
         print(f"{webhook.webhook_id} {what.format(cursor=webhook.cursor)}")
     return 0
@@ -133,31 +132,3 @@ def _state(webhook: Webhook) -> str:
     if webhook.state == "dead":
         return f"dead after {webhook.failures} failures; `incumbent webhooks resume` lets it go on"
     return f"failed {webhook.failures} times, again at {show_time(webhook.next_at)}" if webhook.failures else "active"
-
-
-def _describe(webhook: Webhook) -> dict[str, Json]:
-    return {
-        "id": webhook.webhook_id,
-        "url": webhook.url,
-        "events": [*webhook.events],
-        "state": webhook.state,
-        "next_entry": webhook.cursor,
-        "failures": webhook.failures,
-        "next_at": webhook.next_at.isoformat(),
-        "made_at": webhook.made_at.isoformat(),
-        "made_by": webhook.made_by,
-        "may_be_private": webhook.may_be_private,
-        "may_be_http": webhook.may_be_http,
-    }
-
-
-def _describe_delivery(delivery: Delivery) -> dict[str, Json]:
-    return {
-        "number": delivery.number,
-        "entry": delivery.entry,
-        "event": delivery.event,
-        "at": delivery.at.isoformat(),
-        "status": delivery.status,
-        "detail": delivery.detail,
-        "is_delivered": delivery.is_delivered,
-    }

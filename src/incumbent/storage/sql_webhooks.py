@@ -72,10 +72,12 @@ class SqlWebhooks:
             "DELETE FROM webhook_deliveries WHERE webhook_id = ? AND number <= ?", (delivery.webhook_id, delivery.number - keep)
         )
 
-    def list_deliveries(self, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-        """Return the attempts of one, newest first."""
+    def list_deliveries(self, webhook_id: str, *, limit: int, before: int | None = None) -> Sequence[Delivery]:
+        """Return the attempts of one, newest first; with `before`, those of a smaller number."""
+        older, last = ("", ()) if before is None else (" AND number < ?", (before,))
         rows = self._session.all(
-            f"SELECT {_DELIVERY} FROM webhook_deliveries WHERE webhook_id = ? ORDER BY number DESC LIMIT ?", (webhook_id, limit)
+            f"SELECT {_DELIVERY} FROM webhook_deliveries WHERE webhook_id = ?{older} ORDER BY number DESC LIMIT ?",
+            (webhook_id, *last, limit),
         )
         return [Delivery(row[0], row[1], row[2], row[3], from_micros(row[4]), row[5], row[6]) for row in rows]
 

@@ -4,6 +4,7 @@
     read       every role                                     predict    everybody but auditors and those who are admins alone
     track      log runs, metrics, artifacts                   govern     ask for a change of what is governed: the act itself is
     metrics    read the server's figures                                 judged by the use case, against the table of acts
+    webhooks   say who is told of what happens here: an admin's
 
 A person's rights are what their roles give at this moment. A token narrows them by its scope and never widens them.
 """
@@ -43,6 +44,7 @@ METRICS = "metrics"
 PREDICT = "predict"
 TRACK = "track"
 GOVERN = "govern"
+WEBHOOKS = "webhooks"
 
 RIGHTS: Mapping[str, Right] = MappingProxyType(
     {
@@ -55,6 +57,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
             Right(PREDICT, _WORKERS, "asks a live model; the answer is recorded"),
             Right(TRACK, _WORKERS, "logs runs, params, metrics, artifacts"),
             Right(GOVERN, _WORKERS, "asks for a governed act, which its use case judges"),
+            Right(WEBHOOKS, _ADMIN, "adds, lists and removes webhooks, which carry what happens here elsewhere"),
             *(Right(act.name, act.roles, act.meaning, act.is_human) for act in ACTS.values() if not act.is_automatic),
         )
     }
@@ -119,7 +122,7 @@ def server_rights_table() -> str:
     '| right | developer | validator | approver | operator | auditor | admin | service | what it lets one do |'
     """
     lines = [f"| right | {' | '.join(ROLES)} | what it lets one do |", "|---" * (len(ROLES) + 2) + "|"]
-    for name in (PUBLIC, SESSION, READ, METRICS, PREDICT, TRACK, GOVERN):
+    for name in (PUBLIC, SESSION, READ, METRICS, PREDICT, TRACK, GOVERN, WEBHOOKS):
         cells = ["anybody" if name == PUBLIC else "yes" if role in RIGHTS[name].roles else "" for role in ROLES]
         lines.append(f"| `{name}` | {' | '.join(cells)} | {RIGHTS[name].meaning} |")
     return "\n".join(lines) + "\n"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from incumbent.base.documents import Document
+
 WebhookState = Literal["active", "dead"]
 
 
@@ -38,6 +40,14 @@ class Webhook:
     failures: int = 0
     tried: int = 0
 
+    def to_json(self) -> Document:
+        """Return the document that every face shows; the secret is not in it."""
+        return {
+            "id": self.webhook_id, "url": self.url, "events": [*self.events], "state": self.state, "next_entry": self.cursor,
+            "failures": self.failures, "next_at": self.next_at.isoformat(), "made_at": self.made_at.isoformat(), "made_by": self.made_by,
+            "may_be_private": self.may_be_private, "may_be_http": self.may_be_http,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -64,6 +74,13 @@ class Delivery:
         """Whether the receiver took it."""
         return 200 <= self.status < 300
 
+    def to_json(self) -> Document:
+        """Return the document that every face shows."""
+        return {
+            "number": self.number, "entry": self.entry, "event": self.event, "at": self.at.isoformat(), "status": self.status,
+            "detail": self.detail, "is_delivered": self.is_delivered,
+        }  # fmt: skip
+
 
 class Webhooks(Protocol):
     """Webhooks and their deliveries. Not governed: they tell what happened, and nothing rests on them."""
@@ -86,8 +103,8 @@ class Webhooks(Protocol):
     def record(self, delivery: Delivery, *, keep: int) -> None:
         """Keep what became of an attempt, and of each webhook the newest `keep` alone."""
 
-    def list_deliveries(self, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-        """Return the attempts of one, newest first."""
+    def list_deliveries(self, webhook_id: str, *, limit: int, before: int | None = None) -> Sequence[Delivery]:
+        """Return the attempts of one, newest first; with `before`, those of a smaller number."""
 
 
 class Told(Protocol):
@@ -107,6 +124,10 @@ class Sent:
 
     status: int
     detail: str = ""
+
+    def to_json(self) -> Document:
+        """Return the document that every face shows."""
+        return {"arrived": 200 <= self.status < 300, "status": self.status, "detail": self.detail}
 
 
 class Carrier(Protocol):

@@ -71,11 +71,11 @@ def list_webhooks(ws: Workspace) -> Sequence[Webhook]:
         return tx.webhooks.list_all()
 
 
-def list_deliveries(ws: Workspace, webhook: str, *, limit: int = DELIVERIES_SHOWN) -> Sequence[Delivery]:
-    """Return what became of a webhook's messages, newest first. Raises NotFound, Refused."""
+def list_deliveries(ws: Workspace, webhook: str, *, limit: int = DELIVERIES_SHOWN, before: int | None = None) -> Sequence[Delivery]:
+    """Return what became of a webhook's messages, newest first; with `before`, of those of a smaller number. Raises NotFound, Refused."""
     with ws.store.begin(read_only=True) as tx:
         _check_admin(ws, tx)
-        return tx.webhooks.list_deliveries(_get(tx, webhook).webhook_id, limit=limit)
+        return tx.webhooks.list_deliveries(_get(tx, webhook).webhook_id, limit=limit, before=before)
 
 
 def remove_webhook(ws: Workspace, *, webhook: str) -> Webhook:

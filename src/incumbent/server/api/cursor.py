@@ -8,17 +8,19 @@ cut, or meant for another list is refused and does not skip or repeat rows in si
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import InvalidInput
+from incumbent.server.api.bodies import INT_LIMIT
 from incumbent.server.api.operation import Call, Page
 
 Place = Sequence[str | int]
 _CHECK_CHARACTERS = 16
 _CURSOR_CHARACTERS_MAX = 2_000
+_OF_ANOTHER_LIST = "the cursor is of another list; begin without one"
 _T = TypeVar("_T")
 
 
@@ -61,6 +63,24 @@ def _check(text: bytes, operation: str, asked: Mapping[str, object]) -> bytes:
     return digest_bytes(said + b"\n" + text, "blake3").partition(":")[2][:_CHECK_CHARACTERS].encode()
 
 
+def read_place(call: Call, *kinds: type[int] | type[str]) -> tuple[Any, ...] | None:
+    """Return the place that a page begins after, None for the first page.
+
+    Args:
+        call: Has the cursor.
+        kinds: Of what a place of this list is made.
+
+    Raises:
+        InvalidInput: The place is of another list. Whoever knows the code can make a cursor up, so it is not only a mistake of ours.
+    """
+    if call.after is None:
+        return None
+    fits = len(call.after) == len(kinds) and all(type(part) is kind for part, kind in zip(call.after, kinds, strict=True))
+    if not fits or not all(0 <= part < INT_LIMIT for part in call.after if isinstance(part, int)):
+        raise InvalidInput(_OF_ANOTHER_LIST)
+    return tuple(call.after)
+
+
 def cut_page(
     found: Iterable[_T],
     *,
@@ -87,6 +107,6 @@ def cut_page(
         try:
             ordered = [one for one in ordered if (one[0] < last if is_descending else one[0] > last)]
         except TypeError:
-            raise InvalidInput("the cursor is of another list; begin without one") from None
+            raise InvalidInput(_OF_ANOTHER_LIST) from None
     shown = ordered[: call.limit]
     return Page([show(item) for _, item in shown], shown[-1][0] if len(ordered) > call.limit else None)

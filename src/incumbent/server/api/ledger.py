@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from incumbent.base.errors import InvalidInput
 from incumbent.ledger.entry import Entry as EntryValue
 from incumbent.ledger.entry import format_time
+from incumbent.server.api.cursor import read_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import Document, Name, Number0, WithReason
 from incumbent.server.files import read_pieces
@@ -147,13 +147,8 @@ def _show_entry(entry: EntryValue) -> object:
 def list_ledger_entries(server: Server, call: Call) -> Page:
     """List entries, newest first."""
     asked: Entries = call.query
-    match call.after:
-        case None:
-            before = None
-        case [int(given)] if given >= 1:
-            before = given
-        case _:
-            raise InvalidInput("the cursor is of another list; begin without one")
+    place = read_place(call, int)
+    before = place[0] if place else None
     if asked.object is not None or asked.act is not None:
         found = list_entries(server.ws, object_name=asked.object, act=asked.act, before=before, limit=call.limit + 1)
         shown = found[: call.limit]

@@ -176,6 +176,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = {
     "finding": Placeholder("A finding: its id.", "finding-0mjq1k2v3-7f3a"),
     "key": Placeholder("A key: its id.", "ed25519:2f4c"),
     "token": Placeholder("A token: its id.", "token-0mjq1k2v3-7f3a"),
+    "webhook": Placeholder("A webhook: its id.", "webhook-0mjq1k2v3-7f3a"),
     "witness": Placeholder("A witness: its name.", "witness.example.com"),
     "evidence": Placeholder("Evidence: its id.", "evidence-0mjq1k2v3-7f3a"),
     "commitment": Placeholder("The commitment that stands for a text in its entry.", "sha256:9f86d0"),

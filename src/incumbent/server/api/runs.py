@@ -9,6 +9,7 @@ from msgspec import Meta
 from incumbent.base.documents import Document as Json
 from incumbent.base.errors import InvalidInput
 from incumbent.base.metric import MetricPoint
+from incumbent.server.api.cursor import read_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Time, Value, show_value
 from incumbent.server.messages import Server
@@ -149,7 +150,7 @@ def list_runs(server: Server, call: Call) -> Page:
 
 def _list_newest(server: Server, query: Query, call: Call) -> tuple[Sequence[RunValue], list[str | int] | None]:
     """Go on after the time of the last run, and after as many runs of that very time as were shown."""
-    micros, shown = _read_place(call)
+    micros, shown = read_place(call, int, int) or (None, 0)
     condition = query if micros is None else _begun_by(query, micros)
     found = search_runs(server.ws, query=condition, limit=call.limit + 1, offset=shown)
     runs = found[: call.limit]
@@ -162,20 +163,11 @@ def _list_newest(server: Server, query: Query, call: Call) -> tuple[Sequence[Run
 
 def _list_ordered(server: Server, query: Query, call: Call) -> tuple[Sequence[RunValue], list[str | int] | None]:
     """Count from the start, among the runs that had begun when the first page was asked for."""
-    micros, shown = _read_place(call)
+    micros, shown = read_place(call, int, int) or (None, 0)
     until = _micros(server.ws.clock.now()) if micros is None else micros
     found = search_runs(server.ws, query=_begun_by(query, until), limit=call.limit + 1, offset=shown)
     runs = found[: call.limit]
     return runs, [until, shown + call.limit] if len(found) > call.limit else None
-
-
-def _read_place(call: Call) -> tuple[int | None, int]:
-    match call.after:
-        case None:
-            return None, 0
-        case [int(micros), int(shown)] if shown >= 0:
-            return micros, shown
-    raise InvalidInput("the cursor is of another list; begin without one")
 
 
 def _begun_by(query: Query, micros: int) -> Query:
@@ -214,13 +206,7 @@ def get_one_run(server: Server, call: Call) -> object:
 
 def list_points(server: Server, call: Call) -> Page:
     """List the points of one metric, by time and step."""
-    match call.after:
-        case None:
-            offset = 0
-        case [int(given)] if given >= 0:
-            offset = given
-        case _:
-            raise InvalidInput("the cursor is of another list; begin without one")
+    [offset] = read_place(call, int) or (0,)
     with server.ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(call.path["run"])
         found = tx.open_runs.page_history(run.run_id, call.path["metric"], limit=call.limit + 1, offset=offset)

@@ -18,6 +18,7 @@ from incumbent.server.api import (
     runs,
     signing,
     slots,
+    webhooks,
 )
 from incumbent.server.api.openapi import build_document
 from incumbent.server.api.operation import Call, Operation
@@ -45,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *ledger.OPERATIONS,
     *blobs.OPERATIONS,
+    *webhooks.OPERATIONS,
     *feed.OPERATIONS,
     *about.OPERATIONS,
     Operation(
