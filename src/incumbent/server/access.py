@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from incumbent.governance.person import Person
@@ -46,6 +47,7 @@ class Caller:
         scope: Of the token; None without one.
         session: The secret of the browser's session, "" without one.
         is_single_user: They were taken for the one who started the server.
+        until: When they have to show anew who they are, also if nothing changes in the store; None means never.
     """
 
     name: str = ""
@@ -53,6 +55,7 @@ class Caller:
     scope: tuple[str, ...] | None = None
     session: str = ""
     is_single_user: bool = False
+    until: datetime | None = None
 
 
 NOBODY = Caller()

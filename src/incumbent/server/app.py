@@ -19,6 +19,7 @@ from incumbent.server.auth.origin import check_origin, read_headers
 from incumbent.server.auth.seal import seal
 from incumbent.server.errors import HttpProblem
 from incumbent.server.group import Write
+from incumbent.server.kept import Kept, KeptAnswers
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.paths import QUICK
 from incumbent.server.refusals import refuse
@@ -51,6 +52,7 @@ class App:
         self._upload_threads = ContextThreads(UPLOADS_MAX, thread_name_prefix="upload")
         self._upload_turns = asyncio.Semaphore(UPLOADS_MAX)
         self._endless = Endless()
+        self._kept = KeptAnswers(server.ws.store, server.ws.clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
@@ -89,6 +91,10 @@ class App:
         raw_path = raw_path.partition(b"?")[0]
         where = raw_path.decode("latin-1")
         try:
+            kept = self._kept.find(scope)
+            if kept is not None:
+                scope[ROUTE_KEY] = kept.route
+                return kept.response
             headers = read_headers(scope["headers"])
             check_origin(self.server.door, scope["method"], headers)
             route, path = find_route(scope["method"], raw_path)
@@ -104,6 +110,8 @@ class App:
                 return await self._write(route, replace(request, body=body), where, caller)
             if route.body == "stream":
                 return await self._in_thread(self._ask, route, replace(request, pieces=(body,)), where, caller)
+            if route.is_steady and request.method == "GET":
+                return await self._ask_steady(scope, route, replace(request, body=body), where, caller)
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
             return await self._refuse(scope, raw_path, problem)
@@ -171,8 +179,22 @@ class App:
         check_form(caller, request)
         return route.answer(self._guard.act_as(caller), replace(request, caller=caller)), caller
 
+    async def _ask_steady(self, scope: Scope, route: Route, request: Request, where: str, admitted: Caller | None) -> Response:
+        """Ask a route whose answer holds until somebody commits, and keep it."""
+        stamp = self._kept.stamp()
+
+        def ask() -> Kept:
+            begun, caller = self._begin(route, request, where, admitted)
+            assert isinstance(begun, Response)
+            return Kept(self._seal(begun, caller), route.path, caller.until)
+
+        kept = await self._in_thread(ask)
+        self._kept.keep(scope, stamp, kept)
+        return kept.response
+
     def _seal(self, response: Response, caller: Caller) -> Response:
-        return seal(response, caller, is_single_user=self._guard.is_single_user(), is_secure=self.server.door.is_secure)
+        is_single_user = self._guard.is_single_user() if caller == NOBODY else caller.is_single_user
+        return seal(response, caller, is_single_user=is_single_user, is_secure=self.server.door.is_secure)
 
     async def _write(self, route: Route, request: Request, where: str, admitted: Caller | None) -> Response:
         """Ask a route that comes to a small write: in the writer's own thread."""

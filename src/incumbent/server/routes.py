@@ -22,6 +22,7 @@ from incumbent.server.group import Write
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.paths import FILE_PATHS as MLFLOW_FILE_PATHS
 from incumbent.server.mlflow.paths import PATHS as MLFLOW_PATHS
+from incumbent.server.mlflow.paths import STEADY
 from incumbent.server.pages import compare, home, ledger, models, pipelines, run, runs, slots, static_files
 from incumbent.usecases.rights import METRICS, PREDICT, PUBLIC, READ, RIGHTS, SESSION
 
@@ -35,6 +36,7 @@ class Route:
     Attributes:
         right: What whoever asks has to have, from `incumbent.usecases.rights`; there is no route without one.
         body: "stream" for a route that reads `request.pieces`: its body has a higher limit, and is never whole in memory.
+        is_steady: What it answers rests on the request and the metadata store alone, so that it holds until somebody commits.
 
     Raises:
         InvalidInput: There is no such right, so the server does not start.
@@ -45,6 +47,7 @@ class Route:
     answer: Answerer
     right: str
     body: Literal["whole", "stream"] = "whole"
+    is_steady: bool = False
 
     def __post_init__(self) -> None:
         if self.right not in RIGHTS:
@@ -70,7 +73,10 @@ ROUTES = (
     Route("GET", "/healthz", health.get_health, PUBLIC),
     Route("GET", "/readyz", health.get_readiness, PUBLIC),
     Route("GET", "/metrics", metrics.get_metrics, METRICS),
-    *(Route(one.method, one.full_path, partial(answer, one), one.right, "stream" if one.takes_stream else "whole") for one in OPERATIONS),
+    *(
+        Route(one.method, one.full_path, partial(answer, one), one.right, "stream" if one.takes_stream else "whole", one.is_steady)
+        for one in OPERATIONS
+    ),
     Route("GET", "/v2", inference_v2.get_server, PUBLIC),
     Route("GET", "/v2/health/live", inference_v2.get_live, PUBLIC),
     Route("GET", "/v2/health/ready", inference_v2.get_ready, PUBLIC),
@@ -90,7 +96,7 @@ ROUTES = (
     Route("POST", "/set-up/{secret}", log_in_pages.do_set_up, PUBLIC),
     Route("GET", "/password", log_in_pages.show_password, SESSION),
     Route("POST", "/password", log_in_pages.do_password, SESSION),
-    *(Route(method, path, answer, mlflow_right(method, path)) for method, path, answer in MLFLOW_PATHS),
+    *(Route(method, path, answer, mlflow_right(method, path), is_steady=answer in STEADY) for method, path, answer in MLFLOW_PATHS),
     *(
         Route(method, path, answer, mlflow_right(method, path), "stream" if method == "PUT" else "whole")
         for method, path, answer in MLFLOW_FILE_PATHS

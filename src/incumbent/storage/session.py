@@ -129,6 +129,9 @@ class Database(Protocol):
     def begin(self, *, durable: bool, read_only: bool) -> AbstractContextManager[Session]:
         """Open a transaction."""
 
+    def stamp(self) -> int | None:
+        """Return a number that stays while nobody commits, None where that cannot be told at once."""
+
     def check(self) -> Sequence[str]:
         """Return what is wrong with the file or the schema, in words."""
 

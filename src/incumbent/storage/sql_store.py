@@ -101,6 +101,10 @@ class SqlStore:
             yield transaction
             transaction.log.seal()
 
+    def stamp(self) -> int | None:
+        """Return what stays while nobody commits, None where that cannot be told at once."""
+        return self._database.stamp()
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
         found = list(self._database.check())

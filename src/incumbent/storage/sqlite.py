@@ -68,6 +68,7 @@ class SqliteDatabase:
         self._memory_turn = threading.Lock()
         self._write_turn = threading.Lock()
         self._pid = os.getpid()
+        self._watcher: tuple[int, sqlite3.Connection] | None = None
         self._is_read_only = isinstance(self.path, Path) and _is_read_only(self.path)
         link = self._take()
         try:
@@ -210,6 +211,24 @@ class SqliteDatabase:
         if self.path == _MEMORY:
             self._memory_turn.release()
 
+    def stamp(self) -> int | None:
+        """Return a number that stays while nobody commits; None in memory, where the file may not be written, and in a forked process.
+
+        It is the data version that a connection sees which never writes, so everybody's commits count. That connection waits for nothing,
+        is opened once, and never again: another one would count anew, and could come to a number that was given before.
+        """
+        if self.path == _MEMORY or self._is_read_only:
+            return None
+        try:
+            with self._guard:
+                if self._watcher is None:
+                    raw = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+                    self._watcher = os.getpid(), raw
+                pid, raw = self._watcher
+                return int(raw.execute("PRAGMA data_version").fetchall()[0][0]) if pid == os.getpid() else None
+        except sqlite3.Error:  # whoever needs to read learns what is wrong
+            return None
+
     def check(self) -> Sequence[str]:
         """Return what SQLite finds wrong with the file, rows that point nowhere, and rules that are missing."""
         try:
@@ -229,6 +248,8 @@ class SqliteDatabase:
         if self._pid == os.getpid():
             for link in idle:
                 link.raw.close()
+        if self._watcher is not None and self._watcher[0] == os.getpid():
+            self._watcher[1].close()
 
     def translate(self, error: Exception) -> IncumbentError:
         """Return our error for the driver's."""

@@ -44,11 +44,13 @@ class Admission:
 
     Attributes:
         scope: The token's, None for a session.
+        until: When it has to be asked for anew, also if nothing changes in the store: it ends then, or its use is to be noted.
         stale: What to note as used: a token's id or a session's hash, "" if it was noted lately.
     """
 
     person: Person
     scope: tuple[str, ...] | None
+    until: datetime
     stale: str = ""
 
 
@@ -79,8 +81,8 @@ def admit_token(tx: Transaction, register: Register, secret: str, now: datetime)
     if token is None or person is None or token.revoked_at is not None or token.expires_at <= now:
         raise Refused("this token lets nobody in: it is unknown, revoked or has expired; `incumbent tokens new` makes another")
     _check_standing(register, person, token.made_at)
-    is_stale = token.used_at is None or now - token.used_at >= TOKEN_USE_NOTED_EVERY
-    return Admission(person, token.scope, token.token_id if is_stale else "")
+    due_at = now if token.used_at is None else token.used_at + TOKEN_USE_NOTED_EVERY
+    return Admission(person, token.scope, min(due_at, token.expires_at), token.token_id if due_at <= now else "")
 
 
 def admit_session(tx: Transaction, register: Register, secret: str, now: datetime) -> Admission:
@@ -95,8 +97,8 @@ def admit_session(tx: Transaction, register: Register, secret: str, now: datetim
     if session is None or person is None or session.expires_at <= now or session.seen_at + IDLE <= now:
         raise Refused("you are not logged in, or not any more: log in again")
     _check_standing(register, person, session.started_at)
-    is_stale = now - session.seen_at >= SESSION_USE_NOTED_EVERY
-    return Admission(person, None, session.secret_hash if is_stale else "")
+    due_at = session.seen_at + SESSION_USE_NOTED_EVERY
+    return Admission(person, None, min(due_at, session.expires_at), session.secret_hash if due_at <= now else "")
 
 
 def _check_standing(register: Register, person: Person, since: datetime) -> None:

@@ -207,6 +207,12 @@ class Store(Protocol):
         Writers take turns, and a run that one has looked at stands still until it ends; `read_only` waits for none and writes nothing.
         """
 
+    def stamp(self) -> int | None:
+        """Return a number that another commit, by anybody, makes another: while it stays, whatever was read after it holds.
+
+        None where that cannot be told at once. Costs microseconds and waits for nobody.
+        """
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
 

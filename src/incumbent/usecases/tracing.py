@@ -51,6 +51,10 @@ class TracedStore:
             with self._store.begin(durable=durable, read_only=read_only) as tx:
                 yield tx
 
+    def stamp(self) -> int | None:
+        """Return what stays while nobody commits; no span, for it is no transaction."""
+        return self._store.stamp()
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong."""
         return self._store.check()

@@ -94,6 +94,7 @@ class Operation:
         repeats: Whether its answer is kept for an Idempotency-Key. False: the answer holds a secret, which is shown once.
         headers: Request headers of its own, and what each says.
         statuses: Of problems that it may answer besides those that its other fields tell.
+        is_steady: What it gives rests on the request and the metadata store alone, so that it is kept until somebody commits.
         takes_stream: Its body is read from `call.request.pieces`, and is never whole in memory; then `body` is None.
         by: The use cases that it is the face of, for the test of parity.
         more: A paragraph for the reference.
@@ -119,6 +120,7 @@ class Operation:
     repeats: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
     statuses: tuple[int, ...] = ()
+    is_steady: bool = False
     takes_stream: bool = False
     by: tuple[str, ...] = ()
     media_type: str = "application/json"

@@ -198,7 +198,7 @@ OPERATIONS = (
     Operation(
         "get_slot", "slots", "GET", "/slots/{slot}", READ,
         "Show what is live in a slot, who approved it, on which evidence, and what a roll-back goes to.",
-        get_slot, Slot, _SLOT, query=At, by=("live.get_live",),
+        get_slot, Slot, _SLOT, query=At, is_steady=True, by=("live.get_live",),
     ),
     Operation(
         "list_slot_history", "slots", "GET", "/slots/{slot}/history", READ, "List every placement of a slot, newest first.",

@@ -86,7 +86,7 @@ class Guard:
             raise _ask_who(str(error), request, where) from error
         if is_use:
             self._note(admission, now)
-        return Caller(admission.person.person_id, admission.person, admission.scope, session)
+        return Caller(admission.person.person_id, admission.person, admission.scope, session, until=admission.until)
 
     def _note(self, admission: Admission, now: datetime) -> None:
         if admission.stale:

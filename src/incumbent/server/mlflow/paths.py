@@ -86,3 +86,8 @@ QUICK: frozenset[Callable[[Server, Request], Response | Write]] = frozenset(
     {runs.create, runs.update, runs.log_metric, runs.log_param, runs.log_batch, runs.set_tag, runs.delete_tag}
 )
 """What comes by the thousand, and to a small write: asked in the thread that writes (`server/group.py`)."""
+
+STEADY: frozenset[Callable[[Server, Request], Response | Write]] = frozenset(
+    {registry.get, registry.get_alias, registry_versions.get, registry_versions.get_download_uri}
+)
+"""What those who serve a model ask again and again: it rests on the store alone, so it is kept until somebody commits."""

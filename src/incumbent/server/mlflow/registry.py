@@ -167,11 +167,11 @@ def get_alias(server: Server, request: Request) -> Response:
     asked = read_query(request, Alias)
     check_alias(asked.alias)
     with server.ws.store.begin(read_only=True) as tx:
-        models.check_model(tx, asked.name)
         try:
             return reply({"model_version": describe_version(models.get_words(tx, asked.name, get_by_alias(tx, asked.name, asked.alias)))})
-        except NotFound as error:  # MLflow's own server says so with this code, and clients look at it
-            raise InvalidInput(str(error)) from error
+        except NotFound as error:
+            models.check_model(tx, asked.name)
+            raise InvalidInput(str(error)) from error  # MLflow's own server says so with this code, and clients look at it
 
 
 def get_latest(server: Server, request: Request) -> Response:
