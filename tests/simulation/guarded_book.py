@@ -70,6 +70,7 @@ class Slot:
         left: Version -> the entry by which it was archived last.
         promoted: Version -> the entry that promoted it last.
         models: Every model that was ever live, the newest last.
+        champion: What was live last, and may be still.
     """
 
     statuses: dict = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Slot:
     left: dict = field(default_factory=dict)
     promoted: dict = field(default_factory=dict)
     live: str | None = None
+    champion: str | None = None
 
 
 class Book:
@@ -164,7 +166,7 @@ class Book:
             words = [given for given in self.sign_offs if given["seq"] in named]
             if any(given["meaning"] in ACT_ROLE and not given["is_self"] for given in words):
                 self.approved.add(version)
-            slot.live = version
+            slot.live = slot.champion = version
             model = version.split("@")[0]
             slot.models = [*(name for name in slot.models if name != model), model]
         elif now == "Production":
@@ -176,9 +178,8 @@ class Book:
         slot.statuses[version] = to
 
     def _check_promotion(self, entry, version, slot):
-        """What is required of a promotion, asserted on its entry: with what was live before the entry that superseded it."""
-        superseded = self.before[1] if self.before and self.before[0] == slot else None
-        problem = self.why_not_ready(version, slot, superseded, self.now)
+        """What is required of a promotion, asserted on its entry."""
+        problem = self.why_not_ready(version, slot, self.now)
         assert not problem, f"entry {entry['seq']} promoted {version}: {problem}"
         evidence, refs = self.evidence[version, slot], entry["refs"]
         assert (refs["evidence"], refs["evidence-entry"]) == (evidence["digest"], str(evidence["seq"]))
@@ -288,14 +289,14 @@ class Book:
             return False
         return champion is None or (abs(factors[champion] - 2) - off) * MEAN_X > policy["margin"]
 
-    def why_not_ready(self, version, slot, live, now):
+    def why_not_ready(self, version, slot, now):
         """Return what stands between a version and Production, "" if nothing."""
         evidence, policy = self.evidence.get((version, slot)), self.policy_of(version, slot)
         if evidence is None or policy is None:
             return "no evidence by a policy"
         if evidence["policy"] != policy[0] or evidence["policy_entry"] != policy[1]:
             return "another policy"
-        if evidence["champion"] != live:
+        if evidence["champion"] != self.slots[slot].champion:
             return "another champion"
         if datetime.fromisoformat(evidence["expires_at"]) <= now:
             return "evidence expired"
@@ -360,7 +361,7 @@ class Book:
             self.can_record(now)
             and self.may(who, "promote")
             and place.statuses.get(version) == "Staging"
-            and not self.why_not_ready(version, slot, place.live, now)
+            and not self.why_not_ready(version, slot, now)
         )
 
     def roll_back_target(self, slot):
