@@ -16,7 +16,7 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.champion import noise_margin
 from incumbent.gates.holdout import ladder
-from incumbent.gates.holdout_rule import HoldoutRule
+from incumbent.gates.holdout_rule import HoldoutRule, Reuse
 from incumbent.gates.level import Level
 from incumbent.gates.policy import PrimaryRule
 from incumbent.gates.sample import HoldoutSample, Scored
@@ -41,7 +41,7 @@ def judge_primary(
     m, answers = int(scored.truth.size), scored.challenger.by_kind[metric.needs]
     mine = metric.function(scored.truth, answers)
     if scored.champion is None:
-        return _unopposed(name, rule.metric, mine, m, is_kept_back=holdout.thresholdout is not None)
+        return _unopposed(name, rule.metric, mine, m, reuse=holdout.reuse)
     incumbents = scored.champion.by_kind[metric.needs]
     theirs = metric.function(scored.truth, incumbents)
     short = rows_short(metric, scored.truth)
@@ -76,11 +76,13 @@ def _check_defined(metric: str, m: int, *values: float) -> None:
         raise InvalidInput(f"{metric} is undefined on these {m:,} rows: the truth never varies; register another holdout")
 
 
-def _unopposed(name: str, metric: str, mine: float, m: int, *, is_kept_back: bool) -> RuleResult:
+def _unopposed(name: str, metric: str, mine: float, m: int, *, reuse: Reuse) -> RuleResult:
+    """Nobody is to be beaten. A score to all its digits would be a free look at what the Ladder and Thresholdout sell dear."""
     _check_defined(metric, m, mine)
-    if is_kept_back:
+    if reuse != "spend":
         reason = "the slot has no champion, so there is nothing to beat; what the holdout says of the challenger is kept back"
-        return RuleResult(name, "passed", reason, n=m, facts={"reuse": "thresholdout", ANSWERED_BY: "nobody"})
+        free = {ANSWERED_BY: "nobody"} if reuse == "thresholdout" else {}  # beside the Ladder guardrails tell what they measure
+        return RuleResult(name, "passed", reason, n=m, facts={"reuse": reuse, **free})
     reason = f"the slot has no champion, so there is nothing to beat; {metric} of the challenger is {mine:.6g} on {m:,} rows"
     return RuleResult(name, "passed", reason, mine, n=m)
 
