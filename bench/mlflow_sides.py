@@ -80,12 +80,16 @@ def cpu_s(pid):
 def memory(pid):
     """Return resident and proportional MB of a process and all that descend from it, and how many they are."""
     sums = {"Rss": 0, "Pss": 0}
-    processes = family(pid)
-    for one in processes:
-        text = Path(f"/proc/{one}/smaps_rollup").read_text()
+    count = 0
+    for one in family(pid):
+        try:
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+        except FileNotFoundError:  # one of the peer's short-lived processes
+            continue
+        count += 1
         for name in sums:
             sums[name] += int(re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[1])
-    return sums["Rss"] * 1024 / 1e6, sums["Pss"] * 1024 / 1e6, len(processes)
+    return sums["Rss"] * 1024 / 1e6, sums["Pss"] * 1024 / 1e6, count
 
 
 @contextmanager

@@ -90,7 +90,13 @@ class MetricsContract:
             ("params.depth = 10", "d"),
             ("params.depth != 6", "dc"),
             ("params.depth = '6'", "ba"),
+            ("params.depth = '6.0'", ""),
+            ("params.depth in ('6', 'deep')", "cba"),
             ("params.depth < '9'", "dba"),
+            ("params.depth = '6' and metrics.auc > 0.8", "b"),
+            ("metrics.auc != 0.5 and (params.depth in ('6', '10') and metrics.auc != 1)", "db"),
+            ("params.depth in ('6', '10') and not metrics.auc = 0.5", "db"),
+            ("params.depth = 'deep' or metrics.auc = 0.5", "ca"),
             ("params.depth in (6, 10)", "dba"),
             ("params.depth not in (6, 10)", "c"),
             ("params.depth like 'd%'", "c"),
@@ -138,6 +144,17 @@ class MetricsContract:
             found = tx.index.search(parse_query(query), limit=100)
             assert "".join(run.run_id[-1] for run in found) == expected
             assert [tx.runs.get(run.run_id) for run in found] == found
+
+    def test_a_param_is_found_by_its_text_also_where_the_number_is_beyond_all_floats(self, store: Store) -> None:
+        big = 10**400
+        values = {"a": big, "b": str(big), "c": math.inf, "d": "inf", "e": "nan", "f": " 6"}
+        with store.begin(durable=False) as tx:
+            for n, (name, value) in enumerate(values.items()):
+                tx.runs.create(make_run(f"run-{name}", started_at=NOW + timedelta(days=n), params={"p": value}))
+        with store.begin(read_only=True) as tx:
+            for text, expected in ((str(big), "ba"), ("inf", "d"), ("nan", "e"), (" 6", "f"), ("6", "")):
+                found = tx.index.search(parse_query(f"params.p = '{text}'"), limit=100)
+                assert "".join(run.run_id[-1] for run in found) == expected, text
 
     def test_a_search_is_paged(self, store: Store) -> None:
         with store.begin(durable=False) as tx:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from incumbent.base.digest import Digest
 from incumbent.base.errors import InvalidInput, NotFound
-from incumbent.storage.cells import from_micros, to_micros, to_text
+from incumbent.storage.cells import from_micros, to_micros, to_number, to_text
 from incumbent.storage.session import Row, Session
 from incumbent.storage.sql_runs import RUN_COLUMNS, STAGE_COLUMNS, build_runs, build_stage_run
 from incumbent.tracking.run import Note, Run, StageRun
@@ -146,16 +146,19 @@ class SqlRunIndex:
         )
         return [Note(owner, from_micros(at), actor, body) for owner, at, actor, body in rows]
 
-    def _condition(self, condition: Condition) -> _Sql:
+    def _condition(self, condition: Condition, *, is_narrowed: bool = False) -> _Sql:
+        """Return test and values. `is_narrowed`: few runs are left by a test beside it, so that a metric is looked up run by run."""
         if isinstance(condition, Combination):
-            parts = [self._condition(part) for part in condition.parts]
+            is_all = condition.connective == "and"
+            is_narrowed = is_all and (is_narrowed or any(_is_narrow(part) for part in condition.parts))
+            parts = [self._condition(part, is_narrowed=is_narrowed) for part in condition.parts]
             values = [value for _, more in parts for value in more]
             if condition.connective == "not":
                 return f"NOT ({' OR '.join(text for text, _ in parts)})", values
             return "(" + f" {condition.connective.upper()} ".join(text for text, _ in parts) + ")", values
-        return self._comparison(condition)
+        return self._comparison(condition, is_narrowed=is_narrowed)
 
-    def _comparison(self, wanted: Comparison) -> _Sql:
+    def _comparison(self, wanted: Comparison, *, is_narrowed: bool) -> _Sql:
         if wanted.entity == "attributes":
             column = _attribute(wanted.name)
             if wanted.name in (*_TIMES, *_NUMBERS):
@@ -167,6 +170,9 @@ class SqlRunIndex:
         table, text, values = self._held(wanted)
         if wanted.entity == "datasets":
             return f"runs.run_no IN (SELECT run_no FROM {table} WHERE {text})", values
+        if is_narrowed and table == "metric_series":
+            text = f"{table}.run_no = runs.run_no AND {table}.name = ? AND {text}"
+            return f"EXISTS (SELECT 1 FROM {table} WHERE {text})", [wanted.name, *values]
         return f"runs.run_no IN (SELECT run_no FROM {table} WHERE {table}.name = ? AND {text})", [wanted.name, *values]
 
     def _held(self, wanted: Comparison) -> tuple[str, str, list[object]]:
@@ -180,8 +186,13 @@ class SqlRunIndex:
             return "params", *_numeric("params.number", wanted.operator, [_number(value) for value in given], is_odd_unequal=True)
         if wanted.entity == "datasets":
             return "run_datasets", *self._textual(f"run_datasets.{wanted.name}", wanted.operator, [_as_text(value) for value in given])
-        column = "params.text" if wanted.entity == "params" else "tags.value"
-        return wanted.entity, *self._textual(column, wanted.operator, [_as_text(value) for value in given])
+        words = [_as_text(value) for value in given]
+        text, values = self._textual("params.text" if wanted.entity == "params" else "tags.value", wanted.operator, words)
+        numbers = [to_number(word) for word in words]
+        if wanted.entity == "params" and wanted.operator in ("=", "in") and all(_is_finite(number) for number in numbers):
+            # Whatever has this text has this number, and numbers stand in an index. A whole number beyond all floats has none.
+            return "params", f"params.number IN ({', '.join('?' * len(numbers))}) AND {text}", [*numbers, *values]
+        return wanted.entity, text, values
 
     def _textual(self, column: str, operator: Operator, given: list[str]) -> _Sql:
         if operator in ("like", "ilike"):
@@ -229,6 +240,10 @@ def _is_of_attributes(condition: Condition | None) -> bool:
     return condition is None or condition.entity == "attributes"
 
 
+def _is_narrow(condition: Condition) -> bool:
+    return isinstance(condition, Comparison) and condition.entity == "params" and condition.operator in ("=", "in")
+
+
 def _direction(key: Order) -> str:
     return "DESC" if key.is_descending else "ASC"
 
@@ -245,6 +260,10 @@ def _values(wanted: Comparison) -> list[Value]:
 
 def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_finite(number: float | None) -> bool:
+    return number is not None and math.isfinite(number)
 
 
 def _number(value: Value) -> float | int:
