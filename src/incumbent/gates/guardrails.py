@@ -16,7 +16,7 @@ from incumbent.gates.policy import LATENCIES, MEMORY, GuardrailRule
 from incumbent.gates.sample import HoldoutSample, Scored
 from incumbent.gates.verdict import Outcome, RuleResult
 from incumbent.stats.calibration import calibration_error
-from incumbent.stats.comparison import ROWS_MIN, Estimate, compare, estimate, rows_short
+from incumbent.stats.comparison import Estimate, compare, estimate, rows_short, tell_short
 from incumbent.stats.intervals import clopper_pearson, normal_quantile, quantile_interval, rows_for_share, wilson
 from incumbent.stats.metrics import METRICS
 from incumbent.stats.paired import rows_to_resolve
@@ -84,25 +84,17 @@ def _more(total: int | None, n: int) -> int | None:
     return None if total is None else max(1, total - n)
 
 
-def _too_few(rule: GuardrailRule, n: int, short: int) -> RuleResult:
-    reason = f"{n:,} rows (or one class of them) are too few to tell the noise of {rule.metric}; about {short:,} more are needed"
-    return RuleResult(rule.name, "undecided", reason, n=n, rows_needed=short)
-
-
 def _judge_metric(rule: GuardrailRule, scored: Scored, level: Level, rng: np.random.Generator) -> RuleResult:
-    m = int(scored.truth.size)
-    if rule.metric == "calibration_error":
-        if m < ROWS_MIN:
-            return _too_few(rule, m, ROWS_MIN - m)
-        probabilities = scored.challenger.by_kind["probability"]
-        found = calibration_error(scored.truth, probabilities, alpha=level.alpha, rng=rng)
-        return _answer(rule, found, level, lambda: _planned(found, _limit(rule)[0], level), {})
-    metric = METRICS[rule.metric]
+    m, metric = int(scored.truth.size), METRICS.get(rule.metric)
     if rule.tolerance is not None and scored.champion is None:
         return RuleResult(rule.name, "passed", "not applicable: the slot has no champion that it could be worse than")
     short = rows_short(metric, scored.truth)
     if short:
-        return _too_few(rule, m, short)
+        return RuleResult(rule.name, "undecided", tell_short(rule.metric, metric, scored.truth), n=m, rows_needed=short)
+    if metric is None:
+        probabilities = scored.challenger.by_kind["probability"]
+        found = calibration_error(scored.truth, probabilities, alpha=level.alpha, rng=rng)
+        return _answer(rule, found, level, lambda: _planned(found, _limit(rule)[0], level), {})
     if rule.tolerance is not None:
         return _judge_tolerance(rule, rule.tolerance, scored, level, rng)
     answers = scored.challenger.by_kind[metric.needs]

@@ -22,7 +22,7 @@ from incumbent.gates.policy import PrimaryRule
 from incumbent.gates.sample import HoldoutSample, Scored
 from incumbent.gates.thresholdout import ANSWERED_BY, judge_thresholdout
 from incumbent.gates.verdict import Outcome, RuleResult
-from incumbent.stats.comparison import compare, rows_short
+from incumbent.stats.comparison import compare, rows_short, tell_short
 from incumbent.stats.metrics import METRICS
 from incumbent.stats.paired import PairedDifference, rows_to_resolve
 
@@ -46,8 +46,7 @@ def judge_primary(
     theirs = metric.function(scored.truth, incumbents)
     short = rows_short(metric, scored.truth)
     if short:
-        reason = f"{m:,} rows (or one class of them) are too few to tell the noise of {rule.metric}; about {short:,} more are needed"
-        return RuleResult(name, "undecided", reason, n=m, rows_needed=short)
+        return RuleResult(name, "undecided", tell_short(rule.metric, metric, scored.truth), n=m, rows_needed=short)
     _check_defined(rule.metric, m, mine, theirs)
     margin = noise_margin(theirs, m) if rule.margin == "noise" else rule.margin
     paired = compare(metric, scored.truth, incumbents, answers, rng=rng)

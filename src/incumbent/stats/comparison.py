@@ -17,7 +17,7 @@ from incumbent.stats.paired import PairedDifference, bootstrap_se, delong, paire
 ROWS_MIN = 30
 """Below this a normal bound is not believed, whatever it says."""
 CLASS_ROWS_MIN = 10
-"""The same for each class, where a metric looks at the classes apart."""
+"""The same of the rarer class: with three positives DeLong's variance is of three rows, and a log loss or a bin hangs on each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,36 @@ class Estimate:
     variance: float
 
 
-def rows_short(metric: Metric, truth: Array) -> int:
+def rows_short(metric: Metric | None, truth: Array) -> int:
     """Return how many more rows the metric needs before its noise can be told at all; 0 if there are enough.
 
+    A truth of yes and no needs CLASS_ROWS_MIN of the rarer: the rows where they are few are most of what varies, and no normal
+    approximation, nor a bootstrap of them, knows how much. A plain share of right answers is the exception; it has bounds for few.
     With a class too rare the count assumes that its share stays as it is.
+
+    Args:
+        metric: None for what is no row of METRICS, such as a calibration error.
+        truth: Shape (m,).
     """
-    short = max(0, ROWS_MIN - truth.size)
-    if metric.comparison not in {"delong", "bootstrap"} or truth.dtype != np.bool_:
-        return short
-    rare = min(int(truth.sum()), int((~truth).sum()))
-    if rare >= CLASS_ROWS_MIN:
+    short, rare = max(0, ROWS_MIN - truth.size), _count_rarer(metric, truth)
+    if rare is None or rare >= CLASS_ROWS_MIN:
         return short
     return max(short, math.ceil(CLASS_ROWS_MIN * truth.size / max(rare, 1)) - truth.size)
+
+
+def tell_short(name: str, metric: Metric | None, truth: Array) -> str:
+    """Return in words what `rows_short` asks for, for a metric of this name."""
+    rare = _count_rarer(metric, truth)
+    of, each = ("", "") if rare is None else (f", {rare:,} of them of the rarer class,", f" and {CLASS_ROWS_MIN} of each class")
+    more = f"{rows_short(metric, truth):,} more rows"
+    return f"{truth.size:,} rows{of} are too few to tell the noise of {name}: it takes {ROWS_MIN}{each}; about {more} are needed"
+
+
+def _count_rarer(metric: Metric | None, truth: Array) -> int | None:
+    """Return the rows of the rarer class; None where classes do not matter."""
+    if (metric is not None and metric.comparison == "proportion") or truth.dtype != np.bool_:
+        return None
+    return min(int(truth.sum()), int((~truth).sum()))
 
 
 def compare(metric: Metric, truth: Array, champion: Array, challenger: Array, *, rng: np.random.Generator) -> PairedDifference:

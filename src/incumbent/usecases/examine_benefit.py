@@ -13,7 +13,7 @@ import numpy as np
 
 from incumbent.base.documents import Json
 from incumbent.registry.signature import Scalar
-from incumbent.stats.comparison import compare, rows_short
+from incumbent.stats.comparison import compare, rows_short, tell_short
 from incumbent.usecases.answering import ask
 from incumbent.usecases.examine_model import ALPHA, Target, choose_metric, convert_answers, read_target
 from incumbent.usecases.examine_subject import Exam, Found, count_rows, spread
@@ -32,9 +32,8 @@ def examine_benefit(exam: Exam) -> Found:
     places = _pick(count_rows(exam.holdout))
     truth, answers = target.truth[places], target.answers[places]
     name, metric = choose_metric(exam, target)
-    short = rows_short(metric, truth)
-    if short:
-        return Found("undecided", f"{truth.size:,} rows are too few to tell the noise of {name}; about {short:,} more are needed")
+    if rows_short(metric, truth):
+        return Found("undecided", tell_short(name, metric, truth))
     rows = {column: [exam.holdout[column][place] for place in places] for column in exam.inputs}
     facts: dict[str, Json] = {"metric": name, "rows": len(places), "alpha": ALPHA, "limit": exam.subject.useless_features_max}
     useless: list[str] = []

@@ -9,7 +9,7 @@ import numpy as np
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.registry.signature import Scalar
-from incumbent.stats.comparison import compare, rows_short
+from incumbent.stats.comparison import compare, rows_short, tell_short
 from incumbent.stats.intervals import wilson
 from incumbent.stats.metrics import METRICS, Metric
 from incumbent.stats.paired import rows_to_resolve
@@ -119,9 +119,8 @@ def examine_benchmark(exam: Exam) -> Found:
     if scoring.label not in training:
         return Found("not-applicable", f"the training rows have no label {scoring.label!r} for a benchmark model to learn from")
     name, metric = choose_metric(exam, target)
-    short = rows_short(metric, target.truth)
-    if short:
-        return Found("undecided", f"{target.truth.size:,} rows are too few to tell the noise of {name}; about {short:,} more are needed")
+    if rows_short(metric, target.truth):
+        return Found("undecided", tell_short(name, metric, target.truth))
     columns = [column for column in exam.inputs if column in training and column in holdout]
     simple = benchmark_answers(training, holdout, columns=columns, label=scoring.label, kind=target.kind, positive=target.positive)
     if not simple:

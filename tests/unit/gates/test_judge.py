@@ -4,35 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from incumbent.base.documents import document_bytes
 from incumbent.base.errors import InvalidInput
-from incumbent.gates.judge import HoldoutSample, judge
 from incumbent.gates.policy import policy_from_json
-
-
-def policy(*rails, look_rules=None, **primary):
-    document = {"format": 1, "guardrail": list(rails), "holdout": {"name": "march", **(look_rules or {})}}
-    columns = {"label": "y", "output": "p"}
-    if primary:
-        return policy_from_json({**document, "primary": {"margin": 0.002, **columns, **primary}})
-    return policy_from_json({**document, "scoring": columns})
-
-
-def ask(rules, *, look=1, seed=0, **sample):
-    return judge(rules, HoldoutSample(**sample), look=look, rng=np.random.default_rng(seed))
-
-
-def only(verdict):
-    (result,) = verdict.results
-    document_bytes(verdict.to_json())  # every verdict has a document
-    return result
-
-
-def labelled(n01, n10, m):
-    """Truth and answers where only the challenger is right n01 times, only the champion n10 times, both otherwise."""
-    truth = np.arange(m) % 2 == 0
-    rows = np.arange(m)
-    return {"truth": truth, "champion": truth ^ (rows < n01), "challenger": truth ^ ((rows >= n01) & (rows < n01 + n10))}
+from unit.gates.judged import ACCURACY, FIRST, ask, labelled, only, policy, probabilities
 
 
 @pytest.mark.parametrize(
@@ -54,11 +28,6 @@ def test_memory_is_one_number_held_against_its_ceiling(measured, outcome, words)
 def test_a_process_without_memory_is_a_fault_of_what_measured_it():
     with pytest.raises(InvalidInput, match="is none"):
         ask(policy({"metric": "memory_bytes", "ceiling": 100}), challenger_memory_bytes=0)
-
-
-ACCURACY = {"metric": "accuracy"}
-FIRST = 0.05 * 6 / math.pi**2
-"""What is left of 5 % at the first look."""
 
 
 def bounds(n01, n10, m, alpha):
@@ -125,11 +94,6 @@ def test_a_policy_of_tests_alone_is_not_judged_here():
         ask(rules, **labelled(1, 1, 100))
 
 
-def test_few_rows_prove_nothing_however_clear_they_look():
-    found = only(ask(policy(**ACCURACY), **labelled(12, 0, 12)))
-    assert (found.outcome, found.rows_needed) == ("undecided", 18)
-
-
 def test_an_empty_slot_has_nothing_to_beat_and_the_guardrails_decide():
     rows = labelled(0, 400, 1000) | {"champion": None}
     verdict = ask(policy({"metric": "accuracy", "floor": 0.9}, {"metric": "recall", "tolerance": 0.01}, **ACCURACY), **rows)
@@ -151,54 +115,11 @@ def test_points_follow_equation_v7_3_with_the_champions_noise_as_margin():
         assert found.estimate == pytest.approx(right / 2000)
 
 
-def probabilities(seed, m, noise):
-    rng = np.random.default_rng(seed)
-    truth = rng.random(m) < 0.4
-    logits = np.where(truth, 1.0, -1.0)
-    return {"truth": truth, **{name: 1 / (1 + np.exp(-logits - rng.normal(0, s, m))) for name, s in noise.items()}}
-
-
 def test_a_lower_log_loss_is_a_gain():
     rows = probabilities(1, 3000, {"champion": 2.0, "challenger": 0.5})
     found = only(ask(policy(metric="log_loss", margin=0.01), **rows))
     assert found.outcome == "passed"
     assert found.estimate == pytest.approx(found.facts["champion"] - found.facts["challenger"])
-
-
-def test_the_ladder_tells_nothing_of_a_challenger_that_climbs_no_rung():
-    rules = policy(look_rules={"reuse": "ladder"}, **ACCURACY)
-    found = only(ask(rules, ladder_best=0.999, **labelled(90, 40, 4000)))
-    assert (found.outcome, found.estimate, found.low, found.high) == ("failed", None, None, None)
-    assert found.facts == {"ladder_best": 0.999}
-    better = only(ask(rules, ladder_best=0.97, **labelled(90, 40, 4000)))
-    assert better.outcome == "passed"
-    assert better.facts["ladder_best"] == pytest.approx(0.99)
-    assert only(ask(rules, **labelled(90, 40, 4000))).facts["ladder_best"] == pytest.approx(0.99)  # the champion has 0.9775
-
-
-def test_the_ladder_and_thresholdout_keep_back_the_score_of_whoever_has_nobody_to_beat():
-    """The score of 0.9175 is in no field of the verdict; where looks are spent it is told."""
-    rows = labelled(0, 330, 4000) | {"champion": None}
-    kept = [{"reuse": "ladder"}, {"reuse": "thresholdout", "agreement": 0.01, "noise": 0.002}]
-    for look_rules in kept:
-        found = only(ask(policy(look_rules=look_rules, **ACCURACY), **rows))
-        assert (found.outcome, found.estimate, found.low, found.high) == ("passed", None, None, None)
-        assert "kept back" in found.reason
-        assert b"0.9175" not in document_bytes(found.to_json())
-        assert (found.facts.get("answered_by") == "nobody") == (look_rules["reuse"] == "thresholdout")
-    told = only(ask(policy(**ACCURACY), **rows))
-    assert (told.outcome, told.estimate) == ("passed", 0.9175)
-
-
-def test_the_ladder_climbs_downwards_where_less_is_better():
-    """A log loss of 0.5 is a score of -0.5: one of 0.9 is no rung, although 0.9 is more than -0.5."""
-    rows = probabilities(1, 3000, {"champion": 0.5, "challenger": 2.0})
-    found = only(ask(policy(metric="log_loss", margin=0.01, look_rules={"reuse": "ladder"}), **rows))
-    assert (found.outcome, found.estimate) == ("failed", None)
-    assert found.facts["ladder_best"] < 0
-    other = {**rows, "champion": rows["challenger"], "challenger": rows["champion"]}
-    better = only(ask(policy(metric="log_loss", margin=0.01, look_rules={"reuse": "ladder"}), **other))
-    assert better.facts["ladder_best"] == pytest.approx(-better.facts["challenger"], abs=1 / 3000)
 
 
 def test_one_seed_gives_one_verdict_and_the_bootstrap_hardly_another():

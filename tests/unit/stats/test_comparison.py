@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from incumbent.base.errors import InvalidInput
-from incumbent.stats.comparison import compare, estimate, rows_short
+from incumbent.stats.comparison import compare, estimate, rows_short, tell_short
 from incumbent.stats.metrics import METRICS
 
 
@@ -110,7 +112,35 @@ def test_an_undefined_metric_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "positives", "m", "short"),
-    [("accuracy", 0, 12, 18), ("accuracy", 0, 30, 0), ("auc", 5, 100, 100), ("auc", 10, 100, 0), ("f1", 0, 50, 450), ("recall", 9, 27, 3)],
-)
+    [
+        ("accuracy", 0, 12, 18), ("accuracy", 0, 30, 0), ("auc", 5, 100, 100), ("auc", 10, 100, 0), ("f1", 0, 50, 450),
+        ("recall", 9, 27, 3),
+        ("brier", 3, 1000, 2334), ("log_loss", 997, 1000, 2334), ("calibration_error", 9, 90, 10), ("calibration_error", 10, 20, 10),
+    ],
+)  # fmt: skip
 def test_the_rows_that_are_missing_are_counted_by_the_rarer_class(name, positives, m, short):
-    assert rows_short(METRICS[name], np.arange(m) < positives) == short
+    """10 of 3 in 1,000 are in 10,000 / 3 = 3,333.3 rows."""
+    truth = np.arange(m) < positives
+    assert rows_short(METRICS.get(name), truth) == short
+    assert f"about {short:,} more rows are needed" in tell_short(name, METRICS.get(name), truth)
+
+
+@pytest.mark.parametrize("name", [*METRICS, "calibration_error"])
+@given(st.integers(1, 40), st.integers(1, 400), st.booleans())
+def test_so_many_rows_more_of_the_same_kind_are_just_enough(name, rare, others, is_positive):
+    """10 of the rarer class and 30 in all if the classes' shares stay, and not with one row less; of accuracy's classes none is asked."""
+    m, rare = rare + others, min(rare, others)
+    short = rows_short(METRICS.get(name), (np.arange(m) < rare) == is_positive)
+    asked = 0 if name == "accuracy" else 10 * m
+    assert rare * (m + short) >= asked
+    assert m + short >= 30
+    assert short == 0 or rare * (m + short - 1) < asked or m + short == 30
+
+
+def test_what_is_short_says_of_what():
+    three = np.arange(1000) < 3
+    told = tell_short("auc", METRICS["auc"], three)
+    assert told.startswith(
+        "1,000 rows, 3 of them of the rarer class, are too few to tell the noise of auc: it takes 30 and 10 of each class"
+    )
+    assert "class" not in tell_short("accuracy", METRICS["accuracy"], three[:9])
