@@ -7,37 +7,15 @@ import base64
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-RIGHTS = {
-    "register": "developer service",
-    "propose": "developer service",
-    "reject": "developer validator approver",
-    "evaluate": "developer validator service",
-    "validate": "validator",
-    "approve": "approver",
-    "promote": "operator",
-    "roll-back": "operator",
-    "break-glass": "operator",
-    "archive": "operator",
-}
+from simulation.guarded_authority import Authority, Slot
+
 ACT_ROLE = {"validated": {"validator"}, "approved": {"approver"}}
-UNASSESSED = 2
 MEAN_X = sum(place / 10 for place in range(60)) / 60
 SLACK = timedelta(seconds=2)
-
-
-def rule(validators, approvers, days, *, groups=False, own=False, back=0):
-    return {
-        "validators": validators, "approvers": approvers, "valid_days": days, "distinct_groups": groups, "self_approval": own,
-        "roll_back_approvals": back, "witnesses": 0,
-    }  # fmt: skip
-
-
-DEFAULT = {1: rule(1, 2, 90) | {"witnesses": 1}, 2: rule(1, 1, 180), 3: rule(0, 1, 365), 4: rule(0, 0, 365)}
 
 
 def tree_root(leaves):
@@ -61,34 +39,14 @@ def check_note(note, log, leaves):
     Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(line.split(" ")[2])[4:], body.encode() + b"\n")
 
 
-@dataclass
-class Slot:
-    """A slot as its entries tell it.
-
-    Attributes:
-        stack: Versions that led to what is live, which is on top; what was rolled back from, or retired, is taken off.
-        left: Version -> the entry by which it was archived last.
-        promoted: Version -> the entry that promoted it last.
-        models: Every model that was ever live, the newest last.
-        champion: What was live last, and may be still.
-    """
-
-    statuses: dict = field(default_factory=dict)
-    models: list = field(default_factory=list)
-    stack: list = field(default_factory=list)
-    left: dict = field(default_factory=dict)
-    promoted: dict = field(default_factory=dict)
-    live: str | None = None
-    champion: str | None = None
-
-
-class Book:
+class Book(Authority):
     """What holds after the entries read so far. `policies` tells what the machine's own policy texts mean."""
 
     def __init__(self, policies):
         self.known = policies
-        self.people, self.keys, self.policies, self.assessed, self.versions = {}, {}, {}, {}, {}
-        self.rules, self.unassessed = DEFAULT, UNASSESSED
+        self.people, self.keys, self.policies, self.versions = {}, {}, {}, {}
+        self.assessed = {}  # model -> (who, digest, tier) of every assessment
+        self.tiers = []  # (who, what each tier asks for) whenever the tiers were set
         self.slots, self.evidence, self.sign_offs, self.findings = {}, {}, [], {}
         self.looks, self.last_at, self.before, self.now = 0, None, None, None
         self.last_look, self.lapsed = -1, []  # looks_max of policies that were replaced after a look by them
@@ -125,10 +83,8 @@ class Book:
                     self.lapsed.append(before[3]["looks_max"])
                 self.setters.append((name, entry["actor"]["id"], self.known[body["text"]]))
                 self.policies[name] = (entry["object"]["digest"], entry["seq"], entry["actor"]["id"], self.known[body["text"]])
-            case "tiers":
-                self.rules, self.unassessed = {row["tier"]: row for row in body["tiers"]}, body["unassessed"]
-            case "tier":
-                self.assessed[name] = (entry["object"]["digest"], body["tier"])
+            case "tiers" | "tier":
+                self.read_tiers(entry, name, body)
             case "version":
                 self.versions[name] = body | {"registered_by": entry["actor"]["id"]}
             case "look":
@@ -198,45 +154,8 @@ class Book:
 
     # What may be done.
 
-    def acting(self, who):
-        """Return the active person of a name and the roles, or (None, {})."""
-        person = self.find_person(who)
-        return (person["person_id"], set(person["roles"])) if person and person["is_active"] else (None, set())
-
-    def find_person(self, who):
-        return next(
-            (one for one in self.people.values() if who.casefold() in {n.casefold() for n in (one["person_id"], *one["aliases"])}), None
-        )
-
-    def accountable(self, who):
-        person = self.find_person(who)
-        return who if person is None else person["owner"] or person["person_id"]
-
-    def may(self, who, act):
-        return bool(self.acting(who)[1] & set(RIGHTS[act].split()))
-
-    def has_key(self, who):
-        return any(key["person_id"] == self.acting(who)[0] and key["revoked_at"] is None for key in self.keys.values())
-
     def can_record(self, now):
         return now >= self.last_at - SLACK
-
-    def remembered(self, version, slot):
-        """Return the models that a candidate in a slot is held to: its own, and every one that was ever live there."""
-        model = version.split("@")[0]
-        return [model, *(name for name in self.slots.get(slot, Slot()).models if name != model)]
-
-    def own_tier(self, model):
-        return self.assessed.get(model, ("", self.unassessed))
-
-    def tier_of(self, version, slot):
-        """Return the strictest tier of these models, and with several what each one's is."""
-        models = self.remembered(version, slot)
-        digest, tier = min((self.own_tier(model) for model in models), key=lambda known: known[1])
-        return digest, tier, {model: (self.own_tier(model)[1], model in self.assessed) for model in models} if models[1:] else None
-
-    def rule_of(self, version, slot):
-        return self.rules[self.tier_of(version, slot)[1]]
 
     def policy_of(self, version, slot):
         model, tier = version.split("@")[0], self.tier_of(version, slot)[1]
@@ -252,32 +171,6 @@ class Book:
         fields = ("validators", "approvers", "valid_days", "distinct_groups", "self_approval", "roll_back_approvals", "witnesses")
         rules = tuple(self.rule_of(version, slot)[name] for name in fields)
         return evidence and evidence["digest"], policy and policy[0], self.tier_of(version, slot), rules
-
-    def authors(self, version, slot):
-        """Return who had a part in a version since its last ancestor that somebody else approved, and who first gave the rows."""
-        model, number = version.split("@")
-        names = self._setters_of(self.policy_of(version, slot))
-        names.add("dev")  # who gave the training rows and the holdout that every run names
-        for ancestor in range(int(number), 0, -1):
-            name = f"{model}@{ancestor}"
-            if ancestor < int(number) and name in self.approved:
-                break
-            body = self.versions[name]
-            names |= {body["registered_by"], *(author["who"] for author in body["authors"])}
-        return {self.accountable(name) for name in names}
-
-    def is_vouched_by_authors(self, person, key_id, version, slot):
-        """Say whether somebody's identity rests on the word of one who had a part in a version; by default with their newest key."""
-        known, keys = self.people.get(person), [key for key in self.keys.values() if key["person_id"] == person]
-        key = self.keys[key_id] if key_id else next((key for key in reversed(keys) if key["revoked_at"] is None), None)
-        return known is not None and key is not None and bool({known["vouched_by"], key["bound_by"]} & self.authors(version, slot))
-
-    def _setters_of(self, policy):
-        """Return who set a policy's thresholds: all of the machine's policies have one guardrail, so whoever set any for that target."""
-        if not policy:
-            return set()
-        [target] = [name for name, known in self.policies.items() if known is policy]
-        return {who for name, who, means in self.setters if name == target or means == policy[3]}
 
     def judge_gate(self, version, slot, champion, look, factors):
         """Return whether a gate must have passed, by arithmetic on the models' factors: an error of |f - 2| x on every row."""
@@ -329,6 +222,7 @@ class Book:
             person = self.people[given["person_id"]]
             at = datetime.fromisoformat(given["at"])
             is_own = given["is_self"] or given["person_id"] in authors or "admin" in person["roles"]
+            is_own = is_own or self.is_lowerer(given["person_id"], version, slot)
             is_own = is_own or self.is_vouched_by_authors(given["person_id"], given["key_id"], version, slot)
             is_good = (
                 given["meaning"] in ACT_ROLE

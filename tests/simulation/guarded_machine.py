@@ -17,7 +17,8 @@ from incumbent.usecases.promote import promote
 from incumbent.usecases.propose import propose
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
-from simulation.guarded_book import Book, Slot, check_note
+from simulation.guarded_authority import Slot
+from simulation.guarded_book import Book, check_note
 from simulation.guarded_world import Host, PowerCut, open_world
 
 POLICIES = {
@@ -157,7 +158,9 @@ class GuardedMachine(RuleBasedStateMachine):
         def may():
             book, person = self.book, self.book.acting(who)[0]
             right = "validate" if seat == "validator" else "approve"
-            is_own = person in book.authors(name, slot) or (meaning != "rejected" and book.is_vouched_by_authors(person, None, name, slot))
+            is_own = person in book.authors(name, slot) or book.is_lowerer(person, name, slot)
+            is_dependent = "admin" in book.acting(who)[1] or book.is_vouched_by_authors(person, None, name, slot)
+            is_own = is_own or (meaning != "rejected" and is_dependent)
             is_free = not is_own or book.rule_of(name, slot)["self_approval"]
             return book.can_record(self.world.time) and book.may(who, right) and is_free and book.has_key(who)
 

@@ -30,8 +30,8 @@ from incumbent.usecases.propose import propose
 from incumbent.usecases.register import register
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.tiers import assess_tier, set_tiers
-from simulation.guarded_book import DEFAULT, Slot
-from simulation.guarded_book import rule as tier_rule
+from simulation.guarded_authority import DEFAULT, Slot
+from simulation.guarded_authority import rule as tier_rule
 from simulation.guarded_machine import POLICIES, GuardedMachine
 from simulation.guarded_world import PEOPLE, Fuse, Host, PowerCut, add_run, close_world
 
@@ -184,7 +184,7 @@ class Histories(GuardedMachine):
 
         self.attempt(who, self.told("archive", lambda ws: archive(ws, **self.which(name), slot=slot, reason="worn out")), fuse, may=may)
 
-    @rule(who=st.sampled_from(["omar", "rita", "dev"]), model=st.sampled_from("mn"), tier=st.integers(1, 4), fuse=FUSE)
+    @rule(who=st.sampled_from(["omar", "ann", "rita", "dev"]), model=st.sampled_from("mn"), tier=st.integers(1, 4), fuse=FUSE)
     def assess(self, who, model, tier, fuse):
         exposure, purpose, inherent = LEVELS[tier]
         act = self.told(
@@ -192,7 +192,7 @@ class Histories(GuardedMachine):
         )
         self.attempt(who, act, fuse)
 
-    @rule(who=st.sampled_from(["omar", "dev"]), place=st.integers(0, 2))
+    @rule(who=st.sampled_from(["omar", "omar", "ann", "petra", "dev"]), place=st.integers(0, 2))
     def set_tiers(self, who, place):
         self.attempt(who, self.told("tiers", lambda ws: set_tiers(ws, text=TIERS[place])))
 
@@ -200,17 +200,18 @@ class Histories(GuardedMachine):
         person=st.sampled_from(sorted(PEOPLE)),
         is_active=st.booleans(),
         has_roles=st.booleans(),
-        by=st.sampled_from(["ada", "ada", "otto", "ben"]),
+        by=st.sampled_from(["ada", "ada", "otto", "ann", "petra", "ben"]),
         fuse=FUSE,
+        is_admin=st.sampled_from([False, False, True]),
     )
-    def change_person(self, person, is_active, has_roles, by, fuse):
-        roles = PEOPLE[person] if has_roles else ["auditor"]
+    def change_person(self, person, is_active, has_roles, by, fuse, is_admin=False):
+        roles = [*(PEOPLE[person] if has_roles else ["auditor"]), *(["admin"] if is_admin else [])]
         self.attempt(by, self.told("person", lambda ws: change_person(ws, person=person, is_active=is_active, roles=roles)), fuse)
 
     @rule(
         person=st.sampled_from(["vera", "omar", "olga", "rita"]),
         is_new=st.booleans(),
-        by=st.sampled_from(["ada", "ada", "otto"]),
+        by=st.sampled_from(["ada", "ada", "otto", "petra"]),
         fuse=FUSE,
     )
     def change_keys(self, person, is_new, by, fuse):

@@ -26,11 +26,12 @@ from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.moving import move
 from incumbent.usecases.policies import list_policies, set_policy
 from incumbent.usecases.promote import check_promotion, promote
-from incumbent.usecases.readiness import find_policy, find_tier
+from incumbent.usecases.readiness import find_policy
 from incumbent.usecases.recording import Acting, governed
 from incumbent.usecases.register import register
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.tiers import assess_tier
 from incumbent.usecases.version_card import get_version_card
 from office import MODEL, POLICY, SLOT, go_live, make_rows, open_office, prepare, register_factor, sign_all

@@ -226,7 +226,8 @@ def test_the_key_of_a_former_admin_counts_once_another_has_bound_it(office):
 
 def test_who_set_a_reporting_group_vouches_where_groups_are_to_differ(office, let_in):
     make_ann_admin(office)
-    set_tiers(office["omar"], text=LAX.replace("distinct_groups = false", "distinct_groups = true"))
+    appoint(office, "tess", "approver", by="ada")
+    set_tiers(office["tess"], text=LAX.replace("distinct_groups = false", "distinct_groups = true"))
     for person, by in (("omar", "ann"), ("petra", "ada")):
         change_person(office[by], person=person, group=f"of {person}")
         sign_off(office[person], **WHO, capacity="approver")

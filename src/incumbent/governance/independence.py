@@ -16,7 +16,7 @@ from incumbent.governance.acts import get_act
 from incumbent.governance.fields import check_line, read_fields
 from incumbent.governance.person import Directory, Person, index_people
 
-Work = Literal["commit", "run", "data", "prompt", "policy", "registration"]
+Work = Literal["commit", "run", "data", "prompt", "policy", "tier", "registration"]
 WORKS: tuple[Work, ...] = get_args(Work)
 _DID = {
     "commit": "wrote commit",
@@ -24,6 +24,7 @@ _DID = {
     "data": "changed data",
     "prompt": "edited prompt",
     "policy": "set policy",
+    "tier": "lowered",
     "registration": "registered",
 }
 
@@ -67,13 +68,15 @@ def authorship_from_json(document: Json) -> Authorship:
 
 
 def authors(authorships: Iterable[Authorship], people: Iterable[Person]) -> frozenset[str]:
-    """Return the ids of the accountable persons, and the names that nobody is known by.
+    """Return the ids of the accountable persons, and the names that nobody is known by, of those who had a hand in the making.
+
+    Whoever lowered what a tier asks for may not fill its places, and made nothing of the version: their word of who others are counts.
 
     Raises:
         InvalidInput: The people do not fit together.
     """
     directory = index_people(people)
-    return frozenset(directory.accountable(work.who) for work in authorships)
+    return frozenset(directory.accountable(work.who) for work in authorships if work.what != "tier")
 
 
 def find_unknown(authorships: Iterable[Authorship], people: Iterable[Person]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.acts import get_act
 from incumbent.governance.fields import check_time, format_time
-from incumbent.governance.independence import Authorship, find_own_work, tell_work
+from incumbent.governance.independence import Authorship, authors, find_own_work, tell_work
 from incumbent.governance.person import Directory, Person, index_people
 from incumbent.governance.sign_off import NAMES, Seat, SignOff, check_names
 from incumbent.governance.tier import TierRule
@@ -157,7 +157,10 @@ class _Case:
 
     def is_self(self, sign_off: SignOff) -> bool:
         is_vouched = self.find_voucher(sign_off) is None and not self.standing_of(sign_off).own_word
-        return sign_off.is_self or self.person_of(sign_off) in self.authors or not is_vouched
+        return sign_off.is_self or self.find_work(sign_off) is not None or not is_vouched
+
+    def find_work(self, sign_off: SignOff) -> Authorship | None:
+        return find_own_work(sign_off.person_id, self.authorships, self.directory)
 
     def find_voucher(self, sign_off: SignOff) -> Voucher | None:
         """Return the first author on whose word the signer's identity rests, or None."""
@@ -209,7 +212,7 @@ class _Case:
 
     def _bar_dependence(self, sign_off: SignOff) -> str:
         model, version, _ = self.subject
-        work, voucher = find_own_work(sign_off.person_id, self.authorships, self.directory), self.find_voucher(sign_off)
+        work, voucher = self.find_work(sign_off), self.find_voucher(sign_off)
         person = self.directory.find(sign_off.person_id)
         if work is not None:
             told = tell_work(sign_off.person_id, work, f"{model}@{version}", self.directory)
@@ -264,9 +267,8 @@ def judge_quorum(
         InvalidInput: The digests are not those four, the people do not fit together, the time has no zone, or an id stands twice.
     """
     check_names(digests)
-    directory, works = index_people(people), tuple(authorships)
-    authors = {directory.accountable(work.who) for work in works}
-    case = _Case((model, version, slot), digests, rule, directory, works, authors, standing, check_time(now))
+    everyone, works = tuple(people), tuple(authorships)
+    case = _Case((model, version, slot), digests, rule, index_people(everyone), works, authors(works, everyone), standing, check_time(now))
     void, expired, barred, valid, current = [], [], [], [], []
     for sign_off in _sorted_once(sign_offs):
         if sign_off.subject == case.subject and not case.changes(sign_off) and not case.fault(sign_off):

@@ -5,13 +5,13 @@ for less than a lower one: otherwise moving a model up would be a way around its
 """
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.fields import Fields, check_count, read_fields
+from incumbent.governance.lowering import Asks
 
 TIERS = (1, 2, 3, 4)
 PEOPLE_MAX = 20
@@ -98,6 +98,19 @@ class TierRule:
         """Whether nobody may fill the place of a validator and that of an approver at once."""
         return self.tier <= FIRST_SEPARATE_TIER or self.distinct_groups
 
+    @property
+    def asks(self) -> Asks:
+        """What is asked by name, each number the greater the more it asks for."""
+        return {
+            "validators": self.validators,
+            "approvers": self.approvers,
+            "distinct_groups": int(self.distinct_groups),
+            "witnesses": self.witnesses,
+            "valid_days": -self.valid_days,
+            "self_approval": -int(self.self_approval),
+            "roll_back_approvals": self.roll_back_approvals,
+        }
+
     def for_roll_back(self) -> "TierRule":
         """Return the rule that a roll back is judged by: approvers alone, as many as `roll_back_approvals`."""
         return replace(self, validators=0, approvers=self.roll_back_approvals, witnesses=0)
@@ -105,6 +118,24 @@ class TierRule:
     def to_json(self) -> Document:
         """Return the document form."""
         return {name: getattr(self, name) for name in ("tier", *_RULE_FIELDS)}
+
+
+def rule_of_asks(tier: int, asks: Asks) -> TierRule:
+    """Return the rule of a tier that asks for this.
+
+    >>> rule_of_asks(1, DEFAULT_TIER_POLICY.rule_of(1).asks) == DEFAULT_TIER_POLICY.rule_of(1)
+    True
+    """
+    return TierRule(
+        tier=tier,
+        validators=asks["validators"],
+        approvers=asks["approvers"],
+        distinct_groups=bool(asks["distinct_groups"]),
+        witnesses=asks["witnesses"],
+        valid_days=-asks["valid_days"],
+        self_approval=bool(asks["self_approval"]),
+        roll_back_approvals=asks["roll_back_approvals"],
+    )
 
 
 _RULE_FIELDS = tuple(field.name for field in fields(TierRule) if field.name != "tier")
@@ -205,15 +236,10 @@ def _rule(found: Fields, tier: int) -> TierRule:
 
 def _laxer_fields(high: TierRule, low: TierRule) -> list[str]:
     """Return the fields by which the higher tier asks for less than the lower one."""
-    asked: Mapping[str, tuple[int, int]] = {
-        "validators": (high.validators, low.validators),
-        "approvers": (high.approvers, low.approvers),
-        "witnesses": (high.witnesses, low.witnesses),
-        "roll_back_approvals": (high.roll_back_approvals, low.roll_back_approvals),
-        "distinct_groups": (high.distinct_groups, low.distinct_groups),
-        "self_approval": (not high.self_approval, not low.self_approval and low.validators + low.approvers > 0),
-    }
-    return [name for name, (above, below) in asked.items() if above < below]
+    above, below = high.asks, low.asks
+    is_signed = low.validators + low.approvers > 0  # where nobody signs, nobody's own signature is asked to be another's
+    judged = [name for name in below if name != "valid_days" and (name != "self_approval" or is_signed)]
+    return [name for name in judged if above[name] < below[name]]
 
 
 DEFAULT_TIER_POLICY = parse_tier_policy(DEFAULT_TIERS)

@@ -8,7 +8,8 @@ its entry rests on can be judged again for ever. Each entry that puts a version 
    where the model has none of its own.
 3. Each sign-off is an earlier one that is no rejection, names the same four digests, is about this version and slot, and had not
    expired. Nobody's newest judgement of these digests is a rejection.
-4. The tier is the one that the assessments before it give, and as many people signed in each role as the tier policy asked then.
+4. The tier is the one that the assessments before it give, or a higher one, and as many people signed in each role as the tier policy
+   asked then, or as the entry says. More is asked than those say where what an author lowered does not count.
 5. No finding that blocks was open, on the slot or on a model that counts there.
 6. A roll-back names the promotion of the same version in the same slot, and as many approvals, given since the version was left, as the
    tier policy asked of a roll-back; a broken glass opens a finding instead.
@@ -18,6 +19,7 @@ models that were live in them is held to the tier of its own model (it does not 
 whom depends on people and lineages that entries do not hold; the promotion itself judges that.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +27,7 @@ from datetime import datetime
 from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.sign_off import NAMES
-from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
+from incumbent.governance.tier import DEFAULT_TIER_POLICY, TIERS, TierPolicy, TierRule, tier_policy_from_json
 from incumbent.governance.vouching import Backing
 from incumbent.ledger.entry import Draft, Entry
 
@@ -40,6 +42,9 @@ UNGOVERNED_TIER = 4
 
 _WAYS_BACK = ("roll-back", "break-glass")
 _SIGNED = ("validated", "approved", "accepted-risk")
+
+
+_ASKS = re.compile(r"validators=(?P<validators>[0-9]{1,2}) approvers=(?P<approvers>[0-9]{1,2})", re.ASCII)
 
 
 def tell_asks(rule: TierRule) -> str:
@@ -271,17 +276,21 @@ class Grounds:
             return
         expected = self._tier(models, policy)
         named = refs.get("tier-name", "").partition(",")[0]
-        if named != str(expected):
+        tier = int(named) if named in map(str, TIERS) else TIERS[-1]
+        if tier > expected:
             yield f"it is held to tier {named or 'none'}, where the assessments before it give tier {expected}"
-        rule = policy.rule_of(expected)
-        if refs.get(ASKS, tell_asks(rule)) != tell_asks(rule):
+        rule = policy.rule_of(min(tier, expected))
+        asks = _ASKS.fullmatch(refs.get(ASKS, tell_asks(rule)))
+        asked = (int(asks["validators"]), int(asks["approvers"])) if asks else (-1, -1)
+        if asked[0] < rule.validators or asked[1] < rule.approvers:
             yield f"it says that its tier asks for {refs[ASKS]}, where the tier policy said {tell_asks(rule)}"
+        wanted = (max(asked[0], rule.validators), max(asked[1], rule.approvers))
         validators, approvers = self._signers(entry, "validated"), self._signers(entry, "approved")
-        everybody = len(validators | approvers) if rule.needs_separate_people else rule.validators + rule.approvers
-        if len(validators) < rule.validators or len(approvers) < rule.approvers or everybody < rule.validators + rule.approvers:
+        everybody = len(validators | approvers) if rule.needs_separate_people else sum(wanted)
+        if len(validators) < wanted[0] or len(approvers) < wanted[1] or everybody < sum(wanted):
             yield (
                 f"{len(validators)} validated and {len(approvers)} approved, {len(validators | approvers)} people in all, where tier "
-                f"{expected} asked for {tell_asks(rule)}"
+                f"{rule.tier} asked for validators={wanted[0]} approvers={wanted[1]}"
             )
 
     def _tier(self, models: Iterable[str], policy: TierPolicy) -> int:

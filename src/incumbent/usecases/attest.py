@@ -18,9 +18,10 @@ from incumbent.governance.independence import authors, check_independence
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.readiness import find_policy, find_tier, list_policy_authors
+from incumbent.usecases.readiness import find_policy, list_threshold_authorships
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.signing import check_vouched, get_signing_time, name_signed, sign_act
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.workspace import Workspace
 
 REASON_MAX = 1_000
@@ -83,8 +84,9 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
     with attempting(ws, act="attest", kind="version", object_id=name), governed(ws) as tx:
         acting = check_acting(ws, tx, "attest")
         chosen = tx.registry.get_version(model, version)
-        policy = find_policy(tx, model, find_tier(tx, model).number)
-        authorships = list_authorships(tx, chosen, list_policy_authors(tx, policy))
+        tier = find_tier(tx, model)
+        policy = find_policy(tx, model, tier.number)
+        authorships = list_authorships(tx, chosen, list_threshold_authorships(tx, policy, tier))
         if acting.person is not None:
             people = list_people(tx)
             check_independence(acting.actor, "attest", authorships, people, subject=name)

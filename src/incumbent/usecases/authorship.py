@@ -39,16 +39,15 @@ def describe_authors(ws: Workspace, tx: Transaction, model: str, run: Run) -> tu
     return authors, f"{before.model}@{before.version}" if before else None
 
 
-def list_authorships(tx: Transaction, version: ModelVersion, policy_authors: Sequence[tuple[str, str]] = ()) -> list[Authorship]:
+def list_authorships(tx: Transaction, version: ModelVersion, thresholds: Sequence[Authorship] = ()) -> list[Authorship]:
     """Return everybody who had a part in a version since its last approved ancestor.
 
     Args:
         tx: An open transaction.
         version: The version.
-        policy_authors: (who, which policy) of those who set the thresholds that it is judged by.
+        thresholds: Who set the thresholds that it is judged by.
     """
-    found = [Authorship(who, "policy", ref) for who, ref in policy_authors]
-    found += _list_schema_authors(tx, version.model)
+    found = [*thresholds, *_list_schema_authors(tx, version.model)]
     for ancestor in sorted(tx.registry.list_versions(version.model), key=lambda known: known.version, reverse=True):
         if ancestor.version > version.version:
             continue

@@ -40,10 +40,11 @@ from incumbent.usecases.holdout_rows import Overlap, count_overlap
 from incumbent.usecases.holdouts import Holdout, find_budget, get_holdout, record_look
 from incumbent.usecases.moving import verify_bundle
 from incumbent.usecases.ports import ModelHost, Transaction
-from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier, get_slot_candidate
+from incumbent.usecases.readiness import PolicyInForce, find_policy, get_slot_candidate
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.register import find_output
 from incumbent.usecases.schema_in_force import find_schema
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.training_gain import measure_training_gain
 from incumbent.usecases.workspace import Workspace
 

@@ -32,8 +32,9 @@ from incumbent.usecases.examine_training import examine_reproducible
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.holdouts import count_looks, find_budget, record_look
 from incumbent.usecases.ports import ModelHost, Transaction
-from incumbent.usecases.readiness import find_policy, find_tier
+from incumbent.usecases.readiness import find_policy
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.workspace import Workspace
 
 __all__ = [

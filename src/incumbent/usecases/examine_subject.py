@@ -22,9 +22,10 @@ from incumbent.tracking.run import Run, StageRun
 from incumbent.usecases.answering import ask, read_card
 from incumbent.usecases.holdouts import Holdout, get_holdout
 from incumbent.usecases.ports import ModelHost, Transaction
-from incumbent.usecases.readiness import find_policy, find_tier
+from incumbent.usecases.readiness import find_policy
 from incumbent.usecases.register import find_output
 from incumbent.usecases.schema_in_force import RegisteredSchema, find_schema
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.workspace import Workspace
 
 TRAINING = "training"

@@ -11,8 +11,9 @@ from incumbent.gates.policy import GatePolicy, parse_policy, policy_from_json
 from incumbent.registry.names import check_model_name
 from incumbent.usecases.examine import LABEL_TESTS, TESTS
 from incumbent.usecases.holdouts import get_holdout
-from incumbent.usecases.readiness import PolicyInForce, find_policy, find_tier
+from incumbent.usecases.readiness import PolicyInForce, find_policy
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
+from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.workspace import Workspace
 
 _TIER = re.compile(r"tier-[1-4]", re.ASCII)

@@ -12,17 +12,15 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import NotFound
 from incumbent.gates.policy import GatePolicy, policy_from_json
-from incumbent.governance.assessment import Assessment, assessment_from_json
 from incumbent.governance.finding import Finding, find_blocking, finding_from_json
 from incumbent.governance.independence import Authorship, find_unknown
 from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
-from incumbent.governance.tier import DEFAULT_TIER_POLICY, TierPolicy, TierRule, tier_policy_from_json
 from incumbent.governance.vouching import Backing, tell_founder
-from incumbent.registry.grounds import ASKS, FOUNDER, UNGOVERNED_TIER, name_sign_offs, tell_asks
+from incumbent.registry.grounds import ASKS, FOUNDER, name_sign_offs, tell_asks
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.registry.slot import find_champion, list_models_ever_live
+from incumbent.registry.slot import find_champion
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
@@ -31,33 +29,9 @@ from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
 from incumbent.usecases.standing import find_standing
+from incumbent.usecases.tier_in_force import Tier, find_tier, list_ever_live
 from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """The risk tier that a model is held to, by itself or in a slot.
-
-    Attributes:
-        assessment: None if nobody assessed it.
-        rule: What the tier asks for.
-        digest: Of all that it was derived from: what a sign-off names.
-        inherited_from: The other model whose tier it is, which was live in the slot before; "" where it is the model's own.
-    """
-
-    number: int
-    assessment: Assessment | None
-    rule: TierRule
-    digest: str
-    inherited_from: str = ""
-
-    @property
-    def words(self) -> str:
-        """The tier as people read it; it begins with the number."""
-        of = f", that of {self.inherited_from}, which was live in the slot" if self.inherited_from else ""
-        held = "" if self.assessment else ", not assessed"
-        return f"{self.number}{of}{held}{', self-approval allowed' if self.rule.self_approval else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +82,14 @@ class Readiness:
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever reads the sign-offs has to know about them, in words."""
-        if self.quorum is None:
-            return ()
-        own = self.quorum.self_approved
-        told = [f"self-approved, as the tier allows: {', '.join(own)}"] if own else []
-        return (*told, *([tell_founder(self.quorum.founder)] if self.quorum.founder else []))
+        told = [*self.tier.ignored]
+        if self.tier.lowered_by:
+            told.append(f"{self.tier.lowered_by} lowered what tier {self.tier.number} asks for, and fills no place of it")
+        if self.quorum is not None and self.quorum.self_approved:
+            told.append(f"self-approved, as the tier allows: {', '.join(self.quorum.self_approved)}")
+        if self.quorum is not None and self.quorum.founder:
+            told.append(tell_founder(self.quorum.founder))
+        return tuple(told)
 
     def refs(self) -> dict[str, str]:
         """Return what the entry of a promotion names."""
@@ -129,32 +106,6 @@ class Readiness:
         return found | name_sign_offs((seq, self.backing[given.sign_off_id]) for seq, given in self.sign_offs)
 
 
-def find_tiers(tx: Transaction) -> TierPolicy:
-    """Return what each tier asks for."""
-    record = tx.records.find("tiers", "tiers")
-    return DEFAULT_TIER_POLICY if record is None else tier_policy_from_json(record.body)
-
-
-def find_tier(tx: Transaction, model: str, slot: str | None = None) -> Tier:
-    """Return the tier that a model is held to: assessed, or else what the policy says of models that nobody assessed.
-
-    In a slot it is the strictest among the model and all that were ever in Production there: what depends on the slot depends on
-    whatever answers in it, so another model's name does not make it less.
-    """
-    policy = find_tiers(tx)
-    others = [name for name in _list_ever_live(tx, slot) if name != model]
-    records = {name: tx.records.find("tier", name) for name in (model, *others)}
-    assessments = {name: assessment_from_json(record.body) if record else None for name, record in records.items()}
-    unassessed = policy.unassessed if list_people(tx) or tx.records.find("tiers", "tiers") else UNGOVERNED_TIER
-    numbers = {name: unassessed if found is None else found.tier for name, found in assessments.items()}
-    holder = min(numbers, key=lambda name: numbers[name])  # the model itself, of several
-    number, assessment, rule = numbers[holder], assessments[holder], policy.rule_of(numbers[holder])
-    document: Document = {"tier": number, "assessment": assessment.to_json() if assessment else None, "rule": rule.to_json()}
-    if others:
-        document["slot"] = {name: {"tier": numbers[name], "is_assessed": assessments[name] is not None} for name in (model, *others)}
-    return Tier(number, assessment, rule, _digest(document), "" if holder == model else holder)
-
-
 def find_policy(tx: Transaction, model: str, tier: int, slot: str | None = None) -> PolicyInForce:
     """Return the gate policy in force for a model: its own, its tier's, or the built-in one.
 
@@ -167,7 +118,7 @@ def find_policy(tx: Transaction, model: str, tier: int, slot: str | None = None)
         tier: Of the model in the slot (`find_tier`).
         slot: The slot; None asks about the model by itself.
     """
-    last = next(iter(_list_ever_live(tx, slot)), model)
+    last = next(iter(list_ever_live(tx, slot)), model)
     targets = {model: "", f"tier-{tier}": ""}
     if last != model:
         targets = dict.fromkeys((last, f"tier-{tier}", f"tier-{find_tier(tx, last).number}"), last) | {model: ""}
@@ -177,11 +128,6 @@ def find_policy(tx: Transaction, model: str, tier: int, slot: str | None = None)
             return PolicyInForce(policy_from_json(record.body["policy"]), target, record.digest, record.seq, inherited_from)
     document: Document = {"kind": "policy", "target": "built-in", "policy": BUILTIN_POLICY.to_json()}
     return PolicyInForce(BUILTIN_POLICY, "built-in", _digest(document), None)
-
-
-def _list_ever_live(tx: Transaction, slot: str | None) -> list[str]:
-    """Return the models that were ever in Production in a slot, the newest first."""
-    return [] if slot is None else list_models_ever_live(tx.registry.list_placements(slot))
 
 
 def names_now(version: ModelVersion, evidence: Evidence, policy: PolicyInForce, tier: Tier) -> dict[str, str]:
@@ -205,7 +151,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     given = list_sign_offs(tx, version, slot)
     quorum, standing = None, find_standing(tx, given, is_grouped=tier.rule.distinct_groups)
     people = list_people(tx)
-    authorships = list_authorships(tx, version, list_policy_authors(tx, policy))
+    authorships = list_authorships(tx, version, list_threshold_authorships(tx, policy, tier))
     if evidence is not None:
         quorum = judge_quorum(
             [sign_off for _, sign_off in given],
@@ -224,7 +170,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
         if tier.rule.validators or tier.rule.approvers:
             problems += tell_unknown(authorships, people)
         problems += tell_rejections(given, version)
-    subjects = dict.fromkeys([slot, version.model, *_list_ever_live(tx, slot)])
+    subjects = dict.fromkeys([slot, version.model, *list_ever_live(tx, slot)])
     findings = find_blocking([found for subject in subjects for found in list_findings(tx, subject)], *subjects)
     problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
@@ -323,22 +269,22 @@ def list_sign_offs(tx: Transaction, version: ModelVersion, slot: str) -> list[tu
     return [(seq, given) for seq, given in found if given.slot == slot and (given.version == version.version or seq > since)]
 
 
-def list_policy_authors(tx: Transaction, policy: PolicyInForce) -> list[tuple[str, str]]:
-    """Return who set the thresholds that hold, with what they set.
+def list_threshold_authorships(tx: Transaction, policy: PolicyInForce, tier: Tier) -> list[Authorship]:
+    """Return who set the thresholds that hold, of the gate and of what its tier asks for.
 
-    A threshold stays its first setter's when somebody else sets it again: so do all of one policy set anew, for whatever target, and each
-    rule that an earlier policy of the same target has, word for word.
+    A gate's threshold stays its first setter's when somebody else sets it again: so do all of one policy set anew, for whatever target, and
+    each rule that an earlier policy of the same target has, word for word.
     """
     if policy.seq is None:
-        return []
+        return tier.list_authorships()
     held, rules = policy.policy.to_json(), _list_rules(policy.policy)
-    found: dict[tuple[str, str], None] = {}
+    found = tier.list_authorships()
     for record in tx.records.list_history("policy"):
         other = policy_from_json(record.body["policy"])
         is_shared = record.record_id == policy.target and any(rule in rules for rule in _list_rules(other))
         if record.seq == policy.seq or is_shared or other.to_json() == held:
-            found[tx.ledger.get(record.seq).draft.actor.actor_id, f"of {record.record_id}"] = None
-    return [*found]
+            found.append(Authorship(tx.ledger.get(record.seq).draft.actor.actor_id, "policy", f"of {record.record_id}"))
+    return found
 
 
 def _list_rules(policy: GatePolicy) -> list[Json]:

@@ -16,18 +16,10 @@ from incumbent.registry.names import check_slot_name
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.evidence import find_evidence
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.readiness import (
-    Readiness,
-    Tier,
-    find_policy,
-    find_tier,
-    get_slot_candidate,
-    judge_readiness,
-    list_policy_authors,
-    names_now,
-)
+from incumbent.usecases.readiness import Readiness, find_policy, get_slot_candidate, judge_readiness, list_threshold_authorships, names_now
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.signing import find_dependence, name_signed, sign_act
+from incumbent.usecases.tier_in_force import Tier, find_tier
 from incumbent.usecases.workspace import Workspace
 
 
@@ -79,7 +71,7 @@ def sign_off(
             raise Refused(
                 f"there is no evidence on {name} for {slot} that could be signed: `incumbent evaluate {name} --slot {slot}` first"
             )
-        authorships = list_authorships(tx, chosen, list_policy_authors(tx, policy))
+        authorships = list_authorships(tx, chosen, list_threshold_authorships(tx, policy, tier))
         is_self = _is_self(ws, tx, acting, act, meaning=meant, tier=tier, authorships=authorships, subject=name)
         now = ws.clock.now()
         names = names_now(chosen, evidence, policy, tier)

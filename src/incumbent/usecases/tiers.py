@@ -8,8 +8,8 @@ from incumbent.governance.independence import authors
 from incumbent.governance.tier import TierPolicy, parse_tier_policy
 from incumbent.registry.names import check_model_name
 from incumbent.usecases.authorship import list_all_authorships
-from incumbent.usecases.readiness import Tier, find_tier, find_tiers
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
+from incumbent.usecases.tier_in_force import Tier, find_tier, find_tiers
 from incumbent.usecases.workspace import Workspace
 
 

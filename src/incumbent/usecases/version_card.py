@@ -8,7 +8,7 @@ from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.usecases.annotate import VersionNote, find_tags, list_notes
 from incumbent.usecases.evidence import Evidence, read_evidence
 from incumbent.usecases.list_versions import VersionRecord, list_version_placements
-from incumbent.usecases.readiness import Tier, find_tier
+from incumbent.usecases.tier_in_force import Tier, find_tier
 from incumbent.usecases.workspace import Workspace
 
 

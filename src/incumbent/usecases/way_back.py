@@ -25,12 +25,10 @@ from incumbent.usecases.evidence import find_evidence
 from incumbent.usecases.live import PROMOTION, find_promotion
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import (
-    Tier,
     find_policy,
-    find_tier,
     list_findings,
-    list_policy_authors,
     list_sign_offs,
+    list_threshold_authorships,
     names_now,
     tell_quorum,
     tell_rejections,
@@ -38,6 +36,7 @@ from incumbent.usecases.readiness import (
 )
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.standing import find_standing
+from incumbent.usecases.tier_in_force import Tier, find_tier
 from incumbent.usecases.workspace import Workspace
 
 
@@ -189,7 +188,7 @@ def _judge_approvals(
     """Return what the sign-offs since a version was left amount to, None where there is no evidence to sign; and whose work it is."""
     policy = find_policy(tx, version.model, tier.number, slot)
     evidence = find_evidence(tx, version, slot)
-    authorships = list_authorships(tx, version, list_policy_authors(tx, policy))
+    authorships = list_authorships(tx, version, list_threshold_authorships(tx, policy, tier))
     if evidence is None:
         return None, authorships
     quorum = judge_quorum(
