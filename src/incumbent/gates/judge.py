@@ -47,10 +47,10 @@ def judge(policy: GatePolicy, sample: HoldoutSample, *, look: int, rng: np.rando
     scored = score(policy, sample) if policy.needs else None
     results = []
     if policy.primary is not None and scored is not None:
-        level = level_of(holdout, look, policy.primary.confidence)
+        level = level_of(holdout, look, policy.primary.confidence, sample.rung)
         results.append(judge_primary(policy.primary, scored, level=level, holdout=holdout, sample=sample, rng=rng))
     for rule in policy.guardrails:
-        level = level_of(holdout, look, holdout.confidence)
+        level = level_of(holdout, look, holdout.confidence, sample.rung)
         if rule.metric in {*LATENCIES, MEMORY}:
             level = Level(1 - holdout.confidence, "measured anew, so nothing was reused")
         results.append(judge_guardrail(rule, sample, scored, level=level, rng=rng))

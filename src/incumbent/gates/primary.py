@@ -58,7 +58,7 @@ def judge_primary(
     if paired.discordant is not None:
         facts["only_challenger_right"], facts["only_champion_right"] = paired.discordant
     if holdout.reuse == "ladder":
-        best = sample.ladder_best if sample.ladder_best is not None else metric.sign * theirs
+        best = sample.rung.best if sample.rung.best is not None else metric.sign * theirs
         if not math.isfinite(paired.se):
             return _judge_paired(name, paired, margin, level, facts)
         step = ladder(best, metric.sign * mine, se=paired.se, m=m)

@@ -7,6 +7,7 @@ import numpy as np
 
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, Scoring
+from incumbent.gates.rung import NOTHING_TOLD, Rung
 from incumbent.gates.thresholdout import Reused
 from incumbent.stats.metrics import Array, Needs
 
@@ -27,7 +28,7 @@ class HoldoutSample:
         challenger_latencies_ms: One a request, in milliseconds, of any number.
         champion_latencies_ms: The champion's, measured side by side.
         challenger_memory_bytes: Peak resident memory of the challenger's process, where it was measured.
-        ladder_best: For reuse = "ladder": facts["ladder_best"] of the last look at this holdout, None before the first.
+        rung: For reuse = "ladder": what this holdout has told so far.
         reused: For reuse = "thresholdout": the gain on training rows, the answers spent and the noise.
     """
 
@@ -38,7 +39,7 @@ class HoldoutSample:
     forbidden: Mapping[str, Array] = field(default_factory=dict)
     challenger_latencies_ms: Array | None = None
     champion_latencies_ms: Array | None = None
-    ladder_best: float | None = None
+    rung: Rung = NOTHING_TOLD
     challenger_memory_bytes: int | None = None
     reused: Reused | None = None
 

@@ -25,6 +25,7 @@ from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.gates.examined import TestResult
 from incumbent.gates.judge import HoldoutSample, judge
 from incumbent.gates.policy import LATENCIES, MEMORY, GatePolicy
+from incumbent.gates.rung import NOTHING_TOLD, Rung
 from incumbent.gates.thresholdout import Reused
 from incumbent.gates.verdict import RuleResult, Verdict, combine
 from incumbent.registry.model import ModelVersion
@@ -62,6 +63,7 @@ class _Case:
         budget: How many looks the holdout has, whatever the policy says now.
         training_gain: Over the champion on the challenger's training rows, for Thresholdout.
         reused: What Thresholdout has to know, once the look is counted.
+        rung: Where the Ladder stood then; None where it is not asked.
     """
 
     version: ModelVersion
@@ -73,6 +75,7 @@ class _Case:
     overlap: Overlap | None = None
     training_gain: float | None = None
     reused: Reused | None = None
+    rung: Rung | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: 
         NotFound: No such version, slot or holdout.
         Refused: It is no candidate there, the actor may not, rows of the holdout were trained on, or the training rows are not what
             Thresholdout can compare with. A refusal is on record; a gate that does not pass is no error.
+        Conflict: The schema, or what the holdout has told, changed while it was being judged; the look is spent. Evaluate again.
         Corrupt: A bundle's bytes are not what was registered.
     """
     check_slot_name(slot)
@@ -227,7 +231,8 @@ def _look(ws: Workspace, case: _Case) -> tuple[str, int, _Case]:
         look, number = record_look(
             ws, tx, acting=acting, holdout=case.holdout, version=case.name, slot=case.slot, policy=case.in_force.digest
         )
-        return look, number, replace(case, budget=find_budget(tx, case.holdout), reused=_find_reused(ws, tx, case, look))
+        budget, rung = find_budget(tx, case.holdout), find_ladder(tx, case.holdout, case.policy)
+        return look, number, replace(case, budget=budget, reused=_find_reused(ws, tx, case, look), rung=rung)
 
 
 def _find_reused(ws: Workspace, tx: Transaction, case: _Case, look: str) -> Reused | None:
@@ -255,7 +260,7 @@ def _measure(ws: Workspace, host: ModelHost, case: _Case, rows: Rows | None, loo
             challenger = ask(ws, host, case.version, rows, is_timed=is_timed)
             champion = ask(ws, host, case.champion, rows, is_timed=is_timed) if case.champion else None
             predictions = _keep(ws, challenger, champion)
-            sample = _weigh(host, case, _make_sample(case, rows, challenger, champion, _find_ladder(ws, case)))
+            sample = _weigh(host, case, _make_sample(case, rows, challenger, champion))
         named: list[Json] = [case.name, case.champion_name, case.in_force.digest, predictions]
         seed = digest_bytes(document_bytes({"case": named}), "sha256")
         rng = np.random.default_rng(int(seed.partition(":")[2], 16))
@@ -297,14 +302,7 @@ def _describe(answers: Answers) -> Json:
     return {"version": answers.name, "columns": columns, "latencies_ms": [*answers.latencies_ms]}
 
 
-def _find_ladder(ws: Workspace, case: _Case) -> float | None:
-    if case.holdout is None or case.policy.primary is None or case.policy.holdout is None or case.policy.holdout.reuse != "ladder":
-        return None
-    with ws.store.begin(read_only=True) as tx:
-        return find_ladder(tx, case.holdout, rule=f"primary {case.policy.primary.metric}")
-
-
-def _make_sample(case: _Case, rows: Rows, challenger: Answers, champion: Answers | None, ladder_best: float | None) -> HoldoutSample:
+def _make_sample(case: _Case, rows: Rows, challenger: Answers, champion: Answers | None) -> HoldoutSample:
     policy, scoring = case.policy, case.policy.scoring
     groups = {rule.by: _column(rows, rule.by, "the holdout") for rule in policy.guardrails if rule.by is not None}
     forbidden = {
@@ -320,7 +318,7 @@ def _make_sample(case: _Case, rows: Rows, challenger: Answers, champion: Answers
         forbidden=forbidden,
         challenger_latencies_ms=np.array(challenger.latencies_ms) if challenger.latencies_ms else None,
         champion_latencies_ms=np.array(champion.latencies_ms) if champion and champion.latencies_ms else None,
-        ladder_best=ladder_best,
+        rung=case.rung or NOTHING_TOLD,
         reused=case.reused,
     )
 
@@ -354,6 +352,8 @@ def _record(ws: Workspace, case: _Case, measured: _Measured, *, look_id: str, lo
     with governed(ws) as tx:
         acting = check_acting(ws, tx, "evaluate")
         _check_schema(tx, case, measured.subject)
+        if find_ladder(tx, case.holdout, case.policy) != case.rung:
+            raise Conflict(f"another verdict on the rows of {case.name}'s holdout came while it was being judged: evaluate again")
         now = ws.clock.now()
         name = ws.ids.new("evidence")
         holdout: Json = None

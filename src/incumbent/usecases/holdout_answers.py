@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 from incumbent.base.digest import digest_bytes
 from incumbent.gates.holdout import draw_laplace
+from incumbent.gates.policy import GatePolicy
+from incumbent.gates.rung import Rung, find_rung
 from incumbent.gates.thresholdout import ANSWERED_BY, FREE, LaplaceDraws
 from incumbent.ledger.entry import Entry
 from incumbent.ledger.note import parse_key
@@ -30,21 +32,12 @@ _SIGNED = b"incumbent/thresholdout/v1"
 """What is signed begins like this, a word and a digest follow: no checkpoint, no cosignature and no statement does."""
 
 
-def find_ladder(tx: Transaction, holdout: Holdout, *, rule: str) -> float | None:
-    """Return what the Ladder released last on a holdout, or on data that share its rows, by whatever model; None before the first.
-
-    Args:
-        tx: An open transaction.
-        holdout: The holdout.
-        rule: Name of the rule that asks; of another metric the number would be of another kind.
-    """
-    family = find_family(tx, str(holdout.artifact.digest))
-    for evidence in reversed(_list_evidence(tx, family)):
-        for result in evidence.verdict.results:
-            best = result.facts.get("ladder_best")
-            if result.rule == rule and isinstance(best, float | int):
-                return float(best)
-    return None
+def find_ladder(tx: Transaction, holdout: Holdout | None, policy: GatePolicy) -> Rung | None:
+    """Return what a holdout, or data that share its rows, have told so far of whatever model; None where the Ladder is not asked."""
+    if holdout is None or policy.primary is None or policy.holdout is None or policy.holdout.reuse != "ladder":
+        return None
+    told = _list_evidence(tx, find_family(tx, str(holdout.artifact.digest)))
+    return find_rung(policy.primary.metric, [result for evidence in told for result in evidence.verdict.results])
 
 
 def find_spent(tx: Transaction, holdout: Holdout, *, before: int) -> list[Record]:

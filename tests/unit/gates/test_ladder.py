@@ -3,15 +3,16 @@
 import pytest
 
 from incumbent.base.documents import document_bytes
+from incumbent.gates.rung import Rung
 from unit.gates.judged import ACCURACY, ask, labelled, only, policy, probabilities
 
 
 def test_the_ladder_tells_nothing_of_a_challenger_that_climbs_no_rung():
     rules = policy(look_rules={"reuse": "ladder"}, **ACCURACY)
-    found = only(ask(rules, ladder_best=0.999, **labelled(90, 40, 4000)))
+    found = only(ask(rules, rung=Rung(0.999), **labelled(90, 40, 4000)))
     assert (found.outcome, found.estimate, found.low, found.high) == ("failed", None, None, None)
     assert found.facts == {"ladder_best": 0.999}
-    better = only(ask(rules, ladder_best=0.97, **labelled(90, 40, 4000)))
+    better = only(ask(rules, rung=Rung(0.97), **labelled(90, 40, 4000)))
     assert better.outcome == "passed"
     assert better.facts["ladder_best"] == pytest.approx(0.99)
     assert only(ask(rules, **labelled(90, 40, 4000))).facts["ladder_best"] == pytest.approx(0.99)  # the champion has 0.9775
