@@ -14,7 +14,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.gates.level import Level
 from incumbent.gates.policy import LATENCIES, MEMORY, GuardrailRule
 from incumbent.gates.sample import HoldoutSample, Scored
-from incumbent.gates.verdict import Outcome, RuleResult
+from incumbent.gates.verdict import NOISE_UNKNOWN, Outcome, RuleResult, tell_needed
 from incumbent.stats.calibration import calibration_error
 from incumbent.stats.comparison import Estimate, compare, estimate, rows_short, tell_short
 from incumbent.stats.intervals import clopper_pearson, normal_quantile, quantile_interval, rows_for_share, wilson
@@ -70,7 +70,7 @@ def _answer(rule: GuardrailRule, found: Estimate, level: Level, more: Callable[[
         outcome
     ]
     if outcome == "undecided":
-        says += "; no number of rows would settle it" if needed is None else f"; about {needed:,} more rows would settle it"
+        says += f"; {tell_needed(needed)}"
     bounds = ", ".join(
         text
         for number, text in ((found.low, f"at least {found.low:.6g}"), (found.high, f"at most {found.high:.6g}"))
@@ -121,14 +121,16 @@ def _judge_tolerance(rule: GuardrailRule, tolerance: float, scored: Scored, leve
     metric = METRICS[rule.metric]
     assert scored.champion is not None
     paired = compare(metric, scored.truth, scored.champion.by_kind[metric.needs], scored.challenger.by_kind[metric.needs], rng=rng)
+    if not math.isfinite(paired.se):
+        return RuleResult(rule.name, "undecided", f"{NOISE_UNKNOWN} ({paired.method} on {paired.m:,} rows)", n=paired.m)
     low, high = paired.low(level.alpha), paired.high(level.alpha)
     outcome: Outcome = "passed" if paired.exceeds(-tolerance, level.alpha) else "failed" if high <= -tolerance else "undecided"
     needed = None
     says = {"passed": "not worse by more than", "failed": "worse by more than", "undecided": "which spans minus"}[outcome]
     says = f"{says} the tolerance {tolerance:.6g}"
     if outcome == "undecided":
-        needed = _more(rows_to_resolve(paired.m * paired.se**2, paired.difference + tolerance, alpha=level.alpha), paired.m)
-        says += "; no number of rows would settle it" if needed is None else f"; about {needed:,} more rows would settle it"
+        needed = paired.rows_to_settle(-tolerance, level.alpha)
+        says += f"; {tell_needed(needed)}"
     found = f"gain {paired.difference:+.6g}, {low:+.6g} to {high:+.6g} by {paired.method} on {paired.m:,} rows"
     facts: dict[str, Json] = {"alpha": level.alpha, "tolerance": tolerance, "p_value": paired.p_not_above(-tolerance)}
     return RuleResult(rule.name, outcome, f"{found}, {says}; {level.note}", paired.difference, low, high, paired.m, needed, facts)
@@ -150,8 +152,8 @@ def _judge_latency(rule: GuardrailRule, sample: HoldoutSample, level: Level) -> 
     needed = _more(rows_for_share(slow, n, share, confidence=confidence), n) if outcome == "undecided" else None
     says = {"passed": "at most", "failed": "more than", "undecided": "perhaps more than"}[outcome]
     reason = f"{bounds.estimate:.4g} ms: {slow:,} of {n:,} answers took longer than the ceiling {ceiling:.6g} ms, {says} {share:.2g} of all"
-    if needed is not None:
-        reason += f"; about {needed:,} more measurements would settle it"
+    if outcome == "undecided":
+        reason += f"; {tell_needed(needed, 'measurements')}"
     facts: dict[str, Json] = {"alpha": level.alpha, "slower_than_ceiling": slow}
     if sample.champion_latencies_ms is not None and sample.champion_latencies_ms.size:
         facts["champion"] = float(np.quantile(sample.champion_latencies_ms.astype(np.float64), quantile, method="inverted_cdf"))

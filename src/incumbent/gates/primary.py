@@ -21,10 +21,10 @@ from incumbent.gates.level import Level
 from incumbent.gates.policy import PrimaryRule
 from incumbent.gates.sample import HoldoutSample, Scored
 from incumbent.gates.thresholdout import ANSWERED_BY, judge_thresholdout
-from incumbent.gates.verdict import Outcome, RuleResult
+from incumbent.gates.verdict import NOISE_UNKNOWN, Outcome, RuleResult, tell_needed
 from incumbent.stats.comparison import compare, rows_short, tell_short
 from incumbent.stats.metrics import METRICS
-from incumbent.stats.paired import PairedDifference, rows_to_resolve
+from incumbent.stats.paired import PairedDifference
 
 
 def judge_primary(
@@ -105,16 +105,19 @@ def _judge_paired(name: str, paired: PairedDifference, margin: float, level: Lev
     found = f"gain {paired.difference:+.6g}, {low:+.6g} to {high:+.6g} by {paired.method} on {paired.m:,} rows"
     outcome: Outcome
     needed: int | None = None
+    if not math.isfinite(paired.se):
+        return RuleResult(name, "undecided", f"{NOISE_UNKNOWN} ({paired.method} on {paired.m:,} rows)", n=paired.m, facts=facts)
     if paired.exceeds(margin, level.alpha):
         outcome, says = "passed", f"all of it above the margin {margin:.6g}"
     elif high <= margin:
         outcome, says = "failed", f"none of it above the margin {margin:.6g}"
     else:
         outcome = "undecided"
-        variance = paired.m * paired.se**2
-        total = rows_to_resolve(variance, paired.difference - margin, alpha=level.alpha)
-        needed = None if total is None else max(1, total - paired.m)
-        settle = "no number of rows would settle it" if needed is None else f"about {needed:,} more rows would settle it"
-        says = f"which spans the margin {margin:.6g}; {settle}"
+        needed = paired.rows_to_settle(margin, level.alpha)
+        says = f"which spans the margin {margin:.6g}"
+        if low > margin:
+            apart = f"{sum(paired.discordant or ()):,} rows that tell the two apart"
+            says = f"all of it above the margin {margin:.6g}, but on {apart} McNemar's exact test is open"
+        says += f"; {tell_needed(needed)}"
     reason = f"{found}, {says}; {level.note}"
     return RuleResult(name, outcome, reason, paired.difference, low, high, paired.m, needed, facts)

@@ -133,4 +133,4 @@ def _two_digits_up(number: float) -> float:
     if number <= 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(number)) - 1)
-    return float(math.ceil(number / step) * step)
+    return float(math.ceil(number / step) * step) if step else number  # beside the least floats there is nothing to round to

@@ -16,6 +16,19 @@ Outcome = Literal["passed", "failed", "undecided"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
+NOISE_UNKNOWN = "the noise cannot be told: the metric is undefined on too many draws of these rows, so it takes more of the rarer kind"
+"""Reason of an undecided rule whose standard error is infinite."""
+
+
+def tell_needed(rows: int | None, what: str = "rows") -> str:
+    """Return in words how many more would settle what is undecided; None says that no number would.
+
+    >>> tell_needed(1200), tell_needed(None)
+    ('about 1,200 more rows would settle it', 'no number of rows would settle it')
+    """
+    return f"no number of {what} would settle it" if rows is None else f"about {rows:,} more {what} would settle it"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleResult:
     """One rule's answer.

@@ -74,7 +74,8 @@ def _count_rarer(metric: Metric | None, truth: Array) -> int | None:
 def compare(metric: Metric, truth: Array, champion: Array, challenger: Array, *, rng: np.random.Generator) -> PairedDifference:
     """Return challenger minus champion on the same rows, turned so that above 0 means that the challenger is better.
 
-    Proportions use Agresti and Min's half row in each cell, so that models which never differ keep some doubt.
+    Right and wrong have Tango's bounds. Their standard error, for the Ladder and Thresholdout, has Agresti and Min's half row in each
+    cell, so that models which never differ keep some doubt there, too.
 
     Raises:
         InvalidInput: The shapes differ, a value is not finite, or the metric is undefined on these rows.

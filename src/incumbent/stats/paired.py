@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from incumbent.base.errors import InvalidInput
-from incumbent.stats.intervals import RESAMPLES, ROWS_PLANNED_MAX, bootstrap, normal_quantile
+from incumbent.stats.intervals import RESAMPLES, ROWS_PLANNED_MAX, bootstrap, first_rows, normal_quantile
+from incumbent.stats.tango import score_low, score_statistic, variance_at
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +27,9 @@ class PairedDifference:
         difference: In the metric's own unit.
         se: Standard error of the difference.
         m: Rows compared.
-        method: How the standard error was found, for people: "paired mean", "DeLong", "paired bootstrap".
-        discordant: For right and wrong: rows where only the challenger is right, rows where only the champion is.
+        method: How its noise was found, for people: "paired mean", "DeLong", "paired bootstrap", "Tango's score".
+        discordant: For right and wrong: rows where only the challenger is right, rows where only the champion is. Bounds and p-values
+            are then Tango's (stats/tango.py), which hold for few such rows, too; elsewhere they are normal.
     """
 
     difference: float
@@ -38,28 +40,51 @@ class PairedDifference:
 
     def low(self, alpha: float) -> float:
         """Return the bound that the true difference is below with probability about `alpha`."""
+        if self.discordant is not None:
+            return score_low(*self.discordant, self.m, alpha)
         return self.difference - normal_quantile(1 - alpha) * self.se
 
     def high(self, alpha: float) -> float:
         """Return the bound that the true difference is above with probability about `alpha`."""
+        if self.discordant is not None:
+            return -score_low(*self.discordant[::-1], self.m, alpha)
         return self.difference + normal_quantile(1 - alpha) * self.se
 
     def exceeds(self, margin: float, alpha: float) -> bool:
         """Tell whether the true difference is above `margin`, wrong with probability at most about `alpha`.
 
-        For right and wrong and a margin from 0 up the exact McNemar test must agree: with few discordant rows the normal
-        bound is too narrow.
+        For right and wrong and a margin from 0 up the exact McNemar test must agree: with few discordant rows the score is too sure.
         """
-        if self.discordant is not None and margin >= 0 and mcnemar_better(*self.discordant) > alpha:
-            return False
-        return self.low(alpha) > margin
+        return self.low(alpha) > margin and not self.is_held_back(margin, alpha)
+
+    def is_held_back(self, margin: float, alpha: float) -> bool:
+        """Tell whether there are too few discordant rows to exceed `margin`, whatever the bound says."""
+        return self.discordant is not None and margin >= 0 and mcnemar_better(*self.discordant) > alpha
+
+    def rows_to_settle(self, margin: float, alpha: float) -> int | None:
+        """Return about how many more such rows would show on which side of `margin` the true difference lies; None if no number would."""
+        if self.discordant is None:
+            total = rows_to_resolve(self.m * self.se**2, self.difference - margin, alpha=alpha)
+        else:
+            total = rows_to_resolve(variance_at(*self.discordant, self.m, margin), self.difference - margin, alpha=alpha)
+        if total is not None and self.difference > margin and self.is_held_back(margin, alpha):
+            least = first_rows(lambda rows: mcnemar_better(*self._scaled(rows)) <= alpha, self.m)
+            total = None if least is None else max(total, least)
+        return None if total is None else max(1, total - self.m)
+
+    def _scaled(self, rows: int) -> tuple[int, int]:
+        """Return the discordant rows of so many rows in all, rounded against the challenger."""
+        n01, n10 = self.discordant or (0, 0)
+        return n01 * rows // self.m, -(-n10 * rows // self.m)
 
     def p_not_above(self, margin: float) -> float:
         """Return the one-sided p-value of "the true difference is at most `margin`".
 
-        >>> round(paired_counts(40, 52, 5000).p_not_above(-0.005), 6)
-        0.08762
+        >>> round(paired_counts(25, 10, 100).p_not_above(0.0), 6)  # McNemar: z = 15 / sqrt(35)
+        0.005615
         """
+        if self.discordant is not None:
+            return float(special.ndtr(-score_statistic(*self.discordant, self.m, margin)))
         if self.se == 0:
             return 0.0 if self.difference > margin else 1.0
         return float(special.ndtr(-(self.difference - margin) / self.se))
@@ -122,16 +147,15 @@ def paired_counts(n01: int, n10: int, m: int, *, pseudo: float = 0.0) -> PairedD
         n10: Rows where only the champion is right.
         m: All rows.
         pseudo: Added to each of the four cells before the standard error; 0.5 (Agresti and Min 2005) keeps it above zero when
-            the models never differ, which m rows cannot prove. The difference itself is shrunk with it.
+            the models never differ, which m rows cannot prove. Difference and bounds are as they are without.
 
     Raises:
         InvalidInput: The counts cannot be.
     """
     _check_pairs(n01, n10, m)
     rows = m + 4 * pseudo
-    d = (n01 - n10) / rows
-    variance = (n01 + n10 + 2 * pseudo) / rows - d * d
-    return PairedDifference(d, math.sqrt(max(variance, 0.0) / rows), m, "paired proportions", (n01, n10))
+    variance = (n01 + n10 + 2 * pseudo) / rows - ((n01 - n10) / rows) ** 2
+    return PairedDifference((n01 - n10) / m, math.sqrt(max(variance, 0.0) / rows), m, "Tango's score", (n01, n10))
 
 
 def paired_mean(champion: Floats, challenger: Floats) -> PairedDifference:

@@ -8,11 +8,11 @@ import numpy as np
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, Refused
+from incumbent.gates.verdict import tell_needed
 from incumbent.registry.signature import Scalar
 from incumbent.stats.comparison import compare, rows_short, tell_short
 from incumbent.stats.intervals import wilson
 from incumbent.stats.metrics import METRICS, Metric
-from incumbent.stats.paired import rows_to_resolve
 from incumbent.usecases.answering import ask
 from incumbent.usecases.examine_benchmark import Kind, benchmark_answers
 from incumbent.usecases.examine_subject import Array, Exam, Found, Rows, count_rows, is_number_label, numbers, objects, shown, spread
@@ -131,17 +131,16 @@ def examine_benchmark(exam: Exam) -> Found:
         gain = compare(metric, target.truth, answers, target.answers, rng=exam.rng())
         low, high = gain.low(ALPHA), gain.high(ALPHA)
         outcome = "passed" if gain.exceeds(0.0, ALPHA) else "failed" if high <= 0 else "undecided"
-        outcomes[outcome].append(f"{other} by {gain.difference:.4g} ({low:.4g} to {high:.4g})")
-        more = (
-            rows_to_resolve(gain.m * gain.se**2, gain.difference, alpha=ALPHA) if outcome == "undecided" and gain.difference > 0 else None
-        )
+        more = gain.rows_to_settle(0.0, ALPHA) if outcome == "undecided" else None
+        told = f"{other} by {gain.difference:.4g} ({low:.4g} to {high:.4g})"
+        outcomes[outcome].append(f"{told}: {tell_needed(more)}" if outcome == "undecided" else told)
         facts[other] = {"value": _plain(metric.function(target.truth, answers)), "gain": gain.difference, "low": _plain(low),
                         "high": _plain(high), "rows_needed": more}  # fmt: skip
     rows = f"in {name} on {target.truth.size:,} rows"
     if outcomes["failed"]:
         return Found("failed", f"it is no better than the {'; '.join(outcomes['failed'])} {rows}", facts)
     if outcomes["undecided"]:
-        return Found("undecided", f"that it beats the {'; '.join(outcomes['undecided'])} {rows} may be luck", facts)
+        return Found("undecided", f"{rows} it may be luck that it beats the {'; '.join(outcomes['undecided'])}", facts)
     return Found("passed", f"it beats the {'; '.join(outcomes['passed'])} {rows}", facts)
 
 

@@ -24,3 +24,16 @@ def test_three_positives_decide_nothing_but_a_share_of_right_answers(metric):
     ] * 4
     assert accuracy.outcome == "passed"
     assert "1,000 rows, 3 of them of the rarer class, are too few" in others[0].reason
+
+
+def test_four_rows_that_tell_the_models_apart_are_too_few_and_the_reason_does_not_say_that_the_interval_spans():
+    """Four of four: p = 1/16. With five of five it is 1/32, so at least a quarter more rows are needed."""
+    rules = policy(margin=1e-6, look_rules={"reuse": "ladder"}, **ACCURACY)
+    found = only(ask(rules, **labelled(4, 0, 1000)))
+    assert found.outcome == "undecided"
+    assert found.low > 1e-6
+    assert "but on 4 rows that tell the two apart McNemar's exact test is open" in found.reason
+    assert "spans" not in found.reason
+    assert found.rows_needed >= 250
+    more = round(4 * (1000 + found.rows_needed) / 1000)
+    assert only(ask(rules, **labelled(more, 0, 1000 + found.rows_needed))).outcome == "passed"
