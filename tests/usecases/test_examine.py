@@ -332,8 +332,13 @@ def test_the_score_names_the_entries_that_earned_it_and_what_would_earn_the_rest
     made = examine(ws, host, model="square", version=1, holdout="frozen-1", scoring=SCORING)
     score = get_test_score(ws, model="square", version=1)
     earned = {point.point: (point.score, point.entries) for point in score.points if point.score}
-    assert earned == dict.fromkeys(["data-1", "data-5", "model-5"], (1.0, (made.seq,)))
-    assert (dict(score.sections), score.final) == ({"data": 2, "model": 1, "infrastructure": 0, "monitoring": 0}, 0)
+    assert {result.test: result.outcome for result in made.results if result.test in {"schema", "privacy-columns"}} == {
+        "schema": "passed", "privacy-columns": "passed",
+    }  # fmt: skip
+    assert earned == {"model-5": (1.0, (made.seq,))}, "without a registered schema and a person's word the two earn nothing"
+    assert (dict(score.sections), score.final) == ({"data": 0, "model": 1, "infrastructure": 0, "monitoring": 0}, 0)
     missing = {point.point: point.reason for point in score.points}
+    assert missing["data-1"].startswith("a registered schema (`incumbent schemas infer`")
+    assert missing["data-5"].startswith("privacy-columns passed, but who may read the data, why and for how long")
     assert missing["infrastructure-7"] == "`incumbent testscore run square@1 --test rollback-drill`"
     assert "no test of this release earns it" in missing["monitoring-4"]

@@ -8,6 +8,7 @@ from incumbent.usecases.workspace import Workspace
 
 UNEARNED = "no test of this release earns it; a validator may test it by hand: `incumbent testscore attest {name} {point} --reason …`"
 GATE_POINT = "infrastructure-4"
+SCHEMA_POINT = "data-1"
 
 
 def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int = VALID_DAYS) -> TestScore:
@@ -27,6 +28,8 @@ def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int =
     for made in list_examinations(ws, model=model, version=version):
         for result in made.results:
             points = TESTS[result.test].points if result.test in TESTS else ()
+            is_expected = bool(result.facts.get("schema_entry"))  # that rows are like one another captures nobody's expectation
+            points = tuple(point for point in points if point != SCHEMA_POINT or is_expected or result.outcome != "passed")
             found += [PointEvidence(point, "machine", made.seq, made.at, result.outcome, result.test) for point in points]
     with ws.store.begin(read_only=True) as tx:
         for given in list_attestations(tx, f"{model}@{version}"):
@@ -45,4 +48,7 @@ def _list_missing(name: str) -> dict[str, str]:
         point: f"`incumbent testscore run {name} --test {earns[point]}`" if point in earns else UNEARNED.format(name=name, point=point)
         for point in POINTS
     }
+    missing[SCHEMA_POINT] = (
+        f"a registered schema (`incumbent schemas infer`, edit it, `incumbent schemas set`), then {missing[SCHEMA_POINT]}"
+    )
     return {**missing, GATE_POINT: f"`incumbent evaluate {name}` by a policy that measures quality"}

@@ -31,9 +31,11 @@ def test_there_are_seven_tests_in_each_of_four_sections():
 def test_the_final_score_is_the_least_section_and_not_the_mean():
     everything_but_monitoring = [proof(point) for point in POINTS if not point.startswith("monitoring")]
     score = judged(*everything_but_monitoring, proof("monitoring-3", by="hand"))
-    assert score.sections == {"data": 7, "model": 7, "infrastructure": 7, "monitoring": 0.5}
+    assert score.sections == {"data": 6, "model": 7, "infrastructure": 7, "monitoring": 0.5}
     assert (score.final, score.band) == (0.5, "not totally untested, but serious holes in reliability are possible")
-    assert judged(*[proof(point) for point in POINTS]).final == 7
+    whole = judged(*[proof(point) for point in POINTS])
+    assert whole.sections == {"data": 6, "model": 7, "infrastructure": 7, "monitoring": 7}, "data-5 takes a person"
+    assert whole.final == 6
 
 
 def test_by_hand_is_worth_half_and_the_better_of_both_counts():
@@ -46,6 +48,16 @@ def test_a_word_does_not_stand_against_a_test_that_failed():
     assert line("data-1", proof("data-1", 1, by="hand"), proof("data-1", 2, outcome="failed")).score == 0
     assert line("data-1", proof("data-1", 2, by="hand"), proof("data-1", 1, outcome="failed")).score == 0
     assert line("data-1", proof("data-1", 1, by="hand", outcome="failed"), proof("data-1", 2)).score == 1
+
+
+def test_privacy_takes_a_persons_word_which_a_failed_scan_takes_away():
+    told = line("data-5", proof("data-5"))
+    assert (told.score, told.entries) == (0, ())
+    assert "a test passed, but who may read the data" in told.reason
+    assert line("data-5", proof("data-5", 1), proof("data-5", 2, by="hand")).score == 0.5
+    assert line("data-5", proof("data-5", 2, by="hand")).entries == (2,)
+    assert line("data-5", proof("data-5", 1, outcome="failed"), proof("data-5", 2, by="hand")).score == 0
+    assert line("data-5", proof("data-5", 1, days=91)).reason == "a test expired"
 
 
 def test_a_point_names_its_entries_and_expires():
