@@ -28,7 +28,7 @@ _FIELDS = (
 TRANSITIONS: Mapping[tuple[State | None, str], State] = MappingProxyType(
     {(None, "open-finding"): "open", ("open", "close-finding"): "closed"}
 )
-"""(state, act) -> state; everything else is refused. A closed finding stays closed: a new one may refer to it."""
+"""(state, act) -> state; everything else is refused. A closed finding stays closed, as long as its closer's signature counts."""
 
 CLOSERS: Mapping[Kind, frozenset[Role]] = MappingProxyType(
     {
@@ -51,6 +51,7 @@ class Finding:
         closed_by: Who closed it, "" while it is open.
         resolution: What became of it, "" while it is open.
         blocks_promotion: No version of its subject is promoted while it is open; always so after a broken glass.
+        reopened: Why it is open although somebody closed it, in words; it is judged, and stands in no document.
 
     Raises:
         InvalidInput: A field is malformed, the times run backwards, or state and closing do not fit.
@@ -69,6 +70,7 @@ class Finding:
     closed_at: datetime | None
     resolution: str
     blocks_promotion: bool
+    reopened: str = ""
 
     def __post_init__(self) -> None:
         for name in ("finding_id", "title", "subject", "opened_by"):
@@ -184,7 +186,13 @@ def close_finding(
         raise Refused(f"{asked}, who broke the glass; another {may} may close it")
     if person.person_id in authors:
         raise Refused(f"{asked}, who had a hand in {finding.subject}; somebody else in the role {may} may close it")
-    return replace(finding, state=state, closed_by=person.person_id, closed_at=at, resolution=resolution)
+    return replace(finding, state=state, closed_by=person.person_id, closed_at=at, resolution=resolution, reopened="")
+
+
+def reopen_finding(finding: Finding, fault: str) -> Finding:
+    """Return a closed finding as it was before, since its closing does not count, for this reason."""
+    told = f"that {finding.closed_by} closed it does not count: {fault}"
+    return replace(finding, state="open", closed_by="", closed_at=None, resolution="", reopened=told)
 
 
 def find_blocking(findings: Iterable[Finding], *subjects: str) -> tuple[Finding, ...]:

@@ -5,7 +5,7 @@ the attestation: it is signed with the validator's own key, together with the bu
 the version may give it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,12 +15,14 @@ from incumbent.base.documents import Document, document_bytes
 from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.gates.test_score import POINTS
 from incumbent.governance.independence import authors, check_independence
+from incumbent.governance.person import Key
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import find_policy, list_threshold_authorships
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.signing import check_vouched, get_signing_time, name_signed, sign_act
+from incumbent.usecases.standing import find_signing_fault, index_keys
 from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.workspace import Workspace
 
@@ -37,6 +39,7 @@ class Attestation:
         bundle: Digest of what was tested.
         reason: What was done, what it gave, where that is written down.
         seq: Number of its entry.
+        fault: Why its signature does not count, in words; "" if it was verified and does.
     """
 
     attestation_id: str
@@ -48,13 +51,14 @@ class Attestation:
     person: str
     at: datetime
     seq: int
+    fault: str = ""
 
     def to_json(self) -> Document:
         """Return the document that every face shows."""
         return {
             "attestation": self.attestation_id, "version": self.version, "point": self.point, "text": POINTS[self.point],
             "result": self.result, "bundle": self.bundle, "reason": self.reason, "actor": self.person, "at": self.at.isoformat(),
-            "entry": self.seq,
+            "entry": self.seq, "fault": self.fault,
         }  # fmt: skip
 
 
@@ -109,15 +113,17 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
 
 
 def list_attestations(tx: Transaction, name: str) -> Sequence[Attestation]:
-    """Return the attestations on a version, oldest first. Raises Corrupt."""
-    return [_read(record) for record in tx.records.list_all("attestation", subject=name)]
+    """Return the attestations on a version, oldest first, each signature verified now. Raises Corrupt."""
+    keys = index_keys(tx)
+    return [_read(tx, record, keys) for record in tx.records.list_all("attestation", subject=name)]
 
 
-def _read(record: Record) -> Attestation:
+def _read(tx: Transaction, record: Record, keys: Mapping[str, Key]) -> Attestation:
     match record.body:
         case {
             "attestation": str(name), "version": str(version), "point": str(point), "result": "passed" | "failed" as result,
             "bundle": str(bundle), "reason": str(reason), "actor": str(actor), "at": str(at),
         } if point in POINTS:  # fmt: skip
-            return Attestation(name, version, point, result, bundle, reason, actor, datetime.fromisoformat(at), record.seq)
+            fault = find_signing_fault(tx, record, act="attest", person_id=actor, keys=keys)
+            return Attestation(name, version, point, result, bundle, reason, actor, datetime.fromisoformat(at), record.seq, fault)
     raise Corrupt(f"attestation {record.record_id} (entry {record.seq}) has a form that this release does not read")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 
 from incumbent.base.errors import InvalidInput, NotFound
-from incumbent.governance.finding import Finding, Kind, Severity, finding_from_json
+from incumbent.governance.finding import Finding, Kind, Severity
 from incumbent.governance.finding import close_finding as make_closed
 from incumbent.governance.finding import open_finding as make_open
 from incumbent.governance.independence import authors
@@ -15,6 +15,7 @@ from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
 from incumbent.usecases.signing import check_vouched, sign_act
+from incumbent.usecases.standing import read_findings
 from incumbent.usecases.workspace import Workspace
 
 DUE_DAYS_MAX = 3660
@@ -106,7 +107,8 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
 def list_findings(ws: Workspace, *, subject: str | None = None, is_open: bool = False) -> Sequence[FindingRecord]:
     """Return findings, oldest first."""
     with ws.store.begin(read_only=True) as tx:
-        found = [FindingRecord(finding_from_json(r.body), r.seq) for r in tx.records.list_all("finding", subject=subject)]
+        records = tx.records.list_all("finding", subject=subject)
+        found = [FindingRecord(one, record.seq) for one, record in zip(read_findings(tx, records), records, strict=True)]
     return [record for record in found if record.finding.state == "open" or not is_open]
 
 
@@ -124,4 +126,4 @@ def _get(tx: Transaction, name: str) -> tuple[Finding, str]:
     record = tx.records.find("finding", name)
     if record is None:
         raise NotFound(f"there is no finding {name[:80]!r}; `incumbent findings ls` lists them")
-    return finding_from_json(record.body), record.digest
+    return read_findings(tx, [record])[0], record.digest

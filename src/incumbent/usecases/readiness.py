@@ -12,7 +12,7 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import NotFound
 from incumbent.gates.policy import GatePolicy, policy_from_json
-from incumbent.governance.finding import Finding, find_blocking, finding_from_json
+from incumbent.governance.finding import Finding, find_blocking
 from incumbent.governance.independence import Authorship, find_unknown
 from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
@@ -28,7 +28,7 @@ from incumbent.usecases.live import EVIDENCE
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
-from incumbent.usecases.standing import find_standing
+from incumbent.usecases.standing import find_standing, read_findings
 from incumbent.usecases.tier_in_force import Tier, find_tier, list_ever_live
 from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
@@ -172,7 +172,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
         problems += tell_rejections(given, version)
     subjects = dict.fromkeys([slot, version.model, *list_ever_live(tx, slot)])
     findings = find_blocking([found for subject in subjects for found in list_findings(tx, subject)], *subjects)
-    problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.title}" for finding in findings]
+    problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {_tell_finding(finding)}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
     counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
     backing = {name: found.backing for name, found in standing.items()}
@@ -295,9 +295,13 @@ def _list_rules(policy: GatePolicy) -> list[Json]:
     return [*(guardrails if isinstance(guardrails, list) else []), *([primary] if primary else [])]
 
 
+def _tell_finding(finding: Finding) -> str:
+    return f"{finding.title} ({finding.reopened})" if finding.reopened else finding.title
+
+
 def list_findings(tx: Transaction, subject: str) -> list[Finding]:
-    """Return the findings on a model or slot, oldest first."""
-    return [finding_from_json(record.body) for record in tx.records.list_all("finding", subject=subject)]
+    """Return the findings on a model or slot, oldest first; one whose closing does not count is open."""
+    return read_findings(tx, tx.records.list_all("finding", subject=subject))
 
 
 def get_slot_candidate(tx: Transaction, model: str, version: int, slot: str) -> tuple[ModelVersion, Sequence[Placement]]:

@@ -1,4 +1,4 @@
-"""What stands behind a sign-off besides its person: whether its signature holds, and on whose word the signer's identity rests.
+"""What stands behind what a person signed: whether the signature holds, and on whose word the signer's identity rests.
 
 A signature is verified each time anew, against the entry that it stands in and the key that is bound to the person: what somebody
 wrote into the database past the product counts for nothing. Who vouched and who bound are read from the documents, and where those
@@ -6,19 +6,21 @@ are from before that was kept, from the entries that made them.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import document_bytes
 from incumbent.base.errors import Refused
 from incumbent.governance.fields import format_time
+from incumbent.governance.finding import Finding, finding_from_json, reopen_finding
 from incumbent.governance.person import Key, Person, key_from_json, person_from_json
 from incumbent.governance.quorum import Standing
 from incumbent.governance.sign_off import SignOff
 from incumbent.governance.vouching import VOUCHED, Vouching, Word, find_backing, find_own_word, grow, list_vouchers
 from incumbent.ledger.primitives import Malformed, open_envelope, read_statement
 from incumbent.ledger.statement import check_signed
+from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 
 
@@ -62,6 +64,11 @@ def vouched(vouching: Vouching, person: Person) -> Person:
     return replace(person, vouched_by=by, grouped_by=grouped_by)
 
 
+def index_keys(tx: Transaction) -> dict[str, Key]:
+    """Return every key that was ever bound, by its id."""
+    return {key.key_id: key for key in list_keys(tx)}
+
+
 def list_keys(tx: Transaction) -> list[Key]:
     """Return every key that was ever bound, each with who bound it, oldest first."""
     return [bound(tx, key_from_json(record.body)) for record in tx.records.list_all("key")]
@@ -85,11 +92,11 @@ def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]], *, is_g
     if not given:
         return {}
     people = {record.record_id: person_from_json(record.body) for record in tx.records.list_all("person")}
-    vouching, keys = read_vouching(tx), {key.key_id: key for key in list_keys(tx)}
+    vouching, keys = read_vouching(tx), index_keys(tx)
     found = {}
     for seq, sign_off in given:
         person, key = people.get(sign_off.person_id), keys.get(sign_off.key_id)
-        fault = _find_fault(tx, seq, sign_off, key)
+        fault = _find_fault(tx, seq, sign_off, keys)
         if person is None or key is None:
             found[sign_off.sign_off_id] = Standing((), fault)
             continue
@@ -99,35 +106,67 @@ def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]], *, is_g
     return found
 
 
-def _find_fault(tx: Transaction, seq: int, sign_off: SignOff, key: Key | None) -> str:
-    if key is None or key.person_id != sign_off.person_id:
-        return f"{sign_off.key_id} is no key of {sign_off.person_id}"
-    since = key.compromised_since
-    if since is not None and sign_off.at >= since:
-        return f"its key {key.key_id} may have been in other hands since {format_time(since)}"
-    if key.revoked_at is not None and _find_revocation(tx, key) < seq:
-        return f"its key {key.key_id} was revoked before it"
+def find_signing_fault(tx: Transaction, record: Record, *, act: str, person_id: str, keys: Mapping[str, Key]) -> str:
+    """Return why what a person signed does not count, in words; "" if its signature was verified now and does.
+
+    The entry has to be of this very document and act, signed by this person with the key that is bound to them, and nothing may be known
+    against the key.
+
+    Args:
+        tx: An open transaction.
+        record: The document that was signed, and its entry.
+        act: What was done.
+        person_id: Who did it.
+        keys: Every key that was ever bound, by its id.
+    """
+    entry = tx.ledger.get(record.seq)
+    draft = entry.draft
+    said = (draft.act, draft.object.kind, draft.object.object_id, draft.actor.actor_id)
+    if said != (act, record.kind, record.record_id, person_id):
+        return f"its signature does not hold: ledger entry {record.seq} is about something else"
+    if draft.object.digest != digest_bytes(document_bytes(record.body), "sha256") or draft.statement is None:
+        return f"its signature does not hold: it is not the one that ledger entry {record.seq} recorded"
     try:
-        _check_signature(tx, seq, sign_off, key)
+        _, key_id, _ = open_envelope(draft.statement)
+        key = keys.get(key_id)
+        if key is None or key.person_id != person_id:
+            return f"{key_id} is no key of {person_id}"
+        if key.compromised_since is not None and entry.at >= key.compromised_since:
+            return f"its key {key_id} may have been in other hands since {format_time(key.compromised_since)}"
+        if key.revoked_at is not None and _find_revocation(tx, key) < record.seq:
+            return f"its key {key_id} was revoked before it"
+        check_signed(draft, base64.b64decode(key.public), log=entry.log, tenant=entry.tenant, at=entry.at)
     except (Refused, Malformed) as error:
         return f"its signature does not hold: {error}"
     return ""
 
 
-def _check_signature(tx: Transaction, seq: int, sign_off: SignOff, key: Key) -> None:
-    """Pass if the entry is of this very sign-off, and signed by its person over all that it names. Raises Refused, Malformed."""
-    entry = tx.ledger.get(seq)
-    draft = entry.draft
-    said = (draft.act, draft.object.kind, draft.object.object_id, draft.actor.actor_id, draft.after)
-    if said != (sign_off.act, "sign-off", sign_off.sign_off_id, sign_off.person_id, sign_off.meaning):
-        raise Refused(f"ledger entry {seq} is about something else")
-    if draft.object.digest != digest_bytes(document_bytes(sign_off.to_json()), "sha256") or draft.statement != sign_off.statement:
-        raise Refused(f"it is not the one that ledger entry {seq} recorded")
-    check_signed(draft, base64.b64decode(key.public), log=entry.log, tenant=entry.tenant, at=entry.at)
-    payload, _, _ = open_envelope(sign_off.statement)
+def read_findings(tx: Transaction, records: Iterable[Record]) -> list[Finding]:
+    """Return findings as they count now: one whose closing is signed by nobody, or by a key that was in other hands, is open again."""
+    keys, found = index_keys(tx), []
+    for record in records:
+        finding = finding_from_json(record.body)
+        fault = ""
+        if finding.state == "closed":
+            fault = find_signing_fault(tx, record, act="close-finding", person_id=finding.closed_by, keys=keys)
+        found.append(reopen_finding(finding, fault) if fault else finding)
+    return found
+
+
+def _find_fault(tx: Transaction, seq: int, sign_off: SignOff, keys: Mapping[str, Key]) -> str:
+    """Return why a sign-off does not count: its signature, or that something else was signed than it says."""
+    record = Record("sign-off", sign_off.sign_off_id, sign_off.model, seq, "", sign_off.to_json())
+    fault = find_signing_fault(tx, record, act=sign_off.act, person_id=sign_off.person_id, keys=keys)
+    if fault:
+        return fault
+    draft = tx.ledger.get(seq).draft
+    payload, key_id, _ = open_envelope(sign_off.statement)
     _, signed, _ = read_statement(payload)
+    if (draft.after, draft.statement, key_id) != (sign_off.meaning, sign_off.statement, sign_off.key_id):
+        return f"its signature does not hold: it is not the one that ledger entry {seq} recorded"
     if signed != dict(sign_off.names):
-        raise Refused(f"what was signed names {', '.join(sorted(signed))}, with other digests than it says")
+        return f"its signature does not hold: what was signed names {', '.join(sorted(signed))}, with other digests than it says"
+    return ""
 
 
 def _find_revocation(tx: Transaction, key: Key) -> int:
