@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unit.gates.judged import ACCURACY, ask, labelled, only, policy
 
@@ -37,3 +39,18 @@ def test_four_rows_that_tell_the_models_apart_are_too_few_and_the_reason_does_no
     assert found.rows_needed >= 250
     more = round(4 * (1000 + found.rows_needed) / 1000)
     assert only(ask(rules, **labelled(more, 0, 1000 + found.rows_needed))).outcome == "passed"
+
+
+@given(st.integers(1, 400), st.floats(0, 1), st.floats(0, 3), st.integers(0, 2**32 - 1))
+def test_whatever_is_undecided_says_how_many_rows_it_takes_or_that_none_would_do(m, share, spread, seed):
+    """And an interval stands only beside a rule that had rows enough to be believed."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(m) < share
+    rows = {name: 1 / (1 + np.exp(-(2.0 * truth - 1 + rng.normal(0, spread, m)))) for name in ("champion", "challenger")}
+    rails = [{"metric": "accuracy", "floor": 0.8}, {"metric": "accuracy", "tolerance": 0.01}, {"metric": "brier", "ceiling": 0.2}]
+    rails += [{"metric": "calibration_error", "ceiling": 0.1}, {"metric": "log_loss", "tolerance": 0.05}]
+    for result in ask(policy(*rails, metric="brier", threshold=0.5), truth=truth, **rows).results:
+        needed = "no number of rows would settle it" if result.rows_needed is None else f"about {result.rows_needed:,} more rows"
+        assert (needed in result.reason) is (result.outcome == "undecided")
+        is_short = bool(m < 30 or ("accuracy" not in result.rule and min(truth.sum(), (~truth).sum()) < 10))
+        assert (result.low is None and result.high is None and result.estimate is None) is is_short
