@@ -190,6 +190,16 @@ def test_with_a_lower_tier_of_its_author_a_version_does_not_go_live_unsigned(fre
     assert reconcile(fresh["ben"]).differences == ()
 
 
+def test_tiers_that_are_set_later_make_no_earlier_promotion_a_difference(office):
+    sign_all(office, 1)
+    promote(office["olga"], **WHO, reason="by the tiers of that day")
+    set_tiers(office["petra"], text=DEFAULT_TIERS.replace("validators = 1", "validators = 3").replace("approvers = 1", "approvers = 2"))
+    assert asked(office) == (2, 3, 2, False)
+    assess_tier(office["omar"], model=MODEL, exposure="high", purpose="high", inherent="high", reason="it matters more now")
+    assert asked(office)[0] == 1
+    assert reconcile(office["ben"]).differences == ()
+
+
 def test_where_nobody_else_was_ever_an_approver_one_person_says_what_they_hold_themselves_to(tmp_path):
     (tmp_path / "project").mkdir()
     (tmp_path / "bundles").mkdir()

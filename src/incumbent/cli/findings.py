@@ -53,7 +53,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         rows = [
             [
                 record.finding.finding_id, record.finding.severity, record.finding.subject, record.finding.state,
-                show_time(record.finding.due_at), "yes" if record.finding.blocks_promotion else "", record.finding.title,
+                show_time(record.finding.due_at), "yes" if record.finding.blocks_promotion else "", record.finding.words,
             ]
             for record in found
         ]  # fmt: skip

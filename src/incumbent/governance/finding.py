@@ -91,6 +91,11 @@ class Finding:
         if self.kind == "break-glass" and not self.blocks_promotion:
             raise InvalidInput(f"finding {self.finding_id} is about a broken glass, which blocks the next promotion")
 
+    @property
+    def words(self) -> str:
+        """Its title, and why it is open although somebody closed it."""
+        return f"{self.title} ({self.reopened})" if self.reopened else self.title
+
     def is_overdue(self, now: datetime) -> bool:
         """Return whether it is still open after its due date."""
         return self.state == "open" and now > self.due_at

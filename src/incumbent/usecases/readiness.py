@@ -172,7 +172,7 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
         problems += tell_rejections(given, version)
     subjects = dict.fromkeys([slot, version.model, *list_ever_live(tx, slot)])
     findings = find_blocking([found for subject in subjects for found in list_findings(tx, subject)], *subjects)
-    problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {_tell_finding(finding)}" for finding in findings]
+    problems += [f"{finding.finding_id} blocks {finding.subject} until it is closed: {finding.words}" for finding in findings]
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
     counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
     backing = {name: found.backing for name, found in standing.items()}
@@ -293,10 +293,6 @@ def _list_rules(policy: GatePolicy) -> list[Json]:
     guardrails = document.get("guardrail")
     primary = document.get("primary")
     return [*(guardrails if isinstance(guardrails, list) else []), *([primary] if primary else [])]
-
-
-def _tell_finding(finding: Finding) -> str:
-    return f"{finding.title} ({finding.reopened})" if finding.reopened else finding.title
 
 
 def list_findings(tx: Transaction, subject: str) -> list[Finding]:
