@@ -26,6 +26,8 @@ IN_OTHER_WORDS = {
     "log_run.get_points": "list_points",
     "log_run.seal_run": "end_run",
     "plan_pipeline.plan_pipeline": "plan_pipeline",
+    "plan_pipeline.explain_stage": "why",
+    "stage_logs.list_stage_logs": "list_stage_logs",
     "pipeline_map.get_last_run": "plan_pipeline",
     "event_feed": "watch_events",
     "ledger_export.export_ledger": "export_ledger",
@@ -65,15 +67,13 @@ NOT_OVER_HTTP = {
     "register_logged.register_logged": "it registers what MLflow's clients logged, by their routes",
     "registered_models": "descriptions and tags of MLflow's registry, by its routes; ours are notes and tags that stand in the ledger",
     "model_aliases.move_to": "MLflow's words for statuses; ours are proposals, promotions, roll-backs, archivals",
-    "model_aliases.acts_of_alias": "it says which right a route of MLflow's asks for; of ours the table does",
     "model_aliases.acts_of_move": "it says which right a route of MLflow's asks for; of ours the table does",
 }
 """Use case (or module of them) -> why there is no operation."""
 
 LACKING = {
     "accounts.end_sessions", "accounts.list_accounts", "accounts.make_link", "examine.examine", "examine_score.get_test_score",
-    "model_aliases.delete_alias", "model_aliases.get_by_alias", "model_aliases.set_alias", "openlineage.get_lineage_events",
-    "plan_pipeline.explain_stage", "schemas.infer_schema", "stage_logs.list_stage_logs",
+    "schemas.infer_schema",
 }  # fmt: skip
 """What is still to come."""
 

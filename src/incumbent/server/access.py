@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from incumbent.base.errors import Refused
 from incumbent.governance.person import Person
 from incumbent.usecases.account_ports import IdentityProvider, Passwords
-from incumbent.usecases.rights import GOVERN, READ, TRACK
+from incumbent.usecases.rights import GOVERN, READ, TRACK, rights_of_scope
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 SingleUser = Literal["never", "while nobody is registered", "always"]
@@ -59,6 +60,17 @@ class Caller:
 
 
 NOBODY = Caller()
+
+
+def check_scope(caller: Caller, *acts: str) -> None:
+    """Pass if the token of whoever asks leaves these acts: the right of a route alone is wider than some of them. Raises Refused."""
+    if caller.scope is None:
+        return
+    missing = [act for act in acts if act not in rights_of_scope(caller.scope)]
+    if missing:
+        raise Refused(
+            f"{caller.name}: this token's scope is {', '.join(caller.scope)}, which leaves out {' and '.join(missing)}: make another"
+        )
 
 
 def mlflow_right(method: str, path: str) -> str:

@@ -79,6 +79,15 @@ def list_aliases(tx: Transaction, model: str, slots: SlotsNow) -> Mapping[str, i
     return found
 
 
+def get_aliases(ws: Workspace, *, model: str) -> Mapping[str, tuple[int, str | None]]:
+    """Return alias -> version, and the slot of which it says what is live (None: a word). Raises NotFound when there is no such model."""
+    with ws.store.begin(read_only=True) as tx:
+        if not tx.registry.list_versions(model):
+            raise NotFound(f"there is no model {model[:80]!r}; `incumbent models ls` lists them")
+        found = list_aliases(tx, model, read_slots(tx, model))
+        return {alias: (number, find_slot(tx, model, alias)) for alias, number in sorted(found.items())}
+
+
 def set_alias(ws: Workspace, *, model: str, alias: str, version: int) -> str | None:
     """Point an alias of a model at a version. A governed one is moved by the same acts, gate, quorum and rights as its slot.
 

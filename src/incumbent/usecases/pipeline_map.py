@@ -9,7 +9,7 @@ from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.pipeline.plan import Plan
 from incumbent.tracking.run import Run
 from incumbent.tracking.search import Comparison, Query
-from incumbent.usecases.plan_pipeline import plan_pipeline
+from incumbent.usecases.plan_pipeline import Explanation, explain_stage, plan_pipeline
 from incumbent.usecases.workspace import Workspace
 
 RUNS_LOOKED_AT = 500
@@ -49,10 +49,8 @@ def get_pipeline_map(ws: Workspace, *, pipeline: str, edited: Sequence[str] = ()
         InvalidInput: Its code or a source cannot be used.
     """
     last = get_last_run(ws, pipeline)
-    reference, config = last.facts.get("pipeline"), last.facts.get("config")
-    if not isinstance(reference, str):
-        raise NotFound(f"run {last.run_id} does not say where the pipeline {pipeline[:80]!r} stands, so it cannot be planned")
-    plan = plan_pipeline(ws, pipeline=reference, config=_tables(config), seed=last.seed or 0, edited=edited)
+    reference, config = _settings_of(last)
+    plan = plan_pipeline(ws, pipeline=reference, config=config, seed=last.seed or 0, edited=edited)
     graph = ws.code.read(reference).graph
     wires = {stage: tuple(dict.fromkeys(wire.producer or wire.name for wire in found.values())) for stage, found in graph.wires.items()}
     return PipelineMap(
@@ -63,6 +61,30 @@ def get_pipeline_map(ws: Workspace, *, pipeline: str, edited: Sequence[str] = ()
         downstream={stage: graph.list_downstream(stage) for stage in graph.stages},
         plan=plan,
     )
+
+
+def explain_mapped_stage(ws: Workspace, *, pipeline: str, stage: str) -> Explanation:
+    """Say why a stage would rerun with the config and the seed of the pipeline's last finished run, or why it would not.
+
+    Args:
+        ws: The workspace.
+        pipeline: Its name.
+        stage: Name of the stage.
+
+    Raises:
+        NotFound: The pipeline has no finished run, its code or data is not here any more, or it has no such stage.
+        InvalidInput: Its code or a source cannot be used.
+    """
+    last = get_last_run(ws, pipeline)
+    reference, config = _settings_of(last)
+    return explain_stage(ws, stage=stage, pipeline=reference, config=config, seed=last.seed or 0)
+
+
+def _settings_of(run: Run) -> tuple[str, dict[str, dict[str, Json]]]:
+    reference = run.facts.get("pipeline")
+    if not isinstance(reference, str):
+        raise NotFound(f"run {run.run_id} does not say where the pipeline {run.pipeline[:80]!r} stands, so it cannot be planned")
+    return reference, _tables(run.facts.get("config"))
 
 
 def get_last_run(ws: Workspace, pipeline: str) -> Run:

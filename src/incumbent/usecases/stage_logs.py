@@ -1,15 +1,26 @@
 """The verb `runs log`: what the stages of a run printed, as it was captured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from incumbent.base.digest import Digest
 from incumbent.base.errors import NotFound
 from incumbent.usecases.workspace import Workspace
 
 
 def list_stage_logs(ws: Workspace, *, run_id: str, stage: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (stage, text) for each stage (or item) of a run that printed something, in the order in which they ended.
+    """Yield (stage, text) of what `find_stage_logs` finds.
 
-    A cache hit gives what the stage printed when it ran.
+    Raises:
+        NotFound: As `find_stage_logs` says, or the text is no longer in the store.
+    """
+    for name, log in find_stage_logs(ws, run_id=run_id, stage=stage):
+        yield name, ws.blobs.get(log).decode("utf-8", errors="replace")
+
+
+def find_stage_logs(ws: Workspace, *, run_id: str, stage: str = "") -> Sequence[tuple[str, Digest]]:
+    """Return (stage, digest of the text) for each stage (or item) of a run that printed something, in the order in which they ended.
+
+    A cache hit has what the stage printed when it ran.
 
     Args:
         ws: The workspace.
@@ -17,7 +28,7 @@ def list_stage_logs(ws: Workspace, *, run_id: str, stage: str = "") -> Iterator[
         stage: Only this stage; "" for all.
 
     Raises:
-        NotFound: There is no such run, the run has no such stage, or the text is no longer in the store.
+        NotFound: There is no such run, or the run has no such stage.
     """
     with ws.store.begin(read_only=True) as tx:
         run = tx.runs.get(run_id)
@@ -26,7 +37,4 @@ def list_stage_logs(ws: Workspace, *, run_id: str, stage: str = "") -> Iterator[
     if stage and not found:
         known = ", ".join(dict.fromkeys(row.stage for row in rows)) or "none"
         raise NotFound(f"run {run.run_id} has no stage {stage!r}; it has: {known}")
-    for row in found:
-        if row.log is not None:
-            name = row.stage if row.item is None else f"{row.stage}[{row.item}]"
-            yield name, ws.blobs.get(row.log).decode("utf-8", errors="replace")
+    return [(row.stage if row.item is None else f"{row.stage}[{row.item}]", row.log) for row in found if row.log is not None]

@@ -179,6 +179,8 @@ PLACEHOLDERS: Mapping[str, Placeholder] = {
     "key": Placeholder("A key: its id.", "ed25519:2f4c"),
     "token": Placeholder("A token: its id.", "token-0mjq1k2v3-7f3a"),
     "webhook": Placeholder("A webhook: its id.", "webhook-0mjq1k2v3-7f3a"),
+    "alias": Placeholder("An alias of a model.", "team-choice"),
+    "stage": Placeholder("A stage of a pipeline.", "train"),
     "witness": Placeholder("A witness: its name.", "witness.example.com"),
     "evidence": Placeholder("Evidence: its id.", "evidence-0mjq1k2v3-7f3a"),
     "commitment": Placeholder("The commitment that stands for a text in its entry.", "sha256:9f86d0"),

@@ -8,7 +8,7 @@ from incumbent.server.api.cursor import cut_page
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import RUN, Document, Time
 from incumbent.server.messages import Server
-from incumbent.usecases.pipeline_map import get_pipeline_map, list_pipelines
+from incumbent.usecases.pipeline_map import explain_mapped_stage, get_pipeline_map, list_pipelines
 from incumbent.usecases.rights import READ
 
 
@@ -28,6 +28,16 @@ class Plan(Out):
     last_run: str
     needs: Annotated[dict[str, list[str]], Meta(description="Stage or source -> what it needs.")]
     plan: Annotated[Document, Meta(description="As `incumbent plan --json` has it.")]
+
+
+class Why(Out):
+    """Why a stage would rerun, or why not."""
+
+    plan: Annotated[Document, Meta(description="What a run would do with it, and which of its inputs differ, with both values.")]
+    causes: Annotated[list[Document], Meta(description="Of a stage that waits: the plans of the stages above that rerun.")]
+    code: Annotated[dict[str, str], Meta(description="For each edited symbol its difference, as unified diff.")]
+    last_run: Annotated[str, Meta(description="Compared with; empty if there is none.")]
+    made_by: Annotated[str, Meta(description="Of a stage that would not rerun: the run whose output is taken.")]
 
 
 class Edited(In):
@@ -55,6 +65,11 @@ def plan_pipeline(server: Server, call: Call) -> object:
     }  # fmt: skip
 
 
+def explain_one_stage(server: Server, call: Call) -> object:
+    """Say why a stage would rerun."""
+    return explain_mapped_stage(server.ws, pipeline=call.path["pipeline"], stage=call.path["stage"]).to_json()
+
+
 OPERATIONS = (
     Operation(
         "list_pipelines", "pipelines", "GET", "/pipelines", READ, "List the pipelines among the newest runs, by name.",
@@ -70,5 +85,15 @@ OPERATIONS = (
             "plan": {"pipeline": "credit", "counts": {"hit": 1, "run": 1, "waits": 0}, "stages": []},
         },
         query=Edited, refuses=True, by=("pipeline_map.get_pipeline_map",),
+    ),
+    Operation(
+        "why", "pipelines", "GET", "/pipelines/{pipeline}/stages/{stage}/why", READ,
+        "Say why a stage would rerun: the inputs that differ from the last finished run, both values, and the difference of its code.",
+        explain_one_stage, Why,
+        {
+            "plan": {"stage": "train", "state": "run", "differences": [{"kind": "config", "name": "depth", "old": "6", "new": "8"}]},
+            "causes": [], "code": {}, "last_run": RUN, "made_by": "",
+        },
+        refuses=True, by=("pipeline_map.explain_mapped_stage",),
     ),
 )  # fmt: skip

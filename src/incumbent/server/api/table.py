@@ -4,6 +4,7 @@ import msgspec
 
 from incumbent.server.api import (
     about,
+    aliases,
     blobs,
     feed,
     findings,
@@ -15,6 +16,7 @@ from incumbent.server.api import (
     people,
     pipelines,
     run_logging,
+    run_records,
     runs,
     signing,
     slots,
@@ -37,8 +39,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *moves.OPERATIONS,
     *signing.OPERATIONS,
     *models.OPERATIONS,
+    *aliases.OPERATIONS,
     *runs.OPERATIONS,
     *run_logging.OPERATIONS,
+    *run_records.OPERATIONS,
     *pipelines.OPERATIONS,
     *governance.OPERATIONS,
     *findings.OPERATIONS,

@@ -8,7 +8,7 @@ import msgspec
 from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.registry.alias import check_alias, find_stages
 from incumbent.registry.transitions import STATES
-from incumbent.server.access import Caller
+from incumbent.server.access import check_scope
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair
 from incumbent.server.mlflow.registry_replies import describe_model, describe_version, list_latest, model_values
@@ -19,7 +19,6 @@ from incumbent.tracking.search import Order
 from incumbent.usecases import registered_models as models
 from incumbent.usecases.model_aliases import acts_of_alias, delete_alias, get_by_alias, set_alias
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.rights import rights_of_scope
 
 PAGE_MAX = 1000
 _T = TypeVar("_T")
@@ -204,17 +203,6 @@ def read_fields(request: Request, kind: type[_T]) -> _T:
     lists = [field.name for field in msgspec.structs.fields(kind) if field.type == list[str]]  # type: ignore[arg-type]
     given = parse_qs(request.query, keep_blank_values=True)
     return convert({**fields, **{name: given[name] for name in lists if name in given}}, kind)
-
-
-def check_scope(caller: Caller, *acts: str) -> None:
-    """Pass if the token of whoever asks leaves these acts: the route's right alone is wider than some of them. Raises Refused."""
-    if caller.scope is None:
-        return
-    missing = [act for act in acts if act not in rights_of_scope(caller.scope)]
-    if missing:
-        raise Refused(
-            f"{caller.name}: this token's scope is {', '.join(caller.scope)}, which leaves out {' and '.join(missing)}: make another"
-        )
 
 
 def check_tags(pairs: list[Pair]) -> dict[str, str]:

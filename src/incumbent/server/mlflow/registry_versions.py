@@ -6,9 +6,10 @@ import msgspec
 
 from incumbent.base.errors import InvalidInput
 from incumbent.registry.alias import find_stages, own_slot
+from incumbent.server.access import check_scope
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.mlflow.experiments import Pair
-from incumbent.server.mlflow.registry import Named, Search, check_scope, check_tags, read_fields
+from incumbent.server.mlflow.registry import Named, Search, check_tags, read_fields
 from incumbent.server.mlflow.registry_replies import describe_version, download_address, version_values
 from incumbent.server.mlflow.wire import check_limit, offset_of, page, read_body, read_query, reply
 from incumbent.tracking.matching import matches, sort_by
