@@ -128,7 +128,7 @@ class LedgerContract:
             begin(tx, keys)
 
     def test_without_the_key_nothing_is_recorded(self, store: Store, keys: MemoryKeys) -> None:
-        draft = Draft("begin", ObjectRef("ledger", LOG), Actor("me"), after=key_text(bytes(32)))
+        draft = Draft("begin", ObjectRef("ledger", LOG), Actor("me"), after=key_text(bytes([7]) * 32))
         with pytest.raises(NotFound, match="not on this machine"), store.begin() as tx:
             tx.ledger.append(draft, AT)
         with store.begin(read_only=True) as tx:
