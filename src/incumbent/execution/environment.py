@@ -18,22 +18,12 @@ from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.execution.distributions import Distribution, digest_sources, find_installed
 from incumbent.execution.hardware import count_cores, count_memory_bytes, describe_libc, describe_processor
 from incumbent.execution.observed import observe_input
-from incumbent.execution.worker_variables import THREAD_VARIABLES, fixed_variables
+from incumbent.execution.worker_variables import NATIVE_VARIABLES, PLAIN_VARIABLES, THREAD_VARIABLES, fixed_variables
 from incumbent.pipeline.action import Environment
 from incumbent.pipeline.code import CodeClosure
 
 ENVIRONMENT_FORMAT = 1
 CONTAINER_VARIABLE = "INCUMBENT_CONTAINER_DIGEST"
-
-PLAIN_VARIABLES = ("TZ", "LC_ALL", "LC_NUMERIC", "LANG", "PYTHONOPTIMIZE", "PYTHONUTF8")
-"""Variables that change what Python code gives, recorded by value."""
-
-NATIVE_VARIABLES = (
-    "OPENBLAS_CORETYPE", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
-    "OMP_SCHEDULE", "OMP_DYNAMIC", "KMP_DETERMINISTIC_REDUCTION", "ARROW_USER_SIMD_LEVEL", "ATEN_CPU_CAPABILITY",
-    "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS", "TF_DETERMINISTIC_OPS",
-)  # fmt: skip
-"""Variables that choose kernels or the order of sums, recorded by value when native code is reached."""
 
 _OWN = "incumbent"  # what our own version changes is the format of artifacts and recipes, and these carry it
 

@@ -19,6 +19,7 @@ from incumbent.base.errors import Corrupt, InvalidInput, Refused, Unavailable
 from incumbent.execution.bundles.loaders import check_allowed
 from incumbent.execution.frames import FrameReader, encode_frame
 from incumbent.execution.model_worker import ALLOW_PICKLE
+from incumbent.execution.worker_variables import NATIVE_VARIABLES, PLAIN_VARIABLES
 from incumbent.registry.bundle import BUNDLE_FILE, parse_bundle_card
 from incumbent.registry.signature import Columns, Scalar, check_columns
 from incumbent.usecases.ports import Blobs, Codecs
@@ -27,8 +28,13 @@ LOAD_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0
 _READ_BYTES = 1 << 16
 _LOG_BYTES_SHOWN = 2000
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
-"""Environment variables that a model gets; addresses and keys of the server's own are not among them."""
+_PASSED_ON = (
+    "PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", *PLAIN_VARIABLES, *NATIVE_VARIABLES,
+)  # fmt: skip
+"""Environment variables that a model gets; addresses and keys of the server's own are not among them.
+
+What a recipe records because it changes results goes with the model: by another BLAS kernel it gives other last digits.
+"""
 
 _SET = {
     "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",

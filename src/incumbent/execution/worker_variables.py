@@ -1,6 +1,16 @@
-"""Environment variables that every worker runs under, whatever its user's shell says."""
+"""Environment variables that every worker runs under, and those that a recipe records because they change what code gives."""
 
 import os
+
+PLAIN_VARIABLES = ("TZ", "LC_ALL", "LC_NUMERIC", "LANG", "PYTHONOPTIMIZE", "PYTHONUTF8")
+"""Variables that change what Python code gives, recorded by value."""
+
+NATIVE_VARIABLES = (
+    "OPENBLAS_CORETYPE", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
+    "OMP_SCHEDULE", "OMP_DYNAMIC", "KMP_DETERMINISTIC_REDUCTION", "ARROW_USER_SIMD_LEVEL", "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS", "TF_DETERMINISTIC_OPS",
+)  # fmt: skip
+"""Variables that choose kernels or the order of sums, recorded by value when native code is reached."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS",

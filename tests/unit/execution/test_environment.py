@@ -110,6 +110,7 @@ def test_what_changes_plain_python_is_in(name: str, tmp_path: Path, monkeypatch:
 
 def test_blas_variables_count_for_native_code_alone(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site, "native", "1", {"native.cpython-311-x86_64-linux-gnu.so": "x"})
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     before = [probe(tmp_path).describe(closure(*names), (), None).digest for names in ((), ("native",))]
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     after = [probe(tmp_path).describe(closure(*names), (), None).digest for names in ((), ("native",))]

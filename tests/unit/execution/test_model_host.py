@@ -161,6 +161,12 @@ def test_secrets_of_the_server_do_not_reach_a_model(start, monkeypatch):
     assert start(answering(body)).answer({"x": [1.0], "who": [None]})["y"] == [0.0]
 
 
+def test_what_chooses_the_kernels_goes_with_the_model(start, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    body = "import os\nreturn {'y': [float(os.environ.get('OPENBLAS_CORETYPE') == 'Haswell')], 'is_big': [False]}"
+    assert start(answering(body)).answer({"x": [1.0], "who": [None]})["y"] == [1.0]
+
+
 def test_closing_leaves_no_process_and_no_files(start):
     model = start()
     model.answer(ROW)
