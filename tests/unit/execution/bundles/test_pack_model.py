@@ -61,10 +61,15 @@ def ask(folder, columns, **allowed):
         return served.answer(columns)
 
 
-@pytest.mark.parametrize(("data", "as_frame"), [(CANCER, True), (IRIS, False)], ids=["breast cancer, frame", "iris, matrix"])
-@pytest.mark.parametrize("name", MODELS)
-def test_a_bundle_answers_every_row_as_the_model_does_bit_for_bit(tmp_path, name, data, as_frame):
-    X = data.data if as_frame else data.data.to_numpy()
+SEVERAL_CLASSES = ["scaled logistic", "forest", "calibrated", "LightGBM classifier", "XGBoost classifier"]
+"""One of each way to give probabilities: these are asked for three classes too."""
+
+
+@pytest.mark.parametrize("name", [*MODELS, *(f"{name}, iris" for name in SEVERAL_CLASSES)])
+def test_a_bundle_answers_every_row_as_the_model_does_bit_for_bit(tmp_path, name):
+    name, _, is_iris = name.partition(", ")
+    data = IRIS if is_iris else CANCER
+    X = data.data.to_numpy() if is_iris else data.data
     model = MODELS[name]().fit(X, data.target)
     card = inc.pack_model(tmp_path / "bundle", model, inputs=X)
     assert card["loader"] == SAFE.get(name, "skops")
@@ -106,14 +111,15 @@ def test_lightgbm_with_categories_gets_them_back_in_the_order_of_training(tmp_pa
     card = inc.pack_model(tmp_path / "bundle", booster, inputs=frame, outputs=["late"])
     assert card["signature"]["inputs"][0] == {"name": "carrier", "type": "str", "nullable": True}
     columns = plain(frame)
-    assert ask(tmp_path / "bundle", columns) == {"late": booster.predict(frame).tolist()}
     shuffled = {name: columns[name] for name in reversed(columns)}
-    assert ask(tmp_path / "bundle", shuffled) == {"late": booster.predict(frame).tolist()}
     one = {name: [values[1]] for name, values in columns.items()}
-    by_carrier = {name: ask(tmp_path / "bundle", {**one, "carrier": [name]})["late"][0] for name in ("UA", "B6", "AA")}
-    assert len(set(by_carrier.values())) > 1, "the category matters, so a wrong code would show"
     unseen = pd.concat([frame.iloc[[1]].assign(carrier=pd.Categorical([None], dtype=frame["carrier"].dtype))])
-    assert ask(tmp_path / "bundle", {**one, "carrier": ["ZZ"]})["late"] == booster.predict(unseen).tolist()
+    with inc.open_bundle(tmp_path / "bundle") as served:
+        for asked in (columns, shuffled):
+            assert served.answer(asked) == {"late": booster.predict(frame).tolist()}
+        by_carrier = {name: served.answer({**one, "carrier": [name]})["late"][0] for name in ("UA", "B6", "AA")}
+        assert len(set(by_carrier.values())) > 1, "the category matters, so a wrong code would show"
+        assert served.answer({**one, "carrier": ["ZZ"]})["late"] == booster.predict(unseen).tolist()
 
 
 def test_lightgbm_stops_where_its_best_iteration_was(tmp_path):
@@ -133,11 +139,12 @@ def test_xgboost_with_categories_and_its_own_missing_value(tmp_path, flights):
     frame, late = flights
     model = xgboost.XGBClassifier(n_estimators=8, enable_categorical=True, n_jobs=1).fit(frame, late)
     inc.pack_model(tmp_path / "bundle", model, inputs=frame)
-    answered = ask(tmp_path / "bundle", plain(frame))
-    assert answered["prediction"] == model.predict(frame).tolist()
-    assert answered["probability_1"] == model.predict_proba(frame)[:, 1].tolist()
-    with pytest.raises(Refused, match="'ZZ' is none of the 4 categories of training"):
-        ask(tmp_path / "bundle", {**{name: [values[1]] for name, values in plain(frame).items()}, "carrier": ["ZZ"]})
+    with inc.open_bundle(tmp_path / "bundle") as served:
+        answered = served.answer(plain(frame))
+        assert answered["prediction"] == model.predict(frame).tolist()
+        assert answered["probability_1"] == model.predict_proba(frame)[:, 1].tolist()
+        with pytest.raises(Refused, match="'ZZ' is none of the 4 categories of training"):
+            served.answer({**{name: [values[1]] for name, values in plain(frame).items()}, "carrier": ["ZZ"]})
     X = np.where(np.arange(600).reshape(200, 3) % 7 == 0, -999.0, np.arange(600).reshape(200, 3))
     odd = xgboost.XGBRegressor(n_estimators=5, missing=-999.0, n_jobs=1).fit(X, X[:, 1] % 11)
     inc.pack_model(tmp_path / "odd", odd, inputs=X)
