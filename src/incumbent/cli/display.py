@@ -1,6 +1,5 @@
 """Showing a run while it goes on: a live display in a terminal, one plain line a change elsewhere."""
 
-import re
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -9,17 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from incumbent.base.digest import shorten_digests
 from incumbent.usecases.progress import Event
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _MARKS = {"done": "ran", "failed": "FAILED", "retry": "retry", "waiting": "waits", "skipped": "skipped", "warning": "warning", "note": "…"}
-
-
-def _shorten(text: str) -> str:
-    """Cut digests to what tells them apart at a glance; `why` and --json have them whole."""
-    return re.sub(r"\b(blake3|sha256):([0-9a-f]{8})[0-9a-f]{56}", r"\1:\2…", text)
 
 
 class Display:
@@ -61,7 +56,7 @@ class Display:
             case "started":
                 self._begin(name)
             case "done":
-                self._line("ran", name, f"{event.wall_s:.2f} s" + (f"  ({_shorten(event.text)})" if event.text else ""))
+                self._line("ran", name, f"{event.wall_s:.2f} s" + (f"  ({shorten_digests(event.text)})" if event.text else ""))
                 self._step(event)
                 self._end(name)
             case "failed":

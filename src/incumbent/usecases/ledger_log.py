@@ -22,11 +22,13 @@ class ShownEntry:
     Attributes:
         statement: What the actor signed, decoded; None for an act that carries no statement. Reading is not verifying.
         texts: Name -> the text behind the commitment; None where it was erased, or was never kept here.
+        is_newest: No entry came after it so far.
     """
 
     entry: Entry
     statement: Json
     texts: Mapping[str, str | None]
+    is_newest: bool
 
 
 def list_entries(
@@ -53,10 +55,10 @@ def get_entry(ws: Workspace, seq: int) -> ShownEntry:
     if not 0 <= seq < 2**53:
         raise NotFound(f"the ledger has no entry {seq}: entries are numbered from 0")
     with ws.store.begin(read_only=True) as tx:
-        entry = tx.ledger.get(seq)
+        entry, size = tx.ledger.get(seq), tx.ledger.size()
         texts = {name: tx.payloads.find(commitment).text for name, commitment in sorted(entry.draft.payloads.items())}
     shown = {name: None if text is None else text.decode("utf-8", "replace") for name, text in texts.items()}
-    return ShownEntry(entry, _decode_statement(entry), shown)
+    return ShownEntry(entry, _decode_statement(entry), shown, seq + 1 == size)
 
 
 def _decode_statement(entry: Entry) -> Json:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from incumbent.base.digest import shorten_digests
 from incumbent.base.errors import IncumbentError
 from incumbent.server.errors import HttpProblem, find_status
 from incumbent.server.messages import Request, Response, Server
@@ -41,7 +42,7 @@ def _environment() -> Environment:
     made.filters |= {
         "time": _show_time, "bytes": words.show_bytes, "number": words.show_number, "digest": words.short_digest, "cut": words.cut,
         "value": words.show_value, "seconds": words.show_seconds,
-        "exact": escape,  # as it is, for what a form sends back
+        "brief": shorten_digests, "exact": escape,  # as it is, for what a form sends back
     }  # fmt: skip
     made.globals |= {"link": link, "rooms": ROOMS}
     return made

@@ -17,6 +17,9 @@ from incumbent.usecases.trace import trace
 CHARTS_MAX = 24
 SERIES_MAX = 6
 STEPS_MAX = 200
+_SHOWN_ELSEWHERE = {"config", "environment", "error", "sources"}
+_LABELS = {"pipeline": "defined in", "policy": "undeclared reads", "widened": "keys widened"}
+"""What a fact says, where its name alone would not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def show_run(server: Server, request: Request) -> Response:
     environment = dict(details.environment)
     distributions = environment.pop("distributions", None)
     lineage = trace(ws, one.run_id)
-    facts = {name: value for name, value in one.facts.items() if name not in {"config", "environment", "error", "sources"}}
+    facts = {_LABELS.get(name, name): value for name, value in one.facts.items() if name not in _SHOWN_ELSEWHERE and value not in ({}, [])}
     return page(
         "run.html", f"Run {one.name or one.run_id}", room="/runs", details=details, run=one, is_log=is_log,
         other_scale=link("runs", one.run_id, scale=None if is_log else "log"),

@@ -336,6 +336,13 @@ def test_the_ledger_is_paged_to_its_first_entry_without_missing_one(full):
     assert seen == list(range(11, -1, -1))
 
 
+def test_an_entry_leads_to_the_one_after_it_until_there_is_none(full):
+    listed = [a.get("href", "") for a in open_page(full, "/ledger")[1].all("a")]
+    size = max(int(address.rpartition("/")[2]) for address in listed if address.startswith("/ledger/")) + 1
+    onward = [[a["href"] for a in open_page(full, f"/ledger/{n}")[1].all("a") if a.get("rel") == "next"] for n in (0, size - 2, size - 1)]
+    assert onward == [["/ledger/1"], [f"/ledger/{size - 1}"], []]
+
+
 @pytest.mark.parametrize("address", ["/", "/runs", "/pipelines", "/models", "/ledger"])
 def test_an_empty_page_says_what_to_do_next(tmp_path, address):
     ws = open_workspace(read_settings(tmp_path, {"INCUMBENT_KEYS": str(tmp_path / "keys")}))
