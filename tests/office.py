@@ -1,12 +1,16 @@
 """An installation with people, a model with a holdout, and a policy: for tests of the guarded path, by its front door."""
 
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from bundles import write_bundle
+from incumbent.bootstrap.models import open_model_host
+from incumbent.bootstrap.workspace import open_workspace
+from incumbent.config import read_settings
 from incumbent.registry.model import ModelVersion
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.holdouts import register_holdout
@@ -100,6 +104,25 @@ def prepare(office: dict[str, Workspace], folder: Path, *, tier: int = 2, policy
     assess_tier(office["omar"], model=MODEL, exposure=exposure, purpose=purpose, inherent=inherent, reason="for a test")  # type: ignore[arg-type]
     set_policy(office["rita"], target=MODEL, text=policy)
     return first
+
+
+def make_evaluated(folder: Path) -> None:
+    """Make a workspace in an empty folder whose first version has evidence that nobody has signed yet."""
+    (folder / "project").mkdir()
+    (folder / "bundles").mkdir()
+    ws = open_workspace(read_settings(folder / "project", {"INCUMBENT_KEYS": str(folder / "keys")}))
+    people = open_office(ws)
+    prepare(people, folder / "bundles")
+    host = open_model_host(ws)
+    evaluate(people["rita"], host, model=MODEL, slot=SLOT, version=1)
+    host.close()
+    ws.store.close()
+
+
+def open_copy(made: Path, folder: Path) -> Workspace:
+    """Open a copy of such a workspace, with its keys."""
+    shutil.copytree(made, folder / "copy")
+    return open_workspace(read_settings(folder / "copy" / "project", {"INCUMBENT_KEYS": str(folder / "copy" / "keys")}))
 
 
 def sign_all(office, version: int):

@@ -1,23 +1,18 @@
 """What stands behind a sign-off: an admin who is an author cannot be a whole quorum, whichever way the identities come about."""
 
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from incumbent.base.errors import Conflict, InvalidInput, Refused
-from incumbent.bootstrap.models import open_model_host
-from incumbent.bootstrap.workspace import open_workspace
 from incumbent.cli.live import render_slot
 from incumbent.cli.promote import render_basis
-from incumbent.config import read_settings
 from incumbent.governance.person import Key, Person
 from incumbent.usecases import sign_off as signing_off
 from incumbent.usecases import signing
 from incumbent.usecases.archive import archive
 from incumbent.usecases.attest import attest
-from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.findings import close_finding, open_finding
 from incumbent.usecases.live import get_live
 from incumbent.usecases.people import add_person, change_person, list_person_records
@@ -29,7 +24,7 @@ from incumbent.usecases.schemas import set_schema
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.standing import read_vouching
 from incumbent.usecases.tiers import set_tiers
-from office import LAX, MODEL, PEOPLE, SLOT, as_actor, open_office, prepare, sign_all
+from office import LAX, MODEL, PEOPLE, SLOT, as_actor, make_evaluated, open_copy, sign_all
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
 AUTHOR_IS_ADMIN = ["admin", "developer", "approver"]
@@ -39,22 +34,13 @@ AUTHOR_IS_ADMIN = ["admin", "developer", "approver"]
 def evaluated(tmp_path_factory):
     """A version of Ann's with evidence that nobody has signed."""
     folder = tmp_path_factory.mktemp("evaluated")
-    (folder / "project").mkdir()
-    (folder / "bundles").mkdir()
-    ws = open_workspace(read_settings(folder / "project", {"INCUMBENT_KEYS": str(folder / "keys")}))
-    people = open_office(ws)
-    prepare(people, folder / "bundles")
-    host = open_model_host(ws)
-    evaluate(people["rita"], host, **WHO)
-    host.close()
-    ws.store.close()
+    make_evaluated(folder)
     return folder
 
 
 @pytest.fixture
 def ws(evaluated, tmp_path):
-    shutil.copytree(evaluated, tmp_path / "copy")
-    opened = open_workspace(read_settings(tmp_path / "copy" / "project", {"INCUMBENT_KEYS": str(tmp_path / "copy" / "keys")}))
+    opened = open_copy(evaluated, tmp_path)
     yield opened
     opened.store.close()
 

@@ -146,7 +146,12 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
     shown = get_entry(ws, arguments.seq)
     texts: dict[str, Json] = dict(shown.texts)
     if arguments.json:
-        print_json({"entry": _document(shown.entry), "statement": shown.statement, "texts": texts})
+        print_json(
+            {
+                "entry": _document(shown.entry), "statement": shown.statement, "texts": texts,
+                "is_reason_signed": shown.is_reason_signed,
+            }
+        )  # fmt: skip
         return 0
     draft = shown.entry.draft
     lines = [
@@ -165,7 +170,8 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
     ]
     print("\n".join(f"{name:<14} {printable(text)}" for name, text in lines if text))
     if shown.statement is not None:
-        print("statement, as it was signed (`incumbent ledger verify` verifies it):")
+        without = "" if shown.is_reason_signed is not False else ", without the reason, which only the ledger's key vouches for"
+        print(f"statement, as it was signed{without} (`incumbent ledger verify` verifies it):")
         print(json.dumps(shown.statement, indent=2))
     return 0
 

@@ -25,6 +25,7 @@ from incumbent.base.errors import Corrupt, InvalidInput
 
 VERSION = 1
 INT_LIMIT = 2**53
+SALT_BYTES = 32
 REASON_CHARACTERS_MAX = 280
 """A reason up to this length stands in the entry itself; a longer one goes behind a commitment."""
 
@@ -174,8 +175,8 @@ def commit(text: bytes, salt: bytes) -> str:
     >>> commit(b"Ann Lee", bytes(32))[:23]
     'sha256:6c3bf09693ba5e40'
     """
-    if len(salt) != 32:
-        raise InvalidInput(f"a salt has 32 bytes, not {len(salt)}")
+    if len(salt) != SALT_BYTES:
+        raise InvalidInput(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
     return "sha256:" + hashlib.sha256(b"incumbent-payload-v1\0" + salt + text).hexdigest()
 
 

@@ -155,6 +155,8 @@ class _Judge:
             6: f"{len(reading.rulers) - 1} rotations",
         }
         signed = f"{reading.signed} signed"
+        if reading.wordless:
+            signed += f", {reading.wordless} of them without the words beside them, which only the ledger's key vouches for"
         self.details[10] = signed + (f"; {reading.unsigned} before anybody had a key are not" if reading.unsigned else "")
         self._check_notes(reading)
         self._check_records(reading)

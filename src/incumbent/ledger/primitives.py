@@ -22,7 +22,9 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 NOTE_BYTES_MAX = 1 << 16
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:incumbent:act:v1"
+PREDICATE_TYPE = "urn:incumbent:act:v2"
+WORDLESS_TYPE = "urn:incumbent:act:v1"
+"""What people signed before 2026-11-26: all of `PREDICATE_TYPE` but the reason and its commitment. It holds as it did."""
 AHEAD_MAX = timedelta(minutes=5)
 """How far another machine's clock (a signer's, a witness's) may differ from the ledger's before the two contradict each other."""
 WEAK = "is no key that anybody can own: a point of small order, or another spelling of a point"
@@ -31,7 +33,9 @@ _P = 2**255 - 19
 _Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
 _SMALL_ORDER = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 """The y of the points of order 4, 1, 2 and 8; each has two signs of x, or x = 0 in two spellings."""
-_PREDICATE = {"act", "meaning", "signer", "name_commitment", "at", "log", "tenant", "object", "from", "to"}
+_WORDLESS = {"act", "meaning", "signer", "name_commitment", "at", "log", "tenant", "object", "from", "to"}
+_FIELDS = {PREDICATE_TYPE: _WORDLESS | {"reason", "reason_commitment"}, WORDLESS_TYPE: _WORDLESS}
+_COMMITMENT = re.compile("(?:sha256:[0-9a-f]{64})?")
 
 
 class Malformed(ValueError):
@@ -282,8 +286,9 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def check_statement(entry: Mapping[str, Any], public: bytes) -> None:
     """Pass if the statement of an entry is signed with this key and says what the entry says.
 
-    Act, signer, ledger, tenant, object, from and to have to agree, and each digest that was signed has to stand in the entry: as the ref
-    of that name, or as the digest of its object. Refs that were not signed are not judged.
+    Act, signer, ledger, tenant, object, from, to and the signer's own words have to agree, and each digest that was signed has to stand
+    in the entry: as the ref of that name, or as the digest of its object. Refs that were not signed are not judged, and words are not
+    where the statement is of the form that left them out.
 
     Args:
         entry: The entry's fields, "statement" among them.
@@ -299,6 +304,9 @@ def check_statement(entry: Mapping[str, Any], public: bytes) -> None:
     thing = entry["object"]
     done = {name: entry[name] for name in ("act", "log", "tenant", "from", "to")}
     done |= {"signer": entry["actor"]["id"], "object": f"{thing['kind']} {thing['id']}"}
+    if covers_words(predicate):
+        kept = entry["payloads"]
+        done |= {"reason": entry["reason"], "reason_commitment": kept.get("reason", ""), "name_commitment": kept.get("name", "")}
     for name, value in done.items():
         if predicate[name] != value:
             raise Malformed(f"the person signed {name} {predicate[name]!r:.80}, and the entry says {value!r:.80}")
@@ -314,19 +322,26 @@ def read_statement(payload: bytes) -> tuple[dict[str, Any], dict[str, str], date
     statement = parse_object(payload)
     predicate = statement.get("predicate")
     types = statement.get("_type"), statement.get("predicateType")
-    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or len(statement) != 4 or not isinstance(predicate, dict):
+    if types[0] != STATEMENT_TYPE or types[1] not in _FIELDS or len(statement) != 4 or not isinstance(predicate, dict):
         raise Malformed(f"what is signed is no {PREDICATE_TYPE} in an in-toto statement")
-    return predicate, _read_subjects(statement.get("subject")), check_predicate(predicate)
+    return predicate, _read_subjects(statement.get("subject")), check_predicate(predicate, types[1])
 
 
-def check_predicate(predicate: Mapping[str, Any]) -> datetime:
+def covers_words(predicate: Mapping[str, Any]) -> bool:
+    """Tell whether what was signed, as `read_statement` gives it, covers the signer's own words."""
+    return "reason" in predicate
+
+
+def check_predicate(predicate: Mapping[str, Any], kind: str = PREDICATE_TYPE) -> datetime:
     """Pass if these are the fields of a signed act, each a text of its form, and return when it was signed. Raises Malformed."""
-    if predicate.keys() != _PREDICATE or not all(isinstance(value, str) for value in predicate.values()):
-        raise Malformed("a signed act says in texts " + ", ".join(sorted(_PREDICATE)))
+    if predicate.keys() != _FIELDS[kind] or not all(isinstance(value, str) for value in predicate.values()):
+        raise Malformed("a signed act says in texts " + ", ".join(sorted(_FIELDS[kind])))
     if not predicate["meaning"].strip():
         raise Malformed("a signature says what it means")
-    if re.fullmatch("(?:sha256:[0-9a-f]{64})?", predicate["name_commitment"]) is None:
+    if _COMMITMENT.fullmatch(predicate["name_commitment"]) is None:
         raise Malformed("the printed name of the signer stands behind a commitment")
+    if _COMMITMENT.fullmatch(predicate.get("reason_commitment", "")) is None:
+        raise Malformed("a long reason stands behind a commitment")
     return parse_time(predicate["at"])
 
 

@@ -3,8 +3,9 @@
 An entry's whole grammar is one regular expression, so a match proves the canonical form: no second spelling of an entry exists, and
 nothing has to be written out again to be compared. It is possessive, hence linear in the line's length.
 
-What a person signed has to be what the entry says: act, signer, ledger, tenant, object, from, to, and for every digest that was signed
-the same one in the entry. A ref that the person did not sign is the word of whoever holds the ledger's key, as is the reason.
+What a person signed has to be what the entry says: act, signer, ledger, tenant, object, from, to, their own words, and for every digest
+that was signed the same one in the entry. A ref that the person did not sign is the word of whoever holds the ledger's key, as is the
+reason beside a statement of the first form, which left it out.
 """
 
 import json
@@ -18,6 +19,7 @@ from incumbent.ledger.primitives import (
     EMPTY_ROOT,
     Malformed,
     check_statement,
+    covers_words,
     key_id,
     key_text,
     leaf_hash,
@@ -25,6 +27,7 @@ from incumbent.ledger.primitives import (
     open_envelope,
     parse_object,
     parse_public,
+    read_statement,
 )
 
 HUMAN_ACTS = frozenset({"attest", "validate", "approve", "accept-risk", "break-glass", "close-finding"})
@@ -90,12 +93,13 @@ class Reading:
         committed: Commitments that entries name as payloads.
         erased: Commitments that "erase" entries name.
         signed: How many acts carry a statement that holds.
+        wordless: How many of them give a reason that the statement leaves out.
         unsigned: How many human acts stand before the first key of a person.
     """
 
     def __init__(self, log: str, tenant: str, kept: Mapping[int, Kept], wanted: Collection[int], fail: Fail) -> None:
         self._log, self._tenant, self._kept, self._wanted, self._fail = log, tenant, kept, wanted, fail
-        self.size = self.signed = self.unsigned = 0
+        self.size = self.signed = self.wordless = self.unsigned = 0
         self.roots: dict[int, bytes] = {0: EMPTY_ROOT}
         self.times: dict[int, str] = {}
         self.rulers: list[tuple[int, bytes]] = []
@@ -216,6 +220,8 @@ class Reading:
             self._fail(10, f"entry {seq} ({entry['act']}) carries a statement that an earlier entry carried already")
         self._used.add(payload)
         self.signed += 1
+        if (entry["reason"] or "reason" in entry["payloads"]) and not covers_words(read_statement(payload)[0]):
+            self.wordless += 1
 
     def _begin(self, seq: int, entry: Mapping[str, Any]) -> None:
         thing = entry["object"]

@@ -5,8 +5,9 @@
     check_signed(replace(draft, statement=envelope), public, log=…, tenant=…, at=…)
 
 So whoever holds the ledger's key cannot invent an approval. The statement names the ledger, so it counts in no other; who, when and with
-which meaning are the fields of 21 CFR 11.50, the printed name behind its commitment. What is not signed: the reason, and refs beside
-the subjects.
+which meaning are the fields of 21 CFR 11.50, the printed name behind its commitment. The signer's own words are signed as they stand in
+the entry: in themselves where they are short, by their commitment where they are kept outside. Not signed are refs beside the subjects.
+Statements of the first form (`WORDLESS_TYPE`) left the words out; they hold as they did, and `Statement.reason` is None.
 """
 
 import base64
@@ -42,6 +43,8 @@ class Statement:
         object_name: Kind and id of what is acted on, "sign-off sign-off-…".
         before: Where it comes from.
         after: Where it goes.
+        reason: The signer's own words, "" where there are none or they are kept outside; None where they were not signed.
+        reason_commitment: Of words that are kept outside.
     """
 
     act: str
@@ -55,6 +58,8 @@ class Statement:
     before: str
     after: str
     digests: Mapping[str, str]
+    reason: str | None
+    reason_commitment: str
 
 
 def parse_statement(payload: bytes) -> Statement:
@@ -70,6 +75,7 @@ def parse_statement(payload: bytes) -> Statement:
     return Statement(
         act=found["act"], meaning=found["meaning"], signer=found["signer"], name_commitment=found["name_commitment"], at=at,
         log=found["log"], tenant=found["tenant"], object_name=found["object"], before=found["from"], after=found["to"], digests=digests,
+        reason=found.get("reason"), reason_commitment=found.get("reason_commitment", ""),
     )  # fmt: skip
 
 
@@ -99,11 +105,13 @@ def statement_payload(
     object_name: str,
     before: str = "",
     after: str = "",
+    reason: str = "",
+    reason_commitment: str = "",
 ) -> bytes:
     """Return what a person vouches for; these bytes are signed, inside `statement_bytes`.
 
-    The entry that carries the statement has to say the same: act, ledger, tenant, signer, object, before and after; and it names each
-    digest as the ref of that name, or as the digest of its object.
+    The entry that carries the statement has to say the same: act, ledger, tenant, signer, object, before, after, reason and commitments;
+    and it names each digest as the ref of that name, or as the digest of its object.
 
     Args:
         log: Name of the ledger in which it counts.
@@ -117,9 +125,11 @@ def statement_payload(
         object_name: Kind and id of what is acted on, "version flights-late@2".
         before: Where it comes from.
         after: Where it goes.
+        reason: The signer's own words, as they stand in the entry.
+        reason_commitment: Of words that are kept outside of it; "" if none are.
 
     Raises:
-        InvalidInput: There is no subject or no meaning, or a digest, the commitment or the time is malformed.
+        InvalidInput: There is no subject or no meaning, or a digest, a commitment or the time is malformed.
     """
     if not subjects:
         raise InvalidInput(f"{act} is signed over exact digests, and none was given")
@@ -138,6 +148,8 @@ def statement_payload(
         "object": object_name,
         "from": before,
         "to": after,
+        "reason": reason,
+        "reason_commitment": reason_commitment,
     }
     try:
         check_predicate(predicate)
@@ -192,6 +204,8 @@ def check_signed(draft: Draft, public: bytes, *, log: str, tenant: str, at: date
         "refs": draft.refs,
         "from": draft.before,
         "to": draft.after,
+        "reason": draft.reason,
+        "payloads": draft.payloads,
         "statement": draft.statement,
     }
     try:

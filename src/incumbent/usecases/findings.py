@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 
+from incumbent.base.digest import digest_bytes
+from incumbent.base.documents import document_bytes
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.governance.finding import Finding, Kind, Severity
 from incumbent.governance.finding import close_finding as make_closed
@@ -14,7 +16,7 @@ from incumbent.governance.person import accountable
 from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
-from incumbent.usecases.signing import check_vouched, sign_act
+from incumbent.usecases.signing import check_vouched, get_signing_time, sign_act
 from incumbent.usecases.standing import read_findings
 from incumbent.usecases.workspace import Workspace
 
@@ -89,16 +91,17 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
         models = {before.subject, *(placement.model for placement in tx.registry.list_placements(before.subject))}
         people = list_people(tx)
         involved = authors([work for model in sorted(models) for work in list_all_authorships(tx, model)], people)
-        closed = make_closed(before, by=acting.actor, at=now, resolution=resolution, people=people, authors=involved)
+        closed = make_closed(before, by=acting.actor, at=get_signing_time(ws, now), resolution=resolution, people=people, authors=involved)
         breaker = {accountable(people, before.opened_by)} if before.kind == "break-glass" else set()
         check_vouched(ws, tx, acting, "close-finding", involved=involved | breaker, people=people, subject=before.subject)
         signed = sign_act(
             ws, tx, acting=acting, act="close-finding", kind="finding", object_id=finding,
-            digests={"finding": before_digest}, at=now, before="open", after="closed",
+            digests={"finding": before_digest, "closed": digest_bytes(document_bytes(closed.to_json()), "sha256")}, at=now, before="open",
+            after="closed", reason=resolution,
         )  # fmt: skip
         entry = record_act(
             ws, tx, act="close-finding", kind="finding", object_id=finding, acting=acting, body=closed.to_json(), subject=closed.subject,
-            refs={"finding": before_digest}, before="open", after="closed", reason=resolution, payloads=signed.payloads,
+            refs={"finding": before_digest}, before="open", after="closed", reason=signed.reason, payloads=signed.payloads,
             statement=signed.statement, at=now,
         )  # fmt: skip
     return FindingRecord(closed, entry.seq)

@@ -169,6 +169,9 @@ class Signer(Protocol):
     def signed_at(self) -> datetime:
         """Return the time that the statement has."""
 
+    def salt(self) -> bytes:
+        """Return the salt behind which the signer's own words are kept where they are long. Raises InvalidInput."""
+
     def choose(self, keys: Sequence[Key]) -> Key:
         """Return the one of a person's good keys that signs. Raises Refused."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from incumbent.base.documents import Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound
 from incumbent.ledger.entry import Entry
+from incumbent.ledger.primitives import covers_words
 from incumbent.usecases.governed_ports import Checkpoint
 from incumbent.usecases.workspace import Workspace
 
@@ -29,6 +30,18 @@ class ShownEntry:
     statement: Json
     texts: Mapping[str, str | None]
     is_newest: bool
+
+    @property
+    def is_reason_signed(self) -> bool | None:
+        """Whether the statement covers the reason that the entry gives; None where nothing was signed, or no reason is given.
+
+        Statements of before 2026-11-26 left it out: there it is the word of whoever holds the ledger's key.
+        """
+        draft = self.entry.draft
+        if self.statement is None or not (draft.reason or "reason" in draft.payloads):
+            return None
+        predicate = self.statement.get("predicate") if isinstance(self.statement, dict) else None
+        return isinstance(predicate, dict) and covers_words(predicate)
 
 
 def list_entries(

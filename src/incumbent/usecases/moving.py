@@ -58,7 +58,7 @@ def move(
         refs=refs,
         before=now,
         after=to,
-        reason=reason,
+        reason=signed.reason if signed else reason,
         at=at,
         statement=signed.statement if signed else None,
         payloads=signed.payloads if signed else None,

@@ -8,7 +8,7 @@ A refused attempt is an entry too (`attempting`). Only the placements and versio
 the number of the entry that it returned; the database refuses them without.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -131,10 +131,8 @@ def record_act(
     who = acting or find_acting(ws, tx)
     if tx.ledger.size() == 0:
         _begin(ws, tx, who)
-    kept = dict(payloads or {})
-    if len(reason) > REASON_CHARACTERS_MAX:
-        kept["reason"] = tx.payloads.keep(reason.encode("utf-8", "replace"), ws.ids.salt())
-        reason = ""
+    reason, words = keep_words(tx, reason, ws.ids.salt)
+    kept = {**(payloads or {}), **words}
     if body is not None:
         digest = digest_bytes(document_bytes(body), "sha256")
     draft = Draft(
@@ -153,6 +151,13 @@ def record_act(
     if body is not None and digest is not None:
         tx.records.put(Record(kind, object_id, subject, entry.seq, digest, body))
     return entry
+
+
+def keep_words(tx: Transaction, reason: str, salt: Callable[[], bytes]) -> tuple[str, dict[str, str]]:
+    """Return a reason as it stands in an entry: itself where it is short, nothing and the commitment behind which it is kept otherwise."""
+    if len(reason) <= REASON_CHARACTERS_MAX:
+        return reason, {}
+    return "", {"reason": tx.payloads.keep(reason.encode("utf-8", "replace"), salt())}
 
 
 @contextmanager
@@ -180,10 +185,7 @@ def _record_refusal(ws: Workspace, act: str, kind: str, object_id: str, message:
         last = tx.ledger.get(size - 1).at if size else now
         if size == 0:
             _begin(ws, tx, who)
-        kept, shown = {}, message
-        if len(message) > REASON_CHARACTERS_MAX:
-            kept["reason"] = tx.payloads.keep(message.encode("utf-8", "replace"), ws.ids.salt())
-            shown = ""
+        shown, kept = keep_words(tx, message, ws.ids.salt)
         roles = tuple(who.roles) if person else ()
         actor = replace(_actor(who), actor_id=_printable(who.actor))
         draft = Draft("refuse", ObjectRef(kind, _printable(object_id)), actor, roles, after=act, reason=_printable(shown), payloads=kept)

@@ -96,6 +96,7 @@ def _roll_back(
             at=at,
             before="Archived",
             after="Production",
+            reason=reason,
         )
     placement = move(
         ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed

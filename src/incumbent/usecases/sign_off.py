@@ -76,7 +76,10 @@ def sign_off(
         now = ws.clock.now()
         names = names_now(chosen, evidence, policy, tier)
         sign_off_id = name_signed(ws, tx, "sign-off")
-        signed = sign_act(ws, tx, acting=acting, act=act, kind="sign-off", object_id=sign_off_id, digests=names, at=now, after=meant)
+        signed = sign_act(
+            ws, tx, acting=acting, act=act, kind="sign-off", object_id=sign_off_id, digests=names, at=now, after=meant,
+            reason=comment,
+        )  # fmt: skip
         given = SignOff(
             sign_off_id=sign_off_id,
             model=model,
@@ -94,7 +97,7 @@ def sign_off(
         )
         entry = record_act(
             ws, tx, act=act, kind="sign-off", object_id=sign_off_id, acting=acting, body=given.to_json(), subject=model, refs=names,
-            after=meant, reason=comment, payloads=signed.payloads, statement=signed.statement, at=now,
+            after=meant, reason=signed.reason, payloads=signed.payloads, statement=signed.statement, at=now,
         )  # fmt: skip
         readiness = judge_readiness(ws, tx, chosen, slot)
     return SignedOff(given, entry.seq, readiness)

@@ -18,7 +18,7 @@ from incumbent.ledger.note import key_name, parse_key
 from incumbent.ledger.statement import assemble_envelope, check_signed, parse_envelope, statement_bytes, statement_payload
 from incumbent.usecases.person_keys import list_good_keys
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import Acting
+from incumbent.usecases.recording import Acting, keep_words
 from incumbent.usecases.standing import read_vouching
 from incumbent.usecases.workspace import Workspace
 
@@ -30,11 +30,13 @@ class Signed:
     Attributes:
         statement: The DSSE envelope, for the entry.
         key_id: The key that signed.
-        payloads: The commitment to the signer's printed name, for the entry.
+        reason: The signer's own words, for the entry: "" where they are kept outside.
+        payloads: The commitments to the signer's printed name, and to their words where those are kept outside, for the entry.
     """
 
     statement: Document
     key_id: str
+    reason: str
     payloads: Mapping[str, str]
 
 
@@ -50,6 +52,7 @@ def sign_act(
     at: datetime,
     before: str = "",
     after: str = "",
+    reason: str = "",
 ) -> Signed:
     """Sign an act with the actor's own key.
 
@@ -64,6 +67,7 @@ def sign_act(
         at: When the entry is written; also when it is signed, unless it was signed elsewhere before.
         before: Where the object comes from.
         after: Where it goes.
+        reason: The signer's own words. What the entry takes of them is in the answer.
 
     Raises:
         Refused: The actor is nobody who is registered here, or has no key that is good; what their key gave does not verify
@@ -74,6 +78,7 @@ def sign_act(
     signer, commitment = key.person_id, acting.person.name_commitment if acting.person else ""
     public = parse_key(f"ed25519:{key.public}")
     first = tx.ledger.get(0)
+    reason, payloads = keep_words(tx, reason, ws.ids.salt if ws.signer is None else ws.signer.salt)
     payload = statement_payload(
         log=first.log,
         tenant=first.tenant,
@@ -86,15 +91,21 @@ def sign_act(
         object_name=f"{kind} {object_id}",
         before=before,
         after=after,
+        reason=reason,
+        reason_commitment=payloads.get("reason", ""),
     )
+    payloads |= {"name": commitment} if commitment else {}
     if ws.signer is None:
         envelope = assemble_envelope(payload, {key.key_id: ws.keys.sign(public, statement_bytes(payload))})
     else:
         envelope = ws.signer.sign(payload, key)
         _check_new(tx, act, f"{kind} {object_id}", payload)
-    draft = Draft(act, ObjectRef(kind, object_id), Actor(signer), refs=dict(digests), before=before, after=after, statement=envelope)
+    draft = Draft(
+        act, ObjectRef(kind, object_id), Actor(signer), refs=dict(digests), before=before, after=after, reason=reason, payloads=payloads,
+        statement=envelope,
+    )  # fmt: skip
     check_signed(draft, public, log=first.log, tenant=first.tenant, at=at)  # what does not verify is never stored
-    return Signed(envelope, key.key_id, {"name": commitment} if commitment else {})
+    return Signed(envelope, key.key_id, reason, payloads)
 
 
 def name_signed(ws: Workspace, tx: Transaction, kind: str) -> str:

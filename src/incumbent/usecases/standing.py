@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import document_bytes
-from incumbent.base.errors import Refused
+from incumbent.base.errors import Corrupt, Refused
 from incumbent.governance.fields import format_time
 from incumbent.governance.finding import Finding, finding_from_json, reopen_finding
 from incumbent.governance.person import Key, Person, key_from_json, person_from_json
@@ -136,7 +136,9 @@ def find_signing_fault(tx: Transaction, record: Record, *, act: str, person_id: 
         if key.revoked_at is not None and _find_revocation(tx, key) < record.seq:
             return f"its key {key_id} was revoked before it"
         check_signed(draft, base64.b64decode(key.public), log=entry.log, tenant=entry.tenant, at=entry.at)
-    except (Refused, Malformed) as error:
+        for commitment in draft.payloads.values():
+            tx.payloads.find(commitment)  # what was erased is nobody else's words; what was exchanged is Corrupt
+    except (Refused, Malformed, Corrupt) as error:
         return f"its signature does not hold: {error}"
     return ""
 

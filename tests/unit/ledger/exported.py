@@ -55,6 +55,15 @@ def public(key):
     return key.public_key().public_bytes_raw()
 
 
+def first_form(draft, key):
+    """Return a draft with its statement as releases before 2026-11-26 wrote it: without the signer's words."""
+    statement = json.loads(base64.b64decode(draft.statement["payload"]))
+    words = {"reason", "reason_commitment"}
+    predicate = {name: value for name, value in statement["predicate"].items() if name not in words}
+    payload = document_bytes({**statement, "predicateType": "urn:incumbent:act:v1", "predicate": predicate})
+    return replace(draft, statement=assemble_envelope(payload, {key_name(public(key)): key.sign(statement_bytes(payload))}))
+
+
 class Export:
     """An export in the making. `files()` gives its members, `packed()` the archive."""
 

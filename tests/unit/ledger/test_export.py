@@ -25,6 +25,7 @@ from unit.ledger.exported import (
     b64,
     detail,
     failed,
+    first_form,
     forge,
     full_export,
     lines,
@@ -73,6 +74,20 @@ def test_a_text_that_nothing_names_is_caught():
     assert failed(made) == {12}
     made.record("add-person", "person", "bob", {"name_commitment": made.payloads[-1]["commitment"]})
     assert failed(made) == set(), "a document names it"
+
+
+def test_words_are_those_that_were_signed_and_how_many_were_not_is_told():
+    made, key = Export(), private(7)
+    made.add_key("bob", key)
+    made.append(made.approval("bob", key, reason="small errors"), reason="small errors")
+    assert (failed(made), detail(made, 10)) == (set(), "1 signed")
+    made.append(first_form(made.approval("bob", key), key), reason="whatever")
+    made.append(first_form(made.approval("bob", key), key))
+    told = "3 signed, 1 of them without the words beside them, which only the ledger's key vouches for"
+    assert (failed(made), detail(made, 10)) == (set(), told)
+    made.append(made.approval("bob", key, reason="small errors"), reason="large errors")
+    assert failed(made) == {10}
+    assert "the person signed reason 'small errors', and the entry says 'large errors'" in detail(made, 10)
 
 
 # ---- pins and witnesses

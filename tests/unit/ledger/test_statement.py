@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.ledger.entry import Actor, Draft, ObjectRef
-from incumbent.ledger.statement import assemble_envelope, check_signed, statement_bytes, statement_payload
-from unit.ledger.exported import AT, BUNDLE, LOG, TENANT, Export, private, public
+from incumbent.ledger.statement import assemble_envelope, check_signed, parse_statement, statement_bytes, statement_payload
+from unit.ledger.exported import AT, BUNDLE, LOG, TENANT, Export, first_form, private, public
 
 BOB = private(7)
 
@@ -26,16 +26,17 @@ def test_the_payload_is_an_in_toto_statement_of_the_act():
         log=LOG, tenant=TENANT, act="approve", subjects={"evidence": "sha256:" + "cd" * 32, "bundle": BUNDLE}, meaning="I approve",
         signer="bob",
         name_commitment="sha256:" + "00" * 32, at="2026-11-25T14:00:00.000000Z", object_name="version flights-late@1",
-        before="", after="approved",
+        before="", after="approved", reason="small", reason_commitment="sha256:" + "11" * 32,
     )  # fmt: skip
     assert json.loads(payload) == {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "bundle", "digest": {"blake3": "ab" * 32}}, {"name": "evidence", "digest": {"sha256": "cd" * 32}}],
-        "predicateType": "urn:incumbent:act:v1",
+        "predicateType": "urn:incumbent:act:v2",
         "predicate": {
             "act": "approve", "meaning": "I approve", "signer": "bob", "name_commitment": "sha256:" + "00" * 32,
             "at": "2026-11-25T14:00:00.000000Z", "log": LOG, "tenant": TENANT,
             "object": "version flights-late@1", "from": "", "to": "approved",
+            "reason": "small", "reason_commitment": "sha256:" + "11" * 32,
         },
     }  # fmt: skip
     assert statement_bytes(payload) == b"DSSEv1 28 application/vnd.in-toto+json %d " % len(payload) + payload
@@ -60,6 +61,9 @@ def test_the_digest_of_the_object_may_be_the_one_that_was_signed():
         ({"object_name": "version flights-late@2"}, "signed object"),
         ({"before": "x"}, "signed from"),
         ({"after": "rejected"}, "signed to"),
+        ({"reason": "the errors are small"}, "signed reason 'the errors are small', and the entry says ''"),
+        ({"reason_commitment": "sha256:" + "11" * 32}, "signed reason_commitment"),
+        ({"name_commitment": "sha256:" + "11" * 32}, "signed name_commitment"),
         ({"subjects": {"bundle": "blake3:" + "00" * 32}}, "digest that was signed as 'bundle'"),
         ({"subjects": {"bundle": BUNDLE, "evidence": BUNDLE}}, "digest that was signed as 'evidence'"),
         ({"at": "2026-11-25T14:05:02.000000Z"}, "after its entry was written"),
@@ -68,6 +72,32 @@ def test_the_digest_of_the_object_may_be_the_one_that_was_signed():
 def test_a_statement_that_says_something_else_is_refused(said, message):
     with pytest.raises(Refused, match=message):
         check(Export().approval("bob", BOB, **said))
+
+
+@pytest.mark.parametrize("changed", [{"reason": "the errors are large"}, {"reason": ""}, {"payloads": {"reason": "sha256:" + "11" * 32}}])
+def test_words_that_were_exchanged_after_they_were_signed_are_refused(changed):
+    draft = replace(Export().approval("bob", BOB, reason="the errors are small"), reason="the errors are small")
+    check(draft)
+    with pytest.raises(Refused, match="the person signed reason"):
+        check(replace(draft, **changed))
+
+
+def test_a_statement_of_the_first_form_holds_without_its_words():
+    draft = first_form(Export().approval("bob", BOB), BOB)
+    check(draft)
+    check(replace(draft, reason="whatever", payloads={"reason": "sha256:" + "11" * 32}))
+    with pytest.raises(Refused, match="signed to"):
+        check(replace(draft, after="rejected"))
+
+
+@pytest.mark.parametrize(("kind", "dropped"), [("v1", ()), ("v2", ("reason",)), ("v2", ("reason", "reason_commitment")), ("v3", ())])
+def test_each_form_has_its_fields_and_no_others(kind, dropped):
+    payload = json.loads(base64.b64decode(Export().approval("bob", BOB).statement["payload"]))
+    payload["predicateType"] = f"urn:incumbent:act:{kind}"
+    for name in dropped:
+        del payload["predicate"][name]
+    with pytest.raises(InvalidInput, match="no statement of an act"):
+        parse_statement(json.dumps(payload).encode())
 
 
 def test_a_signers_clock_may_run_a_little_ahead():
@@ -105,6 +135,7 @@ def test_a_statement_signed_over_json_with_a_key_twice_is_refused():
         {"subjects": {"bundle": "ab"}},
         {"meaning": " "},
         {"name_commitment": "Bob"},
+        {"reason_commitment": "small"},
         {"at": "today"},
         {"at": "2026-02-30T00:00:00.0Z"},
     ],

@@ -10,7 +10,17 @@ from incumbent.governance.finding import Kind, Severity
 from incumbent.server.api.cursor import cut_page
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import DIGEST, Document, Name, Reason
-from incumbent.server.api.signing import ENVELOPE, PREPARES, Envelope, Statement, do_signed, example, show_statement, tell_signing
+from incumbent.server.api.signing import (
+    ENVELOPE,
+    PREPARES,
+    Envelope,
+    Salt,
+    Statement,
+    do_signed,
+    example,
+    show_statement,
+    tell_signing,
+)
 from incumbent.server.messages import Server
 from incumbent.usecases.attest import REASON_MAX, attest, list_attestations
 from incumbent.usecases.attest import Attestation as AttestationValue
@@ -66,6 +76,7 @@ class SignedResolution(Resolution):
     """How a finding was resolved, and the envelope."""
 
     envelope: Envelope | None = None
+    salt: Salt = ""
 
 
 class NewAttestation(In):
@@ -125,7 +136,7 @@ def prepare_closing(server: Server, call: Call) -> object:
 def close_one_finding(server: Server, call: Call) -> object:
     """Close a finding."""
     asked: SignedResolution = call.body
-    return _show_finding(do_signed(server, asked.envelope, _close(call)))
+    return _show_finding(do_signed(server, asked.envelope, asked.salt, _close(call)))
 
 
 def _attest(call: Call) -> Callable[[Workspace], AttestationValue]:
@@ -144,7 +155,7 @@ def prepare_attestation(server: Server, call: Call) -> object:
 def attest_version(server: Server, call: Call) -> object:
     """Take an attestation."""
     asked: SignedAttestation = call.body
-    return {"attestation": do_signed(server, asked.envelope, _attest(call)).to_json()}
+    return {"attestation": do_signed(server, asked.envelope, "", _attest(call)).to_json()}
 
 
 def list_version_attestations(server: Server, call: Call) -> Page:
@@ -188,7 +199,7 @@ OPERATIONS = (
         prepare_closing, Statement,
         example(
             "close-finding", "I have examined this finding and hold it to be resolved as stated", "vera", "finding finding-0mjq1k2v3-7f3a",
-            finding=DIGEST,
+            reason="tested", finding=DIGEST, closed=DIGEST,
         ),
         body=Resolution, sent={"resolution": "tested"}, refuses=True, by=("findings.close_finding",), more=PREPARES,
     ),

@@ -53,6 +53,9 @@ class EntryWhole(Out):
     entry: Entry
     statement: Annotated[Any, Meta(description="What was signed, decoded. Reading is not verifying.")]
     texts: Annotated[dict[str, str | None], Meta(description="null: it was erased.")]
+    is_reason_signed: Annotated[
+        bool | None, Meta(description="false: the statement is of before reasons were signed. null: no statement, or no reason.")
+    ]
 
 
 class Checkpoint(Out):
@@ -160,7 +163,12 @@ def list_ledger_entries(server: Server, call: Call) -> Page:
 def get_ledger_entry(server: Server, call: Call) -> object:
     """Show an entry whole."""
     shown = get_entry(server.ws, read_number(call, "seq"))
-    return {"entry": _show_entry(shown.entry), "statement": shown.statement, "texts": dict(shown.texts)}
+    return {
+        "entry": _show_entry(shown.entry),
+        "statement": shown.statement,
+        "texts": dict(shown.texts),
+        "is_reason_signed": shown.is_reason_signed,
+    }
 
 
 def get_ledger_checkpoint(server: Server, call: Call) -> object:
@@ -243,7 +251,8 @@ OPERATIONS = (
     ),
     Operation(
         "get_entry", "ledger", "GET", "/ledger/entries/{seq}", READ, "Show an entry, what was signed, and the texts outside of it.",
-        get_ledger_entry, EntryWhole, {"entry": _ENTRY, "statement": None, "texts": {}}, by=("ledger_log.get_entry",),
+        get_ledger_entry, EntryWhole, {"entry": _ENTRY, "statement": None, "texts": {}, "is_reason_signed": None},
+        by=("ledger_log.get_entry",),
     ),
     Operation(
         "prove_entry", "ledger", "GET", "/ledger/entries/{seq}/proof", READ, "Prove that an entry stands in the ledger.",

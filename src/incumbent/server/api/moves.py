@@ -11,7 +11,7 @@ from incumbent.bootstrap.models import open_model_host
 from incumbent.server.api.models import EVIDENCE, VERSION, Evidence, Version, VersionNote, describe_version
 from incumbent.server.api.operation import Call, In, Operation, Out, read_number
 from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Name, Number, Placed, Reason
-from incumbent.server.api.signing import PREPARES, Envelope, Statement, do_signed, example, show_statement, tell_signing
+from incumbent.server.api.signing import PREPARES, Envelope, Salt, Statement, do_signed, example, show_statement, tell_signing
 from incumbent.server.messages import Server
 from incumbent.usecases.annotate import add_note, set_tag
 from incumbent.usecases.archive import archive
@@ -93,6 +93,7 @@ class SignedRollBack(RollBack):
     """Why, where to, and for a break-glass the envelope."""
 
     envelope: Envelope | None = None
+    salt: Salt = ""
 
 
 class RolledBack(Out):
@@ -203,7 +204,7 @@ def roll_back_slot(server: Server, call: Call) -> object:
     asked: SignedRollBack = call.body
     if asked.envelope is not None and not asked.break_glass:
         raise InvalidInput("a roll-back is not signed; an envelope goes with break_glass alone")
-    done = do_signed(server, asked.envelope, _roll_back(call))
+    done = do_signed(server, asked.envelope, asked.salt, _roll_back(call))
     left = f"{done.left.model}@{done.left.version}" if done.left else None
     return {
         "slot": done.placement.slot, "model": done.version.model, "version": done.version.version, "left": left,
@@ -296,7 +297,7 @@ OPERATIONS = (
         prepare_break_glass, Statement,
         example(
             "break-glass", "I put an approved version back at once, without the sign-offs, and answer for it", "olga",
-            "placement credit/eu credit@2", bundle=DIGEST,
+            "placement credit/eu credit@2", reason="error rate doubled since noon", bundle=DIGEST,
         ),
         body=RollBack, sent={"reason": "error rate doubled since noon", "break_glass": True}, refuses=True, may_conflict=True,
         by=("roll_back.roll_back",), more=PREPARES,

@@ -7,8 +7,9 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from incumbent.base.errors import InvalidInput
 from incumbent.governance.sign_off import Meaning, Seat
-from incumbent.ledger.primitives import PAYLOAD_TYPE
+from incumbent.ledger.primitives import PAYLOAD_TYPE, PREDICATE_TYPE
 from incumbent.ledger.statement import statement_bytes
 from incumbent.server.api.operation import Call, In, Operation, Out
 from incumbent.server.api.shapes import DIGEST, Document, Name, Number, Time
@@ -20,6 +21,9 @@ from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.workspace import Workspace
 
 _T = TypeVar("_T")
+Salt = Annotated[
+    str, Meta(max_length=64, description="What came as `salt` with what was signed: behind it words of more than 280 characters are kept.")
+]
 _Base64 = Annotated[str, Meta(min_length=1, max_length=100_000, description="In base64.")]
 
 
@@ -47,6 +51,7 @@ class Statement(Out):
     statement: Annotated[Document, Meta(description="What the payload says: act, meaning, signer, time, digests.")]
     printed_name: Annotated[str, Meta(description="The signer's; the statement holds a commitment to it.")]
     key_ids: Annotated[list[str], Meta(description="Keys that it may be signed with.")]
+    salt: Annotated[str, Meta(description="In base64, to be sent back beside the envelope; empty where the words stand in the statement.")]
     expires_at: Annotated[Time, Meta(description="Until when the envelope is taken.")]
 
 
@@ -64,6 +69,7 @@ class SignedSignOff(NewSignOff):
     """A sign-off, and the envelope."""
 
     envelope: Envelope | None = None
+    salt: Salt = ""
 
 
 class SignedOff(Out):
@@ -79,9 +85,15 @@ def show_statement(server: Server, do: Callable[[Workspace], object]) -> object:
     return _show(prepare(server.ws, do))
 
 
-def do_signed(server: Server, envelope: Envelope | None, do: Callable[[Workspace], _T]) -> _T:
-    """Do an act on the envelope that came, or else with the keys that the server may use."""
-    return do(server.ws) if envelope is None else bring(server.ws, msgspec.to_builtins(envelope), do)
+def do_signed(server: Server, envelope: Envelope | None, salt: str, do: Callable[[Workspace], _T]) -> _T:
+    """Do an act on the envelope that came, or else with the keys that the server may use. Raises InvalidInput."""
+    if envelope is None:
+        return do(server.ws)
+    try:
+        salt_bytes = base64.b64decode(salt, validate=True)
+    except ValueError as error:
+        raise InvalidInput("the salt is not base64: send it as it came with what was to be signed") from error
+    return bring(server.ws, msgspec.to_builtins(envelope), do, salt=salt_bytes)
 
 
 def _show(found: Prepared) -> object:
@@ -89,6 +101,7 @@ def _show(found: Prepared) -> object:
         "payload": base64.b64encode(found.payload).decode(), "payload_type": PAYLOAD_TYPE,
         "to_sign": base64.b64encode(statement_bytes(found.payload)).decode(), "statement": msgspec.Raw(found.payload),
         "printed_name": found.printed_name, "key_ids": [*found.key_ids], "expires_at": found.expires_at.isoformat(),
+        "salt": base64.b64encode(found.salt).decode(),
     }  # fmt: skip
 
 
@@ -108,7 +121,7 @@ def prepare_sign_off(server: Server, call: Call) -> object:
 def sign_version_off(server: Server, call: Call) -> object:
     """Take a sign-off."""
     asked: SignedSignOff = call.body
-    done = do_signed(server, asked.envelope, _sign_off(call))
+    done = do_signed(server, asked.envelope, asked.salt, _sign_off(call))
     return {"sign_off": done.sign_off.to_json(), "entry": done.entry, "missing": [*done.readiness.problems]}
 
 
@@ -117,16 +130,19 @@ ENVELOPE: Document = {
 }  # fmt: skip
 
 
-def example(act: str, meaning: str, signer: str, thing: str, **digests: str) -> Document:
+def example(act: str, meaning: str, signer: str, thing: str, reason: str = "", **digests: str) -> Document:
     """Return an example of a statement."""
     subject = [{"name": name, "digest": dict([digest.split(":")])} for name, digest in digests.items()]
     return {
         "payload": "eyJfdHlwZSI6…", "payload_type": PAYLOAD_TYPE, "to_sign": "RFNTRXYxIDI4IGFwcGxpY2F0aW9u…",
         "statement": {
-            "_type": "https://in-toto.io/Statement/v1", "predicateType": "urn:incumbent:act:v1", "subject": subject,
-            "predicate": {"act": act, "meaning": meaning, "signer": signer, "object": thing, "at": "2026-11-25T09:30:00.000000Z"},
+            "_type": "https://in-toto.io/Statement/v1", "predicateType": PREDICATE_TYPE, "subject": subject,
+            "predicate": {
+                "act": act, "meaning": meaning, "signer": signer, "object": thing, "at": "2026-11-25T09:30:00.000000Z", "reason": reason,
+            },
         },
         "printed_name": "Omar Diaz", "key_ids": ["ed25519:2f4c81a90b3d77e6"], "expires_at": "2026-11-25T09:45:00+00:00",
+        "salt": "",
     }  # fmt: skip
 
 
@@ -136,12 +152,14 @@ def tell_signing(path: str) -> str:
         f"What is to be signed comes from `POST {path}/statement`, with the same body. Sign `to_sign` (Ed25519) where your key is, and "
         "send the same body again with the DSSE envelope as `envelope`. Nothing is done without: a token is no signature. What the server "
         f"would have signed then must be what was signed, byte for byte, and at most {GOOD_FOR.seconds // 60} minutes ago. An envelope is "
-        "good once."
+        "good once. What you say with it (comment, reason, resolution) is signed too, by its commitment where it is longer than 280 "
+        "characters: then send the `salt` that came as well."
     )
 
 
 PREPARES = (
-    "It is judged as the act itself is, and a refusal is recorded; nothing else is kept. Look at what you sign: it binds the digests."
+    "It is judged as the act itself is, and a refusal is recorded; nothing else is kept. Look at what you sign: it binds the digests, and "
+    "what you say."
 )
 _SENT: Document = {"model": "credit", "version": 3, "capacity": "approver"}
 

@@ -1,6 +1,7 @@
 """Acts that are signed where the person's key is: what is to be signed, the envelope that comes back, and each that is refused."""
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -102,7 +103,7 @@ def test_an_approval_that_was_signed_elsewhere_counts_as_one_signed_here(office)
     assert {one["name"] for one in found["statement"]["subject"]} == {"bundle", "evidence", "policy", "tier"}
     assert (found["printed_name"], found["key_ids"]) == ("Vera Ito", [key_name(people["vera"].keys.find("vera"))])
     now = people["vera"].clock.now()
-    said = check_prepared(payload, act="validate", signer="vera", after="validated", now=now)
+    said = check_prepared(payload, act="validate", signer="vera", after="validated", now=now, words="")
     assert said.meaning.startswith("I have examined this version")
     status, done = askers["vera"].post(SIGN_OFFS, capacity("validator", envelope=envelope))
     assert (status, done["sign_off"]["person_id"], done["sign_off"]["statement"]) == (201, "vera", envelope)
@@ -124,8 +125,14 @@ def test_an_approval_that_was_signed_elsewhere_counts_as_one_signed_here(office)
         ({}, {"version": 1}, "what was signed names the bundle"),
         ({}, {"meaning": "rejected", "comment": "no"}, "what was signed says after approved, and this says rejected"),
         ({"meaning": "accepted-risk", "comment": "small"}, {}, "what was signed says act accept-risk, and this says approve"),
+        (
+            {"comment": "for small loans"},
+            {"comment": "for every loan"},
+            "what was signed says reason for small loans, and this says for ev",
+        ),
+        ({"comment": "for small loans"}, {}, "what was signed says reason for small loans, and this says"),
     ],
-    ids=["another version", "another meaning", "another act"],
+    ids=["another version", "another meaning", "another act", "other words", "no words"],
 )
 def test_an_envelope_of_something_else_is_refused(office, asked, sent, words):
     _, envelope = sign(office, "omar", SIGN_OFFS, capacity("approver", 2, **asked))
@@ -208,14 +215,19 @@ def test_whoever_may_not_is_told_before_they_sign(office):
 
 def test_a_client_signs_nothing_that_it_did_not_ask_for(office):
     people = office[1]
-    found = prepare(people["omar"], lambda ws: sign_off(ws, model=MODEL, version=2, slot=SLOT, capacity="approver"))
+    found = prepare(people["omar"], lambda ws: sign_off(ws, model=MODEL, version=2, slot=SLOT, capacity="approver", comment="small"))
     now = people["omar"].clock.now()
-    asked = {"act": "approve", "signer": "omar", "after": "approved", "now": now, "digests": {"bundle": found.statement.digests["bundle"]}}
+    asked = {
+        "act": "approve", "signer": "omar", "after": "approved", "now": now, "words": "small",
+        "digests": {"bundle": found.statement.digests["bundle"]},
+    }  # fmt: skip
     assert check_prepared(found.payload, **asked) == found.statement
     for change, words in [
         ({"act": "validate"}, "says act 'approve'"),
         ({"signer": "petra"}, "says signer 'omar'"),
         ({"after": "rejected"}, "says after 'approved'"),
+        ({"words": "large"}, "says reason 'small', and 'large' was asked for"),
+        ({"words": "x" * 281, "salt": bytes(32)}, "says reason 'small'"),
         ({"digests": {"bundle": "blake3:00"}}, "says bundle"),
         ({"digests": {"report": "blake3:00"}}, "says report 'nothing'"),
         ({"now": now + timedelta(minutes=6)}, "look at both clocks"),
@@ -225,6 +237,38 @@ def test_a_client_signs_nothing_that_it_did_not_ask_for(office):
             check_prepared(found.payload, **{**asked, **change})
     with pytest.raises(InvalidInput, match="no statement of an act"):
         check_prepared(b"{}", **asked)
+    old = json.loads(found.payload)
+    old["predicateType"] = "urn:incumbent:act:v1"
+    del old["predicate"]["reason"], old["predicate"]["reason_commitment"]
+    with pytest.raises(Refused, match="says reason None, and 'small' was asked for"):
+        check_prepared(json.dumps(old).encode(), **asked)
+
+
+def test_long_words_are_signed_by_their_commitment_and_its_salt_comes_back(office):
+    askers, people = office
+    words = "only for loans below 5,000. " * 20
+    asked = capacity("approver", 2, meaning="accepted-risk", comment=words)
+    found, envelope = sign(office, "omar", SIGN_OFFS, asked)
+    salt, now = base64.b64decode(found["salt"]), people["omar"].clock.now()
+    committed = "sha256:" + hashlib.sha256(b"incumbent-payload-v1\0" + salt + words.encode()).hexdigest()
+    assert (len(salt), found["statement"]["predicate"]["reason_commitment"], words in str(found)) == (32, committed, False)
+    payload = base64.b64decode(found["payload"])
+    check_prepared(payload, act="accept-risk", signer="omar", now=now, words=words, salt=salt)
+    with pytest.raises(Refused, match="says reason_commitment"):
+        check_prepared(payload, act="accept-risk", signer="omar", now=now, words=words + ".", salt=salt)
+    before = size(people)
+    for wrong, told in [("", "bring its salt too"), ("AAAA", "bring its salt too"), ("?", "is not base64")]:
+        status, problem = askers["omar"].post(SIGN_OFFS, {**asked, "envelope": envelope, "salt": wrong})
+        assert (status, told in problem["detail"]) == (400, True)
+    assert size(people) == before
+    other = base64.b64encode(bytes(32)).decode()
+    body = {**asked, "envelope": envelope, "salt": other}
+    check_refused(office, "omar", SIGN_OFFS, body, "what was signed says reason commitment sha256:", "accept-risk")
+    status, done = askers["omar"].post(SIGN_OFFS, {**asked, "envelope": envelope, "salt": found["salt"]})
+    assert status == 201
+    whole = askers["ben"].get(f"/ledger/entries/{done['entry']}")[1]
+    assert (whole["texts"]["reason"], whole["is_reason_signed"]) == (words, True)
+    assert askers["ben"].get("/ledger/verification")[1]["is_sound"] is True
 
 
 def test_an_attestation_and_the_closing_of_a_finding_are_signed_likewise_and_once(office):
@@ -237,11 +281,15 @@ def test_an_attestation_and_the_closing_of_a_finding_are_signed_likewise_and_onc
     )  # fmt: skip
     check_refused(office, "vera", path, {**BY_HAND, "envelope": envelope}, "recorded already: a statement is good once", "attest")
     _, envelope = sign(office, "vera", path, BY_HAND)
+    assert found["salt"] == ""
     body = {**BY_HAND, "reason": "it took an hour", "envelope": envelope}
     check_refused(office, "vera", path, body, "what was signed names the attestation", "attest")
     finding = open_finding(people["rita"], subject=MODEL, title="it drifts").finding.finding_id
     path, body = f"/findings/{finding}/close", {"resolution": "mended"}
     _, envelope = sign(office, "vera", path, body)
+    check_refused(
+        office, "vera", path, {"resolution": "left as it is", "envelope": envelope}, "what was signed names the closed", "close-finding"
+    )
     status, closed = askers["vera"].post(path, {**body, "envelope": envelope})
     assert (status, closed["state"], closed["closed_by"]) == (200, "closed", "vera")
     check_refused(office, "vera", path, {**body, "envelope": envelope}, "closed", "close-finding")
@@ -257,6 +305,8 @@ def test_a_broken_glass_is_signed_likewise_and_its_envelope_is_good_once(office)
     assert found["statement"]["predicate"]["object"] == f"placement {SLOT} {MODEL}@1"
     assert askers["olga"].post(path, {"reason": "errors doubled", "envelope": envelope})[0] == 400
     assert askers["olga"].post(f"{path}/statement", {"reason": "errors doubled"})[0] == 400
+    other = {**body, "reason": "a drill", "envelope": envelope}
+    check_refused(office, "olga", path, other, "what was signed says reason errors doubled, and this says a drill", "break-glass")
     status, back = askers["olga"].post(path, {**body, "envelope": envelope})
     assert (status, back["version"], back["left"]) == (201, 1, f"{MODEL}@2")
     assert back["finding"].startswith("finding-")
