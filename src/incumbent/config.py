@@ -40,6 +40,8 @@ class Settings:
         origins: Setting -> where its value came from.
         public_url: Under which browsers know the server.
         traces: Where the server sends traces: "otlp", or "" for nowhere.
+        lineage_url: Server of OpenLineage that is told of runs, "" for none, "off" to stop noting what it is to be told.
+        lineage_key: Bearer token for it; from the environment alone.
         oidc_issuer: The company's OpenID Connect provider, "" if there is none.
         oidc_client_id: As which the provider knows the server.
         oidc_client_secret: What the server shows to the provider; from the environment alone.
@@ -60,6 +62,8 @@ class Settings:
     origins: Mapping[str, str]
     public_url: str = ""
     traces: str = ""
+    lineage_url: str = ""
+    lineage_key: str = field(default="", repr=False)
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
@@ -115,6 +119,8 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         origins=origins,
         public_url=_text("public_url", environ.get("INCUMBENT_PUBLIC_URL", "")),
         traces=_text("traces", environ.get("INCUMBENT_TRACES", "")),
+        lineage_url=_text("lineage_url", environ.get("INCUMBENT_LINEAGE_URL", "")),
+        lineage_key=_text("lineage_key", environ.get("INCUMBENT_LINEAGE_KEY", "")),
         oidc_issuer=_text("oidc_issuer", environ.get("INCUMBENT_OIDC_ISSUER", "")),
         oidc_client_id=_text("oidc_client_id", environ.get("INCUMBENT_OIDC_CLIENT_ID", "")),
         oidc_client_secret=_text("oidc_client_secret", environ.get("INCUMBENT_OIDC_CLIENT_SECRET", "")),

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.store_accounts import AccountsContract
 from contracts.store_ledger import LedgerContract
+from contracts.store_lineage import LineageContract
 from contracts.store_metrics import MetricsContract
 from contracts.store_registry import RegistryContract
 from contracts.store_repeats import RepeatsContract
@@ -29,8 +30,9 @@ HOSTILE_TEXTS = ["", "'; DROP TABLE runs; --", '"', "%", "_", "?", "%s", "\\", "
 
 
 class StoreContract(
-    RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract, WebhooksContract, RepeatsContract
-):
+    RunsContract, MetricsContract, TrackedContract, RegistryContract, LedgerContract, AccountsContract, WebhooksContract, RepeatsContract,
+    LineageContract,
+):  # fmt: skip
     """Every rule of the port `Store`."""
 
     @pytest.fixture

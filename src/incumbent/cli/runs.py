@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import Unavailable
+from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.base.metric import MetricPoint
 from incumbent.bootstrap.carriers import open_carrier
+from incumbent.bootstrap.lineage import open_catalogue
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
 from incumbent.cli.table import print_table, printable
+from incumbent.config import read_settings
 from incumbent.tracking.compare import Row, RunDetails, flatten, stage_name
 from incumbent.tracking.manifest import number_json, stage_document
 from incumbent.tracking.record import artifact_document, run_document
@@ -21,7 +23,7 @@ from incumbent.tracking.run import Run
 from incumbent.tracking.search import Combination, Comparison, Condition, Query, parse_query
 from incumbent.usecases import log_run
 from incumbent.usecases.drain_spools import drain_spools
-from incumbent.usecases.openlineage import get_lineage_events, send_lineage
+from incumbent.usecases.openlineage import get_lineage_events, make_catalogue, send_lineage
 from incumbent.usecases.stage_logs import list_stage_logs
 from incumbent.usecases.workspace import Workspace
 
@@ -81,7 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lineage = verb("lineage", _lineage, "write what a run took and gave as OpenLineage events, one a line")
     lineage.add_argument("run", metavar="RUN")
     lineage.add_argument("--output", type=Path, metavar="FILE", help="where to (default: stdout)")
-    lineage.add_argument("--send", metavar="URL", help="send them to this server of OpenLineage instead")
+    lineage.add_argument(
+        "--send", nargs="?", const="", metavar="URL",
+        help="send them to this server of OpenLineage instead (default: that of INCUMBENT_LINEAGE_URL, with its key)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -320,9 +325,12 @@ def _export(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 def _lineage(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.send is not None:
-        answers = send_lineage(ws, carrier=open_carrier(), url=arguments.send, run=arguments.run)
+        catalogue = make_catalogue(arguments.send, "") if arguments.send else open_catalogue(read_settings(ws.root))
+        if catalogue is None:
+            raise InvalidInput("--send without an address, and INCUMBENT_LINEAGE_URL names none")
+        answers = send_lineage(ws, carrier=open_carrier(), catalogue=catalogue, run=arguments.run)
         if not 200 <= answers[-1].status < 300:
-            raise Unavailable(f"{arguments.send} did not take event {len(answers)}: {answers[-1].detail or answers[-1].status}")
+            raise Unavailable(f"{catalogue.url} did not take event {len(answers)}: {answers[-1].detail or answers[-1].status}")
         print(f"sent {len(answers)} events")
         return 0
     lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in get_lineage_events(ws, arguments.run))

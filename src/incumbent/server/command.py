@@ -8,16 +8,21 @@ from pathlib import Path
 
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.bootstrap.carriers import open_carrier
+from incumbent.bootstrap.lineage import OFF, open_catalogue
 from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, trace_workspace
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import Settings, find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
+from incumbent.server.lineage_sender import LineageSender
 from incumbent.server.messages import UPLOAD_BYTES_MAX, Server
 from incumbent.server.serve import serve
 from incumbent.server.tenants import read_workspaces
 from incumbent.server.webhook_sender import WebhookSender
+from incumbent.usecases.lineage_delivery import turn_lineage
+from incumbent.usecases.webhook_ports import Carrier
+from incumbent.usecases.workspace import Workspace
 
 EXAMPLES = """
 On this machine alone, and while nobody is registered, no log-in is needed. Otherwise people log in at /log-in, and programs send a
@@ -83,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
             ws = trace_workspace(open_workspace(settings), tracing)
             open_ones.enter_context(WebhookSender(ws, carrier))
+            _begin_lineage(ws, settings, carrier, open_ones)
             servers[name] = Server(
                 ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door, upload_bytes_max=arguments.upload_bytes_max
             )
@@ -96,6 +102,18 @@ def run(arguments: argparse.Namespace) -> int:
             tracing=tracing,
         )
     return 0
+
+
+def _begin_lineage(ws: Workspace, settings: Settings, carrier: Carrier, open_ones: contextlib.ExitStack) -> None:
+    """Tell the catalogue from now on. Without an address what was noted stays: another server of this store may be the one that tells."""
+    catalogue = open_catalogue(settings)
+    if catalogue is not None:
+        turn_lineage(ws, on=True)
+        open_ones.enter_context(LineageSender(ws, carrier, catalogue))
+    elif settings.lineage_url == OFF:
+        dropped = turn_lineage(ws, on=False)
+        if dropped:
+            sys.stderr.write(f"lineage: off; {dropped} events that waited are dropped\n")
 
 
 def _find_workspaces(arguments: argparse.Namespace) -> dict[str, tuple[Settings, str]]:

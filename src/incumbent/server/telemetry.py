@@ -123,6 +123,8 @@ class _Standing:
         yield webhooks
         behind = figures.webhook_entries_behind
         yield GaugeMetricFamily("incumbent_webhook_entries_behind", "Entries that the furthest webhook was not told of.", value=behind)
+        waiting = figures.lineage_events_waiting
+        yield GaugeMetricFamily("incumbent_lineage_events_waiting", "Events that the catalogue was not told of.", value=waiting)
 
 
 class Measured:

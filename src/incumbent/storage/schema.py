@@ -250,3 +250,8 @@ repeatable_requests = Table(
     Column("body", LargeBinary, nullable=False), Index("ix_repeatable_requests_begun_at", "begun_at"),
 )  # fmt: skip
 """What was answered to requests with a key of their sender's, for a day; nothing rests on it but that they are done once."""
+lineage_events = Table(
+    "lineage_events", metadata, Column("number", Number, primary_key=True), _run_no(), _text("kind"), _integer("failures"),
+    _integer("next_at"),
+)  # fmt: skip
+"""Beginnings and ends of runs that a catalogue is still to be told of; triggers on `runs` write them while settings has "lineage"."""

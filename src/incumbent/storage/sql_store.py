@@ -9,6 +9,7 @@ from incumbent.storage.session import Database, Session
 from incumbent.storage.sql_accounts import SqlAccounts, SqlAttempts, SqlSessions, SqlTokens
 from incumbent.storage.sql_actions import SqlActions, SqlDocuments, find_unsound
 from incumbent.storage.sql_ledger import SqlCheckpoints, SqlLedger, SqlLedgerRows, SqlPayloads
+from incumbent.storage.sql_lineage import SqlLineage
 from incumbent.storage.sql_logged_models import SqlLoggedModels, SqlModelWords, SqlRunLinks
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_open_artifacts import SqlOpenArtifacts
@@ -22,6 +23,7 @@ from incumbent.storage.sql_webhooks import SqlWebhooks
 from incumbent.storage.sqlite import SqliteDatabase
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
+from incumbent.usecases.lineage_ports import Lineage
 from incumbent.usecases.ports import Actions, Documents, Metrics, RunIndex, Runs, Store, Transaction
 from incumbent.usecases.registry_ports import Predictions, Registry
 from incumbent.usecases.repeat_ports import Repeats
@@ -77,6 +79,7 @@ class SqlTransaction:
         self.sessions: Sessions = SqlSessions(session)
         self.attempts: Attempts = SqlAttempts(session)
         self.webhooks: Webhooks = SqlWebhooks(session)
+        self.lineage: Lineage = SqlLineage(session)
         self.repeats: Repeats = SqlRepeats(session)
 
 

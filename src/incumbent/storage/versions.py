@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Corrupt, InvalidInput
 
-REVISIONS = ("0001", "0002", "0003", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every schema revision, oldest first; each is a file in migrations/versions/."""
 
 HEAD = REVISIONS[-1]

@@ -19,6 +19,7 @@ class Figures:
         open_findings: Findings that nobody has closed.
         webhooks: How many there are by how they stand: "active", "failing" (it will be tried again), "dead".
         webhook_entries_behind: Entries that the webhook that is furthest behind was not told of.
+        lineage_events_waiting: Beginnings and ends of runs that the catalogue of lineage was not told of.
     """
 
     at: datetime
@@ -29,6 +30,7 @@ class Figures:
     open_findings: int
     webhooks: Mapping[str, int]
     webhook_entries_behind: int
+    lineage_events_waiting: int
 
 
 def read_figures(ws: Workspace) -> Figures:
@@ -51,4 +53,5 @@ def read_figures(ws: Workspace) -> Figures:
             open_findings=sum(record.body.get("state") == "open" for record in tx.records.list_all("finding")),
             webhooks={state: states.count(state) for state in ("active", "failing", "dead")},
             webhook_entries_behind=max((entries - one.cursor for one in webhooks), default=0),
+            lineage_events_waiting=tx.lineage.count(),
         )

@@ -7,14 +7,17 @@ that the run gave it is in its documentation. A run's UUID is made from its id (
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from incumbent.base.documents import Document, Json, document_bytes
+from incumbent.base.errors import InvalidInput
 from incumbent.base.version import __version__
 from incumbent.ledger.entry import format_time
 from incumbent.tracking.compare import RunDetails
 from incumbent.tracking.run import Run, RunArtifact
 from incumbent.usecases.log_run import get_run
+from incumbent.usecases.webhook_address import parse_url
 from incumbent.usecases.webhook_ports import Carrier, Sent
 from incumbent.usecases.workspace import Workspace
 
@@ -27,6 +30,42 @@ _CORE = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 _FACETS = "https://openlineage.io/spec/facets/"
 _ENDS: Mapping[str, str] = {"finished": "COMPLETE", "failed": "FAIL", "killed": "ABORT"}
 _ERROR_CHARACTERS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A server of OpenLineage. It is the operator's own choice: private addresses and plain http are allowed.
+
+    Attributes:
+        url: Without the path.
+        key: What is sent as a bearer token; "" for none.
+    """
+
+    url: str
+    key: str = field(default="", repr=False)
+
+    def post(self, carrier: Carrier, event: Document) -> Sent:
+        """Send it one event, and return what it answered."""
+        headers: dict[str, str] = {"content-type": "application/json", "user-agent": "incumbent", **self._credential()}
+        return carrier.post(self.url.rstrip("/") + PATH, headers, document_bytes(event), may_be_private=True, may_be_http=True)
+
+    def _credential(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+def make_catalogue(url: str, key: str) -> Catalogue:
+    """Return where to tell, from settings.
+
+    Raises:
+        InvalidInput: The address is none, or the key cannot be sent in a header.
+    """
+    try:
+        parse_url(url, may_be_private=True, may_be_http=True)
+    except InvalidInput as error:
+        raise InvalidInput(f"no server of OpenLineage can be at that address (`--send`, INCUMBENT_LINEAGE_URL): {error}") from None
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InvalidInput("INCUMBENT_LINEAGE_KEY: a bearer token is printable ASCII without spaces")
+    return Catalogue(url, key)
 
 
 def get_lineage_events(ws: Workspace, run_id: str) -> Sequence[Document]:
@@ -49,13 +88,13 @@ def get_lineage_events(ws: Workspace, run_id: str) -> Sequence[Document]:
     return events
 
 
-def send_lineage(ws: Workspace, *, carrier: Carrier, url: str, run: str) -> Sequence[Sent]:
+def send_lineage(ws: Workspace, *, carrier: Carrier, catalogue: Catalogue, run: str) -> Sequence[Sent]:
     """Send the events of a run to a server of OpenLineage, in their order, and return what it answered; after a failure no more.
 
     Args:
         ws: The workspace.
         carrier: What carries messages.
-        url: The server, without the path. It is the operator's own choice: private addresses and plain http are allowed.
+        catalogue: The server.
         run: The run's id, or a unique beginning of it.
 
     Raises:
@@ -64,8 +103,7 @@ def send_lineage(ws: Workspace, *, carrier: Carrier, url: str, run: str) -> Sequ
     """
     answers: list[Sent] = []
     for event in get_lineage_events(ws, run):
-        headers = {"content-type": "application/json", "user-agent": "incumbent"}
-        answers.append(carrier.post(url.rstrip("/") + PATH, headers, document_bytes(event), may_be_private=True, may_be_http=True))
+        answers.append(catalogue.post(carrier, event))
         if not 200 <= answers[-1].status < 300:
             break
     return answers

@@ -20,6 +20,7 @@ from incumbent.tracking.run import CodeVersion, Note, Run, RunArtifact, StageRun
 from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
+from incumbent.usecases.lineage_ports import Catalogued
 from incumbent.usecases.registry_ports import Predictions, Registry
 from incumbent.usecases.repeat_ports import Repeating
 from incumbent.usecases.tracked_ports import Tracked
@@ -177,7 +178,7 @@ class Metrics(Protocol):
         """Return, for each run, the last point (highest step, then latest) of each metric."""
 
 
-class Transaction(Tracked, Told, Repeating, Protocol):
+class Transaction(Tracked, Told, Repeating, Catalogued, Protocol):
     """All tables, inside one transaction: committed together when the block ends well, or not at all."""
 
     actions: Actions

@@ -621,5 +621,19 @@ CREATE TABLE repeatable_requests (
 
 CREATE INDEX ix_repeatable_requests_begun_at ON repeatable_requests (begun_at);
 
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+CREATE TABLE lineage_events (
+	number INTEGER NOT NULL, 
+	run_no INTEGER NOT NULL, 
+	kind TEXT NOT NULL, 
+	failures BIGINT NOT NULL, 
+	next_at BIGINT NOT NULL, 
+	CONSTRAINT pk_lineage_events PRIMARY KEY (number), 
+	CONSTRAINT fk_lineage_events_run_no FOREIGN KEY(run_no) REFERENCES runs (run_no)
+);
+
+CREATE TRIGGER runs_lineage_begun AFTER INSERT ON runs FOR EACH ROW WHEN EXISTS (SELECT 1 FROM settings WHERE name = 'lineage') BEGIN INSERT INTO lineage_events (run_no, kind, failures, next_at) VALUES (NEW.run_no, 'START', 0, 0); INSERT INTO lineage_events (run_no, kind, failures, next_at) SELECT NEW.run_no, 'END', 0, 0 WHERE NEW.state <> 'running'; END;
+
+CREATE TRIGGER runs_lineage_ended AFTER UPDATE OF state ON runs FOR EACH ROW WHEN OLD.state = 'running' AND EXISTS (SELECT 1 FROM settings WHERE name = 'lineage') BEGIN INSERT INTO lineage_events (run_no, kind, failures, next_at) SELECT NEW.run_no, 'END', 0, 0 WHERE NEW.state <> 'running'; END;
+
+INSERT INTO alembic_version (version_num) VALUES ('0010');
 
