@@ -45,6 +45,7 @@ NOT_OVER_HTTP = {
     "recording.attempting": "it is around an act, and none itself",
     "figures.read_figures": "it is /metrics, in the form that monitoring systems read",
     "webhook_delivery": "the server's own thread sends; nobody asks for it",
+    "lineage_delivery": "the server's own thread sends, where its settings say; nobody asks for it",
     "run_pipeline.run_pipeline": "a run executes the caller's code, on the caller's machine",
     "sweep": "a run executes the caller's code, on the caller's machine",
     "reproduce.reproduce": "a run executes the caller's code, on the caller's machine",
