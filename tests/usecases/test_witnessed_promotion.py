@@ -8,6 +8,7 @@ from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.governance.tier import DEFAULT_TIERS
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.ledger_export import export_ledger
 from incumbent.usecases.ledger_log import get_checkpoint, list_entries
@@ -18,10 +19,10 @@ from incumbent.usecases.promote import promote
 from incumbent.usecases.recording import governed, record_act
 from incumbent.usecases.tiers import set_tiers
 from incumbent.usecases.witnesses import add_witness, revoke_witness
-from office import LAX, MODEL, SLOT, as_actor, open_office, prepare, sign_all
+from office import MODEL, SLOT, as_actor, open_office, prepare, sign_all
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
-WITNESSED = LAX.replace("witnesses = 0", "witnesses = 1")
+WITNESSED = DEFAULT_TIERS.replace("witnesses = 0", "witnesses = 1")
 REFUSED = "1 witness"
 
 

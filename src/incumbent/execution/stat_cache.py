@@ -169,8 +169,7 @@ class StatCache:
         if version not in (0, _SCHEMA_VERSION):
             raise sqlite3.DatabaseError(f"the cache has layout {version}, not {_SCHEMA_VERSION}")
         if version == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            _lay_out(connection)
         # With a write-ahead log this cannot corrupt the file, and losing the newest rows to a power cut costs one more read.
         connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -184,6 +183,21 @@ class StatCache:
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 os.unlink(f"{self._path}{suffix}")
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file. Turning to the write-ahead log does not wait for another process that is about it: ask again."""
+    until = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > until:
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 def _select(connection: sqlite3.Connection, query: str, keys: list[bytes]) -> Iterator[tuple[Any, ...]]:
