@@ -12,6 +12,7 @@ from incumbent.server.access import NOBODY, Caller, Door
 from incumbent.server.errors import HttpProblem
 from incumbent.server.feeds import Feeds
 from incumbent.server.group import GroupWriter
+from incumbent.server.json_text import is_plainly_once, parse_json
 from incumbent.server.streams import Stream
 from incumbent.server.telemetry import Telemetry
 from incumbent.usecases.ports import ModelHost
@@ -73,17 +74,22 @@ class Request:
 
         Raises:
             HttpProblem: The body is not said to be JSON (415).
-            InvalidInput: It is no JSON, is nested too deeply, or holds NaN or infinities.
+            InvalidInput: It is no JSON, names a key twice, is nested too deeply, or holds NaN or infinities.
         """
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise HttpProblem(415, f"the body must be application/json, not {kind[:60] or 'of no stated type'}")
+        self.check_type("application/json")
         try:
-            return msgspec.json.decode(self.body)  # type: ignore[no-any-return] # untyped decoding gives plain JSON values
+            value: Json = msgspec.json.decode(self.body)
+            return value if is_plainly_once(self.body, value) else parse_json(self.body)
         except RecursionError:
             raise InvalidInput("the JSON is nested too deeply") from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidInput(f"the body is not JSON: {error}") from None
+
+    def check_type(self, media_type: str) -> None:
+        """Refuse a body that is not said to be of a type. Raises HttpProblem (415)."""
+        said = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if said != media_type:
+            raise HttpProblem(415, f"the body must be {media_type}, not {said[:60] or 'of no stated type'}")
 
     def read_query(self) -> dict[str, str]:
         """Return the fields of the query string, of one given twice the last. Raises InvalidInput when it cannot be read."""
@@ -96,9 +102,7 @@ class Request:
             HttpProblem: The body is not said to be a form (415).
             InvalidInput: It is not UTF-8, or has too many fields.
         """
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
-            raise HttpProblem(415, "the body must be application/x-www-form-urlencoded")
+        self.check_type("application/x-www-form-urlencoded")
         return _read_fields(self.body.decode("latin-1"), "form")
 
 

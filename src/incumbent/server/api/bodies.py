@@ -9,9 +9,8 @@ import msgspec
 
 from incumbent.base.errors import InvalidInput
 from incumbent.server.api.operation import In
-from incumbent.server.errors import HttpProblem
+from incumbent.server.json_text import parse_json
 from incumbent.server.messages import FORM_FIELDS_MAX, Request
-from incumbent.server.mlflow.wire import parse_json
 
 DEPTH_MAX = 32
 INT_LIMIT = 2**63
@@ -26,9 +25,7 @@ def read_body(request: Request, kind: type[_T]) -> _T:
         InvalidInput: It is no JSON in UTF-8, names a key twice, is nested too deeply, holds NaN, an infinity, a whole number beyond
             64 bits or half a surrogate pair, has a field that is not known, or a field of another type.
     """
-    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if said != "application/json":
-        raise HttpProblem(415, f"the body must be application/json, not {said[:60] or 'of no stated type'}")
+    request.check_type("application/json")
     value = parse_json(request.body)
     _check_value(value, 0)
     return _convert(value, kind, "the body", strict=True)
