@@ -226,3 +226,20 @@ def test_the_changelog_opens_with_this_version():
 def test_the_package_says_that_it_is_typed_and_how_it_is_licensed():
     assert (PACKAGE / "py.typed").exists()
     assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_page_on_hostile_input_names_tests_that_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/explanation/hostile-input.md").read_text()))
+    there = {name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.MULTILINE)}
+    assert named
+    assert named <= there, named - there
+
+
+def test_no_temporary_name_can_be_guessed():
+    """In shared folders only what `tempfile` opens itself; beside our own files, names of chance (`secrets`)."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.match(r"/(var/)?tmp\b|/dev/shm", node.value), f"{name_of(path)}:{node.lineno}"
+            if isinstance(node, ast.Attribute | ast.Name):
+                assert (node.attr if isinstance(node, ast.Attribute) else node.id) not in {"mktemp", "gettempdir"}, name_of(path)
