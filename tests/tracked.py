@@ -6,6 +6,7 @@ from blobs import DictBlobs
 from incumbent.base.artifact import Artifact
 from incumbent.base.errors import InvalidInput
 from incumbent.execution.processes import HostProcesses
+from incumbent.execution.secret_box import SecretBox
 from incumbent.execution.spool import SEGMENT_BYTES, DiskSpools
 from incumbent.execution.system_clock import SystemClock, TimeIds
 from incumbent.storage.sql_store import open_sql_store
@@ -51,6 +52,7 @@ def open_tracked(folder: Path, *, url: str = "", store=None, segment_bytes: int 
         clock=clock or SystemClock(),
         ids=TimeIds(),
         keys=keys,
+        secrets=SecretBox(folder / "keys"),
         tables=None,
         processes=HostProcesses(),
         open_runner=None,

@@ -24,6 +24,13 @@ class WebhooksContract:
             tx.webhooks.add(HOOK)
             assert tx.webhooks.list_all() == [HOOK, OTHER]
 
+    def test_a_secret_is_resealed_and_nothing_else(self, store: Store) -> None:
+        with store.begin() as tx:
+            tx.webhooks.add(HOOK)
+            tx.webhooks.add(OTHER)
+            tx.webhooks.reseal(OTHER.webhook_id, "sealed")
+            assert tx.webhooks.list_all() == [HOOK, replace(OTHER, sealed="sealed")]
+
     def test_due_is_what_is_active_behind_and_not_put_off(self, store: Store) -> None:
         dead = replace(HOOK, webhook_id="webhook-3", state="dead")
         with store.begin() as tx:

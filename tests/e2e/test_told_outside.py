@@ -13,6 +13,7 @@ import pytest
 from incumbent.cli import main
 from incumbent.usecases.people import add_person
 from incumbent.usecases.tokens import new_token
+from incumbent.usecases.webhook_messages import sign_body
 from logins import as_person, open_people
 from receivers import open_receiver
 
@@ -87,6 +88,9 @@ def test_a_webhook_that_is_added_while_the_server_runs_is_told_of_what_other_pro
         assert (body["type"], body["subject"], body["data"]["act"]) == ("incumbent.people.changed", "person new", "add-person")
         assert receiver.got[0][1]["webhook-id"] == body["id"]
         assert made["secret"].startswith("whsec_")
+        _, headers, raw = receiver.got[0]
+        stamp = int(headers["webhook-timestamp"])
+        assert headers["webhook-signature"] == sign_body(raw, made["secret"], name=body["id"], seconds=stamp)
         assert command("test", made["id"]) == "it arrived: 204\n"
         deliveries = []
         while not deliveries:  # the answer has gone out, and is perhaps not written down yet

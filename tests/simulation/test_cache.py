@@ -189,8 +189,8 @@ def make_workspace(world):
     folder = Path("nowhere")
     return Workspace(
         root=folder, folder=folder, store=open_sql_store("sqlite://", algorithm="blake3"), blobs=blobs, codecs=None, code=Code(world),
-        environment=Everywhere(), sources=Data(world, blobs), spools=None, clock=Ticking(), ids=Counting(), keys=None, tables=None,
-        processes=OneProcess(),
+        environment=Everywhere(), sources=Data(world, blobs), spools=None, clock=Ticking(), ids=Counting(), keys=None, secrets=None,
+        tables=None, processes=OneProcess(),
         open_runner=lambda _: Worker(world, blobs), beside=None, actor="tester",
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from incumbent.execution.inline_runner import InlineRunner
 from incumbent.execution.key_folder import KeyFolder
 from incumbent.execution.local_runner import LocalRunner
 from incumbent.execution.processes import HostProcesses
+from incumbent.execution.secret_box import SecretBox
 from incumbent.execution.sources.capture import DeclaredSources
 from incumbent.execution.spool import DiskSpools
 from incumbent.execution.stat_cache import StatCache
@@ -87,6 +88,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         clock=SystemClock(),
         ids=TimeIds(),
         keys=keys,
+        secrets=SecretBox(folder / "keys"),
         tables=StoredTables(codecs, blobs, folder / "tmp"),
         processes=HostProcesses(),
         open_runner=open_runner,

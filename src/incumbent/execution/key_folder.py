@@ -1,18 +1,17 @@
 """Private keys as files: Ed25519 in PKCS #8, readable by their owner alone, beside their public halves.
 
 The ledger's keys lie in the workspace; the keys of people lie in a folder of theirs, outside of every project, so that a person's
-signature is not lying about in what is copied and shared. A passphrase in INCUMBENT_KEY_PASSPHRASE encrypts the keys that are made.
+signature is not lying about in what is copied and shared.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
+from incumbent.execution.private_files import read_private, write_new, write_private
 from incumbent.ledger.note import key_name, key_text, parse_key
 
-PASSPHRASE = "INCUMBENT_KEY_PASSPHRASE"  # noqa: S105 (the name of a variable)
 _LEDGER = re.compile(r"ledger(-[0-9]+)?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
@@ -38,19 +37,16 @@ class KeyFolder:
             Unavailable: The folder cannot be written.
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
         if _NAME.fullmatch(name) is None:
             raise InvalidInput(f"{name[:80]!r} cannot name a key: lower-case letters, digits, '.', '_' and '-', at most 64")
         private = Ed25519PrivateKey.generate()
-        passphrase = os.environ.get(PASSPHRASE, "")
-        protection = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
         public = private.public_key().public_bytes_raw()
         folder = self._ledger if _LEDGER.fullmatch(name) else self._personal
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write_new(folder / f"{name}.key", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection), 0o600)
-            _write_new(folder / f"{name}.pub", f"{key_text(public)}\n".encode(), 0o644)
+            write_private(folder / f"{name}.key", private)
+            write_new(folder / f"{name}.pub", f"{key_text(public)}\n".encode(), 0o644)
         except FileExistsError as error:
             raise Conflict(f"there is a key named {name!r} in {folder}; choose another name, or use that one") from error
         except OSError as error:
@@ -69,7 +65,7 @@ class KeyFolder:
         """Sign with the private half. Raises NotFound if it is not on this machine."""
         for path in self._list_public():
             if _read_public(path) == public:
-                return _sign(path.with_suffix(".key"), data)
+                return read_private(path.with_suffix(".key")).sign(data)
         raise NotFound(
             f"the private half of key {key_name(public)} is not on this machine; it was looked for in {self._ledger} and "
             f"{self._personal} (INCUMBENT_KEYS names the second)"
@@ -79,38 +75,8 @@ class KeyFolder:
         return [*sorted(self._ledger.glob("*.pub")), *sorted(self._personal.glob("*.pub"))]
 
 
-def _sign(path: Path, data: bytes) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        data_of_key = path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"private key {path} cannot be read: {error.strerror}") from error
-    passphrase = os.environ.get(PASSPHRASE, "").encode() if b"ENCRYPTED" in data_of_key.partition(b"\n")[0] else None
-    if passphrase == b"":
-        raise InvalidInput(f"private key {path} is encrypted: put its passphrase into {PASSPHRASE}")
-    try:
-        private = load_pem_private_key(data_of_key, passphrase)
-    except ValueError as error:
-        raise Corrupt(f"{path} is no private key, or its passphrase is another: {error}") from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise Corrupt(f"{path} is no Ed25519 key")
-    return private.sign(data)
-
-
 def _read_public(path: Path) -> bytes:
     try:
         return parse_key(path.read_text("utf-8").strip())
     except (OSError, UnicodeDecodeError, InvalidInput) as error:
         raise Corrupt(f"{path} is no public key: {error}") from error
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that must not be there yet, on the disk before this returns."""
-    end = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        os.write(end, data)
-        os.fsync(end)
-    finally:
-        os.close(end)

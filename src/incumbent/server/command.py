@@ -21,6 +21,7 @@ from incumbent.server.serve import serve
 from incumbent.server.tenants import read_workspaces
 from incumbent.server.webhook_sender import WebhookSender
 from incumbent.usecases.lineage_delivery import turn_lineage
+from incumbent.usecases.webhook_delivery import begin_delivery
 from incumbent.usecases.webhook_ports import Carrier
 from incumbent.usecases.workspace import Workspace
 
@@ -87,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
                 provider=open_provider(settings),
             )
             ws = trace_workspace(open_workspace(settings), tracing)
+            if sealed := begin_delivery(ws):
+                sys.stderr.write(f"webhooks: {sealed} secrets lay in plain text, and are sealed now; older backups still have them\n")
             open_ones.enter_context(WebhookSender(ws, carrier))
             _begin_lineage(ws, settings, carrier, open_ones)
             servers[name] = Server(

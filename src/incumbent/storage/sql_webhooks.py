@@ -24,7 +24,7 @@ class SqlWebhooks:
         self._session.run(
             f"INSERT INTO webhooks ({_WEBHOOK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                webhook.webhook_id, to_text(webhook.url, "URL"), json.dumps(webhook.events), webhook.secret, to_micros(webhook.made_at),
+                webhook.webhook_id, to_text(webhook.url, "URL"), json.dumps(webhook.events), webhook.sealed, to_micros(webhook.made_at),
                 to_text(webhook.made_by, "actor"), webhook.cursor, to_micros(webhook.next_at), int(webhook.may_be_private),
                 int(webhook.may_be_http), webhook.state, webhook.failures, webhook.tried,
             ),
@@ -53,6 +53,10 @@ class SqlWebhooks:
             ),
         )  # fmt: skip
         return changed == 1
+
+    def reseal(self, webhook_id: str, sealed: str) -> None:
+        """Replace the sealed secret of one."""
+        self._session.run("UPDATE webhooks SET secret = ? WHERE webhook_id = ?", (sealed, webhook_id))
 
     def remove(self, webhook_id: str) -> None:
         """Remove one and its deliveries."""
@@ -83,11 +87,11 @@ class SqlWebhooks:
 
 
 def _webhook(row: Row) -> Webhook:
-    webhook_id, url, events, secret, made_at, made_by, cursor, next_at, private, http, state, failures, tried = row
+    webhook_id, url, events, sealed, made_at, made_by, cursor, next_at, private, http, state, failures, tried = row
     names = from_json(events)
     if not isinstance(names, list) or state not in {"active", "dead"}:
         raise Corrupt(f"webhook {webhook_id}: the database holds {str(events)[:80]!r} and {str(state)[:20]!r} for its events and state")
     return Webhook(
-        webhook_id, url, tuple(str(name) for name in names), secret, from_micros(made_at), made_by, cursor, from_micros(next_at),
+        webhook_id, url, tuple(str(name) for name in names), str(sealed), from_micros(made_at), made_by, cursor, from_micros(next_at),
         bool(private), bool(http), state, failures, tried,
     )  # fmt: skip

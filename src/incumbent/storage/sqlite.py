@@ -194,6 +194,7 @@ class SqliteDatabase:
                 uri=self._is_read_only,
             )  # fmt: skip
             raw.execute("PRAGMA foreign_keys=ON")
+            raw.execute("PRAGMA secure_delete=ON")  # what is erased leaves the file; some builds of SQLite only mark its place as free
             raw.create_function("lower_text", 1, _lower, deterministic=True)
         except sqlite3.Error as error:
             raise self.translate(error) from error

@@ -160,6 +160,16 @@ class Keys(Protocol):
         """Sign with the private half. Raises NotFound if it is not on this machine."""
 
 
+class Secrets(Protocol):
+    """Sealing what has to be known again in plain text, so that whoever reads the store does not read it."""
+
+    def seal(self, secret: str, about: str) -> str:
+        """Return a text from which this machine alone gets the secret again, and for the same purpose alone."""
+
+    def unseal(self, text: str, about: str) -> str:
+        """Return the secret. Raises Corrupt if it was not sealed for this purpose, Refused if the key is not on this machine."""
+
+
 class Signer(Protocol):
     """How a human act comes by its signature where the person's key is not on this machine."""
 

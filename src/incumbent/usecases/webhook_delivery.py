@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
+from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.governance.events import event_of
 from incumbent.ledger.entry import Entry, parse_entry
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.webhook_messages import entry_event, sign_message
 from incumbent.usecases.webhook_ports import Carrier, Delivery, Sent, Webhook
+from incumbent.usecases.webhook_secrets import find_plain, seal_old_secrets, unseal_secret
 from incumbent.usecases.workspace import Workspace
 
 LEASE_S = 120
@@ -29,6 +31,20 @@ GONE = 410
 DELIVERIES_KEPT = 200
 SCANNED_MAX = 1_000
 IN_A_ROW_MAX = 100
+
+
+def begin_delivery(ws: Workspace) -> int:
+    """Make ready to send: seal secrets that an earlier version has left in plain text, and return how many they were.
+
+    Raises:
+        Unavailable: The key cannot be written.
+        Corrupt, InvalidInput: The key cannot be read.
+    """
+    with ws.store.begin(read_only=True) as tx:
+        if not find_plain(tx):
+            return 0
+    with ws.store.begin() as tx:
+        return seal_old_secrets(ws, tx)
 
 
 def take_due(ws: Workspace, *, most: int | None = None) -> Sequence[Webhook]:
@@ -80,8 +96,17 @@ def deliver(ws: Workspace, *, carrier: Carrier, taken: Webhook, is_stopping: Cal
 def _send(ws: Workspace, carrier: Carrier, before: Webhook, ahead: Webhook, entry: Entry) -> Webhook | None:
     """Send one entry and settle it; None if another sender settled meanwhile, or the webhook is gone."""
     at = ws.clock.now()
-    headers, body = sign_message(entry_event(entry), ahead.secret, at)
-    sent = carrier.post(ahead.url, headers, body, may_be_private=ahead.may_be_private, may_be_http=ahead.may_be_http)
+    try:
+        headers, body = sign_message(entry_event(entry), unseal_secret(ws, ahead), at)
+    except (
+        Corrupt,
+        InvalidInput,
+        NotFound,
+        Refused,
+    ) as error:  # nothing unsigned is sent: it fails until somebody mends it
+        sent = Sent(0, f"nothing was sent: {error}")
+    else:
+        sent = carrier.post(ahead.url, headers, body, may_be_private=ahead.may_be_private, may_be_http=ahead.may_be_http)
     after = judge_sent(ahead, entry, sent, ws.clock.now())
     delivery = Delivery(ahead.webhook_id, after.tried, entry.seq, event_of(entry.draft.act), at, sent.status, _words(sent))
     with ws.store.begin(durable=False) as tx:

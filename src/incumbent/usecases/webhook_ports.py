@@ -16,7 +16,7 @@ class Webhook:
 
     Attributes:
         events: Which, by `incumbent.governance.events`; () stands for all.
-        secret: With which messages are signed; whoever receives them has it, too.
+        sealed: What messages are signed with, sealed (`usecases.webhook_secrets`); whoever receives them has it in plain.
         may_be_private: Addresses of this machine and of private networks are allowed.
         may_be_http: Without TLS, too.
         state: "dead" after too many failures: nothing is sent until somebody lets it go on.
@@ -29,7 +29,7 @@ class Webhook:
     webhook_id: str
     url: str
     events: tuple[str, ...]
-    secret: str = field(repr=False)
+    sealed: str = field(repr=False)
     made_at: datetime
     made_by: str
     cursor: int
@@ -96,6 +96,9 @@ class Webhooks(Protocol):
 
     def change(self, before: Webhook, after: Webhook) -> bool:
         """Replace state, cursor, failures, next_at and tried, unless one of the last three is another than before: then return False."""
+
+    def reseal(self, webhook_id: str, sealed: str) -> None:
+        """Replace the sealed secret of one."""
 
     def remove(self, webhook_id: str) -> None:
         """Remove one and its deliveries."""

@@ -14,6 +14,7 @@ from incumbent.usecases.recording import find_acting
 from incumbent.usecases.webhook_address import parse_url
 from incumbent.usecases.webhook_messages import make_secret, probe_event, sign_message
 from incumbent.usecases.webhook_ports import Carrier, Delivery, Sent, Webhook
+from incumbent.usecases.webhook_secrets import seal_old_secrets, seal_secret, unseal_secret
 from incumbent.usecases.workspace import Workspace
 
 DELIVERIES_SHOWN = 20
@@ -41,18 +42,23 @@ def add_webhook(
 
     Raises:
         InvalidInput: The URL is none that messages may go to, or there is no such event.
-        Refused: People are registered, and the actor is no admin.
+        Refused: People are registered, and the actor is no admin; or the secrets here are sealed by a key that is not on this machine.
+        Corrupt: The secret of another webhook opens no more.
+        Unavailable: The key that seals cannot be written.
     """
     parse_url(url, may_be_private=may_be_private, may_be_http=may_be_http)
     named = check_events(events)
     secret = make_secret(ws.ids.salt())
     with ws.store.begin() as tx:
         actor, now = _check_admin(ws, tx), ws.clock.now()
-        webhook = Webhook(
+        seal_old_secrets(ws, tx)
+        for known in tx.webhooks.list_all():
+            unseal_secret(ws, known)  # by another key than this machine's: then the server, which has that one, could not send to both
+        plain = Webhook(
             ws.ids.new("webhook"),
             url,
             named,
-            secret,
+            "",
             now,
             actor,
             tx.ledger.size(),
@@ -60,6 +66,7 @@ def add_webhook(
             may_be_private=may_be_private,
             may_be_http=may_be_http,
         )
+        webhook = seal_secret(ws, plain, secret)
         tx.webhooks.add(webhook)
     return NewWebhook(webhook, secret)
 
@@ -109,14 +116,15 @@ def probe_webhook(ws: Workspace, *, carrier: Carrier, webhook: str) -> Sent:
 
     Raises:
         NotFound: There is no such webhook.
-        Refused: The actor is no admin.
+        Refused: The actor is no admin; or its secret is sealed by a key that is not on this machine.
+        Corrupt: Its secret is not the one that was made for it and its address.
     """
     with ws.store.begin(read_only=True) as tx:
         _check_admin(ws, tx)
         found = _get(tx, webhook)
         log = tx.ledger.get(0).log if tx.ledger.size() else "incumbent"
     now = ws.clock.now()
-    headers, body = sign_message(probe_event(log, ws.ids.new("test"), now), found.secret, now)
+    headers, body = sign_message(probe_event(log, ws.ids.new("test"), now), unseal_secret(ws, found), now)
     return carrier.post(found.url, headers, body, may_be_private=found.may_be_private, may_be_http=found.may_be_http)
 
 

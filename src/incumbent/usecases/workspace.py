@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from incumbent.usecases.governed_ports import Keys, Signer, Tables
+from incumbent.usecases.governed_ports import Keys, Secrets, Signer, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
 from incumbent.usecases.sink import StoreSink
 from incumbent.usecases.spools import Spools
@@ -37,6 +37,7 @@ class Workspace:
     clock: Clock
     ids: Ids
     keys: Keys
+    secrets: Secrets
     tables: Tables
     processes: Processes
     open_runner: Callable[[str], Runner]
