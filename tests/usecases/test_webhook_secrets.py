@@ -112,7 +112,7 @@ def test_adding_one_seals_the_old_ones_too(ws):
         {"secret": OLD},
         {"secret": "sealed-1 0123456789abcdef AAAA"},
         {"secret": ""},
-        {"secret": "x y z"},
+        {"secret": "x y z"}, {"secret": "sealed-1  AAAA"},
     ],
     ids=str,
 )  # fmt: skip

@@ -57,12 +57,11 @@ class SecretBox:
         wanted, _, encoded = rest.partition(" ")
         if form != _FORM:
             raise Corrupt(f"the secret of {about} is not sealed as this version seals; it was written by another program")
-        name, key = self._key if self._path.exists() else ("", about.encode())
-        if name != wanted:
+        if not self._path.exists() or self._key[0] != wanted:
             raise Refused(f"the secret of {about} is sealed by key {wanted[:40]!r}, and another one or none is in {self._path}")
         try:
             data = base64.b64decode(encoded, validate=True)
-            return AESGCM(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], about.encode()).decode()
+            return AESGCM(self._key[1]).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], about.encode()).decode()
         except (binascii.Error, ValueError, InvalidTag):
             raise Corrupt(f"the secret of {about} was not sealed for it: the database was changed by another program") from None
 
