@@ -60,11 +60,11 @@ def append(tx: Transaction, name: str = "note x", at: datetime = AT, **fields: o
     return tx.ledger.append(Draft(**{**known, **fields}), at)  # type: ignore[arg-type]
 
 
-def put(tx: Transaction, kind: str, record_id: str, body: Document, subject: str = "") -> Record:
+def put(tx: Transaction, kind: str, record_id: str, body: Document) -> Record:
     """Append an entry and the document that it makes."""
     found = digest_bytes(document_bytes(body), "sha256")
     entry = append(tx, f"{kind} {record_id}", object=ObjectRef(kind, record_id, found))
-    record = Record(kind, record_id, subject, entry.seq, found, body)
+    record = Record(kind, record_id, entry.seq, found, body)
     tx.records.put(record)
     return record
 

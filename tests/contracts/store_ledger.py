@@ -1,5 +1,7 @@
 """What every metadata store does with the ledger, and what the database itself refuses whoever asks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +14,7 @@ from incumbent.ledger.entry import Actor, Draft, ObjectRef, commit, parse_entry
 from incumbent.ledger.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from incumbent.ledger.note import checkpoint_body, key_text, signature_line
 from incumbent.registry.model import Placement
+from incumbent.storage.cells import to_micros
 from incumbent.usecases.ports import Store
 from ledgers import AT, LOG, MemoryKeys, append, begin, put
 
@@ -30,6 +33,25 @@ def raw(store: Store, sql: str, values: tuple[object, ...] = ()) -> int:
     """Run a statement as somebody with access to the database would."""
     with store._database.begin(durable=True, read_only=False) as session:  # type: ignore[attr-defined]
         return session.run(sql, values)
+
+
+@contextmanager
+def unguarded(store: Store, table: str) -> Iterator[None]:
+    """Take the triggers of a table away, as its owner can."""
+    with store._database.begin(durable=True, read_only=False) as session:  # type: ignore[attr-defined]
+        if session.dialect == "postgresql":
+            session.run(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            kept = []
+        else:
+            kept = session.all("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,))
+            for name, _ in kept:
+                session.run(f"DROP TRIGGER {name}")
+    yield
+    with store._database.begin(durable=True, read_only=False) as session:  # type: ignore[attr-defined]
+        for _, made in kept:
+            session.run(made)
+        if session.dialect == "postgresql":
+            session.run(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
 class LedgerContract:
@@ -66,12 +88,13 @@ class LedgerContract:
         with store.begin(read_only=True) as tx:
             rows = tx.ledger_rows
             stored = [row for part in rows.read_entries() for row in part]
-            assert stored == [(entry.seq, entry.draft.act, entry.draft.object.name, entry.body) for entry in entries]
+            assert stored == [(e.seq, e.draft.act, e.draft.object.name, to_micros(e.at), e.body) for e in entries]
             assert list(tx.ledger.read()) == [entry.body for entry in entries]
             assert list(tx.ledger.read(2, 6)) == [entry.body for entry in entries[2:6]]
             found = [row for part in rows.read_checkpoints() for row in part]
-            assert found == [(known.size, known.note, bool(known.cosignatures)) for known in tx.checkpoints.list_all()]
-            assert [(size, cosigned) for size, _, cosigned in found] == [(5, True), (7, False)]
+            kept = tx.checkpoints.list_all()
+            assert found == [(known.size, to_micros(known.at), known.note, bool(known.cosignatures)) for known in kept]
+            assert [(size, cosigned) for size, _, _, cosigned in found] == [(5, True), (7, False)]
             leaves = [leaf_hash(entry.body) for entry in entries]
             # Leaves 3 to 6 complete, of the nodes above, that of 2 and 3, that of 4 and 5, and that of the first four.
             assert rows.read_nodes(3, 7) == {
@@ -258,10 +281,10 @@ class LedgerContract:
     def test_the_newest_document_of_an_id_holds_and_the_older_ones_stay(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:
             begin(tx, keys)
-            first = put(tx, "policy", "m", {"margin": "0.1"}, subject="m")
-            other = put(tx, "policy", "n", {}, subject="n")
-            second = put(tx, "policy", "m", {"margin": "0.2"}, subject="m")
-            put(tx, "tier", "m", {"tier": 2}, subject="m")
+            first = put(tx, "policy", "m", {"margin": "0.1"})
+            other = put(tx, "policy", "n", {})
+            second = put(tx, "policy", "m", {"margin": "0.2"})
+            put(tx, "tier", "m", {"tier": 2})
         with store.begin(read_only=True) as tx:
             assert tx.records.find("policy", "m") == second
             assert tx.records.find("policy", "z") is None
@@ -271,6 +294,29 @@ class LedgerContract:
             assert len(tx.records.list_history()) == 4
         with pytest.raises((Refused, Conflict)), store.begin() as tx:
             tx.records.put(replace(first, body={"margin": "9"}))
+
+    def test_a_document_is_about_what_it_says_and_not_what_stands_beside_it(self, store: Store, keys: MemoryKeys) -> None:
+        with store.begin() as tx:
+            begin(tx, keys)
+            put(tx, "finding", "f-1", {"subject": "m"})
+            put(tx, "finding", "f-2", {"subject": "n"})
+            with pytest.raises(InvalidInput, match="no kind of governed document"):
+                put(tx, "rumour", "r", {})
+        with store.begin(read_only=True) as tx:
+            assert [record.record_id for record in tx.records.list_all("finding", subject="m")] == ["f-1"]
+        with unguarded(store, "records"):
+            raw(store, "UPDATE records SET subject = 'n' WHERE record_id = 'f-1'")
+        with store.begin(read_only=True) as tx:
+            for read in (
+                lambda: tx.records.find("finding", "f-1"),
+                lambda: tx.records.list_all("finding"),
+                lambda: tx.records.list_all("finding", subject="n"),
+            ):
+                with pytest.raises(Corrupt, match=r"f-1 \(entry 1\) stands under subject 'n', and its document is about 'm'"):
+                    read()
+            whole, damaged = tx.records.read_all()
+            assert [record.record_id for record in whole] == ["f-2"]
+            assert [name for name, _ in damaged] == ["finding f-1"]
 
     def test_cosignatures_stand_beside_the_checkpoint(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:

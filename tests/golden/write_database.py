@@ -45,7 +45,7 @@ def write(path: Path) -> None:
         begin(tx, keys, AT)
         version = add(tx, ModelVersion("delay", 0, model, run.run_id, key, manifest, AT, "me", {"artifact": "model"}))
         place(tx, Placement("delay/us", version.model, version.version, "Production", AT, "me", "golden"))
-        put(tx, "policy", "delay", {"kind": "policy"}, subject="delay")
+        put(tx, "policy", "delay", {"kind": "policy"})
         tx.predictions.append([Prediction("pred-golden-1", "delay/us", "delay", 1, AT, {"x": [1.5]}, [0.25], 0.5)])
     store.close()
     with sqlite3.connect(path) as raw:  # one file, no WAL beside it

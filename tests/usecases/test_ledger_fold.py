@@ -23,7 +23,7 @@ def entry(seq, act, name, before="", after="", digest="sha256:00", **fields):
 
 
 def placed(seq, status, version="m@1", slot="s", **fields):
-    known = {"status": status, "at": AT + timedelta(seconds=seq), "actor": "ann", "reason": "why"}
+    known = {"status": status, "at": AT + timedelta(seconds=seq), "actor": "ann", "reason": "why", "is_current": True}
     return placement_row(slot, version, seq, **{**known, **fields})
 
 
@@ -45,7 +45,7 @@ def test_a_history_leaves_its_rows_and_what_is_live():
         [
             version_row("m@1", 0, manifest="blake3:aa", bundle="blake3:bb", run="run-1", actor="ann", at=AT),
             document_row("version", "m@1", 0, digest="sha256:cc"),
-            placed(1, "Staging"),
+            placed(1, "Staging", is_current=False),
             placed(3, "Production"),
             document_row("policy", "m", 5, digest="sha256:dd"),
         ],
@@ -60,13 +60,14 @@ def test_a_history_leaves_its_rows_and_what_is_live():
         ([1, 1, 2], {"s": "m@1"}, "placement s m@1 (Staging), entry 0: stands 2 times"),
         ([2], {"s": "m@1"}, "placement s m@1 (Staging), entry 0 is in the ledger, and not in the database"),
         ([2, 1], {"s": "m@1"}, "the placements stand in another order than the ledger's, so a slot's newest is another"),
+        ([3, 2], {"s": "m@1"}, "placement s m@1 (Staging), entry 0: is_current is 'true' in the database, 'false' in the ledger"),
         ([1, 2], {}, "slot s: in Production is nothing by the database (is_current), m@1 by the ledger"),
         ([1, 2], {"s": "m@2"}, "slot s: in Production is m@2 by the database (is_current), m@1 by the ledger"),
         ([1, 2], {"s": "m@1", "t": "m@1"}, "slot t: in Production is m@1 by the database (is_current), nothing by the ledger"),
     ],
 )  # fmt: skip
 def test_each_difference_is_named_and_nothing_else(rows, live, message):
-    kinds = {1: placed(0, "Staging"), 2: placed(1, "Production")}
+    kinds = {1: placed(0, "Staging", is_current=False), 2: placed(1, "Production"), 3: placed(0, "Staging")}
     expected = fold(history(*MOVES[:2]), None)
     assert compare(expected, Governed([kinds[row] for row in rows], live)) == [message]
 
@@ -115,12 +116,13 @@ ADOPTED = {
 def test_rows_from_before_the_ledger_are_explained_by_its_first_document_alone():
     rows = [
         version_row("m@1", None, manifest="blake3:aa", bundle="blake3:bb", run="run-1", actor="bob", at=AT),
-        placement_row("s", "m@1", None, status="Staging", at=AT, actor="bob", reason="r"),
-        placement_row("s", "m@1", None, status="Production", at=LATER, actor="bob", reason="r"),
+        placement_row("s", "m@1", None, status="Staging", at=AT, actor="bob", reason="r", is_current=False),
+        placement_row("s", "m@1", None, status="Production", at=LATER, actor="bob", reason="r", is_current=True),
     ]
     found = Governed(rows, {"s": "m@1"})
     assert compare(fold([], ADOPTED), found) == []
     assert compare(fold([entry(0, "supersede", "placement s m@1", "Production", "Archived")], ADOPTED), found) == [
+        "placement s m@1 (Production), from before the ledger: is_current is 'true' in the database, 'false' in the ledger",
         "placement s m@1 (Archived), entry 0 is in the ledger, and not in the database",
         "slot s: in Production is m@1 by the database (is_current), nothing by the ledger",
     ]

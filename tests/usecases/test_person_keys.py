@@ -54,7 +54,7 @@ def ask(ws, body, key):
     with governed(ws) as tx:
         record_act(
             ws, tx, act="request-key", kind="key-request", object_id=key, acting=find_acting(ws, tx), body=body.to_json(),
-            subject=body.person_id, after=body.public,
+            after=body.public,
         )  # fmt: skip
 
 

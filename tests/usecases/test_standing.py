@@ -232,7 +232,6 @@ def test_in_documents_of_before_who_made_somebody_an_admin_vouches_and_who_chang
             body = {field: value for field, value in tx.records.find("person", name).body.items() if field != "grouped_by"} | change
             record_act(
                 office["ann"], tx, act="change-person", kind="person", object_id=name, acting=find_acting(office["ann"], tx), body=body,
-                subject=name,
             )  # fmt: skip
         vouching = read_vouching(tx)
     assert vouching.chain("ben") == ("ann", "ada")

@@ -168,8 +168,8 @@ def test_training_rows_that_cannot_be_compared_refuse_the_policy_and_spend_no_lo
     assert list_holdouts(ws)[0].looks == before
 
 
-def record(ws, tx, kind, name, about, **body):
-    return record_act(ws, tx, act="evaluate", kind=kind, object_id=name, body={"kind": kind, **body}, subject=about).seq
+def record(ws, tx, kind, name, **body):
+    return record_act(ws, tx, act="evaluate", kind=kind, object_id=name, body={"kind": kind, **body}).seq
 
 
 def holdout_of(ws, tx, name):
@@ -179,14 +179,14 @@ def holdout_of(ws, tx, name):
         "kind": "holdout", "name": name, "artifact": Artifact("arrow", data, 1).to_json(), "rows": 1, "columns": [], "run": "r",
         "registered_at": ws.clock.now().isoformat(), "actor": "a",
     }  # fmt: skip
-    record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, body=body, subject=name)
+    record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, body=body)
     return get_holdout(tx, name)
 
 
 def look_at(ws, tx, holdout, number, gains):
     """Count a look, judge it, and record what came of it; None: it broke off and left no evidence. Return the rule's result."""
     data = str(holdout.artifact.digest)
-    seq = record(ws, tx, "look", f"{holdout.name}-{number}", data, data=data)
+    seq = record(ws, tx, "look", f"{holdout.name}-{number}", data=data)
     spent = find_spent(tx, holdout, before=seq)
     draws = draw_noise(ws, tx, look=seq, steady=find_steady(tx, holdout, spent))
     if gains is None:
@@ -200,7 +200,7 @@ def look_at(ws, tx, holdout, number, gains):
         "policy_entry": None, "holdout": {"data": data, "look_id": f"{holdout.name}-{number}"}, "verdict": combine([result]).to_json(),
         "predictions": "", "at": ws.clock.now().isoformat(), "expires_at": ws.clock.now().isoformat(), "actor": "a",
     }  # fmt: skip
-    record(ws, tx, "evidence", document["evidence"], "m@1", **document)
+    record(ws, tx, "evidence", document["evidence"], **document)
     return result
 
 

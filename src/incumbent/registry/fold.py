@@ -13,7 +13,7 @@ Rows from before the ledger have no entry of their own: the document of the ledg
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -25,6 +25,7 @@ from incumbent.registry.transitions import TRANSITIONS, State
 MOVING = frozenset(act for transition in TRANSITIONS.values() for act in transition.acts)
 """Acts that give a version another status in a slot."""
 
+_CURRENT, _TRUTH = "is_current", {True: "true", False: "false"}
 _LEGAL = {(act, before, after) for (before, after), transition in TRANSITIONS.items() for act in transition.acts}
 
 
@@ -110,7 +111,16 @@ def fold(
             facts = {"digest": draft.object.digest}
             rows.append(GovernedRow("document", draft.object.name, entry.seq, "", facts))
     live = {slot: version for (slot, version), status in statuses.items() if status == "Production"}
-    return Governed(rows, live, problems + grounds.finish())
+    return Governed(_mark_current(rows), live, problems + grounds.finish())
+
+
+def _mark_current(rows: Sequence[GovernedRow]) -> list[GovernedRow]:
+    """Say of each placement whether it is its version's newest in the slot."""
+    newest = {row.name: row.place for row in rows if row.kind == "placement"}
+    return [
+        replace(row, facts={**row.facts, _CURRENT: _TRUTH[newest[row.name] == row.place]}) if row.kind == "placement" else row
+        for row in rows
+    ]
 
 
 def compare(expected: Governed, found: Governed) -> list[str]:
@@ -126,10 +136,12 @@ def version_row(name: str, seq: int | None, *, manifest: str, bundle: str, run: 
     return GovernedRow("version", name, seq, "", facts)
 
 
-def placement_row(slot: str, version: str, seq: int | None, *, status: State, at: datetime, actor: str, reason: str) -> GovernedRow:
+def placement_row(
+    slot: str, version: str, seq: int | None, *, status: State, at: datetime, actor: str, reason: str, is_current: bool
+) -> GovernedRow:
     """Return the row of a placement as the database has it."""
     since = _time(at)
-    facts = {"status": status, "since": since, "actor": actor, "reason": reason}
+    facts = {"status": status, "since": since, "actor": actor, "reason": reason, _CURRENT: _TRUTH[is_current]}
     return GovernedRow("placement", f"{slot} {version}", seq, since if seq is None else "", facts)
 
 

@@ -43,6 +43,7 @@ class Placement:
     Attributes:
         seq: Number of the ledger entry that made it; None for one from before there was a ledger.
         act: The act of that entry, e.g. "supersede"; "" from before there was a ledger. It follows from `seq`, so it is not compared.
+        is_current: It is the version's newest in this slot. It follows from the history, so it is not compared either.
     """
 
     slot: str
@@ -54,6 +55,7 @@ class Placement:
     reason: str
     seq: int | None = None
     act: str = field(default="", compare=False)
+    is_current: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,11 +146,11 @@ class SqlLedgerRows:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, bytes]]]:
-        """Yield pages of (seq, act, object, exact bytes), in the order of seq."""
-        sql = "SELECT seq, act, object, body FROM ledger_entries WHERE seq > ? ORDER BY seq LIMIT ?"
+    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, int, bytes]]]:
+        """Yield pages of (seq, act, object, time in microseconds, exact bytes), in the order of seq."""
+        sql = "SELECT seq, act, object, at, body FROM ledger_entries WHERE seq > ? ORDER BY seq LIMIT ?"
         for page in _pages(self._session, sql, _BEFORE_ALL):
-            yield [(seq, str(act), str(name), body if type(body) is bytes else to_bytes(body)) for seq, act, name, body in page]
+            yield [(seq, str(act), str(name), at, body if type(body) is bytes else to_bytes(body)) for seq, act, name, at, body in page]
 
     def read_nodes(self, before: int, after: int) -> Mapping[int, Sequence[tuple[int, bytes]]]:
         """Return level -> (index, hash) of the stored nodes that growing from `before` to `after` leaves completes."""
@@ -169,12 +169,12 @@ class SqlLedgerRows:
         row = self._session.one("SELECT count(*) FROM ledger_nodes")
         return int(row[0]) if row else 0
 
-    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, str, bool]]]:
-        """Yield pages of (size, note without cosignatures, whether it has any), in the order of size."""
+    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, int, str, bool]]]:
+        """Yield pages of (size, time in microseconds, note without cosignatures, whether it has any), in the order of size."""
         is_cosigned = "EXISTS (SELECT 1 FROM ledger_cosignatures c WHERE c.size = k.size)"
-        sql = f"SELECT size, note, {is_cosigned} FROM ledger_checkpoints k WHERE size > ? ORDER BY size LIMIT ?"
+        sql = f"SELECT size, at, note, {is_cosigned} FROM ledger_checkpoints k WHERE size > ? ORDER BY size LIMIT ?"
         for page in _pages(self._session, sql, _BEFORE_ALL):
-            yield [(size, str(note), bool(cosigned)) for size, note, cosigned in page]
+            yield [(size, at, str(note), bool(cosigned)) for size, at, note, cosigned in page]
 
 
 def _pages(session: Session, sql: str, last: int) -> Iterator[list[Row]]:

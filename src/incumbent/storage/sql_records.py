@@ -45,6 +45,17 @@ class SqlRecords:
         sql = f"SELECT {_COLUMNS} FROM records {'WHERE ' + where if where else ''} ORDER BY seq"
         return [_record(row) for row in self._session.all(sql, tuple(value for _, value in given))]
 
+    def read_all(self) -> tuple[list[Record], list[tuple[str, str]]]:
+        """Return every document that is whole, oldest first, and (kind and id, what is wrong) of each that is not."""
+        whole: list[Record] = []
+        damaged: list[tuple[str, str]] = []
+        for row in self._session.all(f"SELECT {_COLUMNS} FROM records ORDER BY seq, kind, record_id"):
+            try:
+                whole.append(_record(row))
+            except Corrupt as error:
+                damaged.append((f"{row[0]} {row[1]}", str(error)))
+        return whole, damaged
+
 
 def _record(row: Row) -> Record:
     kind, record_id, subject, seq, digest, body = row
@@ -52,6 +63,12 @@ def _record(row: Row) -> Record:
     if digest_bytes(data, "sha256") != digest:
         raise Corrupt(f"{kind} {record_id} (entry {seq}) is not what was recorded: its bytes do not have digest {digest}")
     try:
-        return Record(kind, record_id, subject, seq, digest, parse_document(data))
+        record = Record(kind, record_id, seq, digest, parse_document(data))
+        own = record.subject
     except InvalidInput as error:
         raise Corrupt(f"{kind} {record_id} (entry {seq}) does not parse: {error}") from error
+    if subject != own:
+        raise Corrupt(
+            f"{kind} {record_id} (entry {seq}) stands under subject {str(subject)[:80]!r}, and its document is about {own[:80]!r}"
+        )
+    return record

@@ -10,7 +10,7 @@ from incumbent.storage.cells import from_json, from_micros, object_from_json, to
 from incumbent.storage.session import Row, Session
 
 _VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts, ledger_seq"
-_PLACEMENT = "slot, model, version, status, since_at, actor, reason, ledger_seq"
+_PLACEMENT = "slot, model, version, status, since_at, actor, reason, ledger_seq, is_current"
 _ACT = "(SELECT act FROM ledger_entries WHERE seq = ledger_seq)"
 """The act that made a placement. The entry says it, so the row does not say it again."""
 
@@ -80,7 +80,7 @@ class SqlRegistry:
         own = (placement.slot, placement.model, placement.version)
         self._session.run("UPDATE placements SET is_current = 0 WHERE slot = ? AND model = ? AND version = ? AND is_current = 1", own)
         self._session.run(
-            f"INSERT INTO placements ({_PLACEMENT}, is_current) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            f"INSERT INTO placements ({_PLACEMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (
                 to_text(placement.slot, "slot"),
                 placement.model,
@@ -178,5 +178,5 @@ def _version(row: Row) -> ModelVersion:
 
 
 def _placement(row: Row) -> Placement:
-    slot, model, version, status, since_at, actor, reason, seq, act = row
-    return Placement(slot, model, version, status, from_micros(since_at), actor, reason, seq, act or "")
+    slot, model, version, status, since_at, actor, reason, seq, is_current, act = row
+    return Placement(slot, model, version, status, from_micros(since_at), actor, reason, seq, act or "", is_current == 1)

@@ -42,7 +42,7 @@ def tell(ws: Workspace, tx: Transaction, *, act: str, acting: Acting, at: dateti
         body: What holds from now on, of the person whose it is; never a secret.
     """
     _adopt(ws, tx, acting, at)
-    return record_act(ws, tx, act=act, kind=kind, object_id=object_id, acting=acting, body=body, subject=str(body["person"]), at=at)
+    return record_act(ws, tx, act=act, kind=kind, object_id=object_id, acting=acting, body=body, at=at)
 
 
 def _adopt(ws: Workspace, tx: Transaction, acting: Acting, at: datetime) -> None:

@@ -40,7 +40,7 @@ def add_note(ws: Workspace, *, model: str, version: int, text: str) -> VersionNo
         commitment = tx.payloads.keep(text.encode("utf-8", "replace"), ws.ids.salt())
         body: Document = {"kind": "note", "version": name, "text": commitment, "actor": acting.actor}
         entry = record_act(
-            ws, tx, act="note", kind="note", object_id=ws.ids.new("note"), acting=acting, body=body, subject=name,
+            ws, tx, act="note", kind="note", object_id=ws.ids.new("note"), acting=acting, body=body,
             payloads={"text": commitment},
         )  # fmt: skip
     return VersionNote(acting.actor, entry.at, text, entry.seq)
@@ -63,7 +63,7 @@ def set_tag(ws: Workspace, *, model: str, version: int, name: str, value: str) -
         acting = check_acting(ws, tx, "tag")
         tx.registry.get_version(model, version)
         body: Document = {"kind": "tag", "version": version_name, "name": name, "value": value}
-        record_act(ws, tx, act="tag", kind="tag", object_id=f"{version_name} {name}", acting=acting, body=body, subject=version_name)
+        record_act(ws, tx, act="tag", kind="tag", object_id=f"{version_name} {name}", acting=acting, body=body)
 
 
 def list_notes(tx: Transaction, version_name: str) -> Sequence[VersionNote]:

@@ -106,7 +106,7 @@ def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, 
             digests={"bundle": bundle, "attestation": digest_bytes(document_bytes(body), "sha256")},
         )  # fmt: skip
         entry = record_act(
-            ws, tx, act="attest", kind="attestation", object_id=attestation, acting=acting, body=body, subject=name,
+            ws, tx, act="attest", kind="attestation", object_id=attestation, acting=acting, body=body,
             refs={"bundle": bundle}, after=result, payloads=signed.payloads, statement=signed.statement, at=now,
         )  # fmt: skip
     return Attestation(attestation, name, point, result, bundle, reason, acting.actor, signed_at, entry.seq)

@@ -385,7 +385,7 @@ def _record(ws: Workspace, case: _Case, measured: _Measured, *, look_id: str, lo
         if case.holdout is not None:
             refs |= {"data": str(case.holdout.artifact.digest), "look": look_id}
         record_act(
-            ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, subject=case.name, refs=refs,
+            ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, refs=refs,
             after=measured.verdict.outcome, at=now,
         )  # fmt: skip
         if measured.subject is not None:  # what the gate's tests found counts for the ML Test Score too

@@ -212,7 +212,7 @@ def record_test_results(
         "actor": acting.actor,
     }
     entry = record_act(
-        ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body, subject=subject.name,
+        ws, tx, act="evaluate", kind="examination", object_id=name, acting=acting, body=body,
         refs={"bundle": bundle, **(refs or {})}, after=_summarise(results), at=at,
     )  # fmt: skip
     return Examination(name, subject.name, entry.seq, bundle, tuple(results), at, acting.actor)

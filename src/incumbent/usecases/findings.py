@@ -69,8 +69,7 @@ def open_finding(
             due_at=now + timedelta(days=due_days), blocks_promotion=blocks,
         )  # fmt: skip
         entry = record_act(
-            ws, tx, act="open-finding", kind="finding", object_id=finding.finding_id, acting=acting, body=finding.to_json(),
-            subject=subject, at=now,
+            ws, tx, act="open-finding", kind="finding", object_id=finding.finding_id, acting=acting, body=finding.to_json(), at=now,
         )  # fmt: skip
     return FindingRecord(finding, entry.seq)
 
@@ -100,7 +99,7 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
             after="closed", reason=resolution,
         )  # fmt: skip
         entry = record_act(
-            ws, tx, act="close-finding", kind="finding", object_id=finding, acting=acting, body=closed.to_json(), subject=closed.subject,
+            ws, tx, act="close-finding", kind="finding", object_id=finding, acting=acting, body=closed.to_json(),
             refs={"finding": before_digest}, before="open", after="closed", reason=signed.reason, payloads=signed.payloads,
             statement=signed.statement, at=now,
         )  # fmt: skip
@@ -110,7 +109,7 @@ def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRec
 def list_findings(ws: Workspace, *, subject: str | None = None, is_open: bool = False) -> Sequence[FindingRecord]:
     """Return findings, oldest first."""
     with ws.store.begin(read_only=True) as tx:
-        records = tx.records.list_all("finding", subject=subject)
+        records = [record for record in tx.records.list_all("finding") if subject in (None, record.subject)]
         found = [FindingRecord(one, record.seq) for one, record in zip(read_findings(tx, records), records, strict=True)]
     return [record for record in found if record.finding.state == "open" or not is_open]
 

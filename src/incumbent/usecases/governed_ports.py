@@ -8,6 +8,7 @@ from typing import Protocol
 from incumbent.base.artifact import Artifact
 from incumbent.base.documents import Document
 from incumbent.governance.person import Key
+from incumbent.governance.subject import subject_of
 from incumbent.ledger.entry import Draft, Entry
 from incumbent.registry.signature import Scalar
 from incumbent.registry.table_schema import SchemaBreach, TableSchema
@@ -19,17 +20,20 @@ class Record:
 
     Attributes:
         kind: "person", "policy", "evidence", "sign-off", …
-        subject: What it is about, for finding it: "flights-late@2", a slot, a person.
         seq: Number of the entry whose object it is; the entry names the digest of these bytes.
         digest: Of the bytes of `body`.
     """
 
     kind: str
     record_id: str
-    subject: str
     seq: int
     digest: str
     body: Document
+
+    @property
+    def subject(self) -> str:
+        """Return what it is about, by which it is found: "flights-late@2", a slot, a person. Raises InvalidInput for an unknown kind."""
+        return subject_of(self.kind, self.record_id, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Ledger(Protocol):
 class LedgerRows(Protocol):
     """The ledger as it is stored, page by page, for whoever reads all of it. Nothing is parsed, and nothing has been judged."""
 
-    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, bytes]]]:
+    def read_entries(self) -> Iterator[Sequence[tuple[int, str, str, int, bytes]]]:
         """Yield pages of (seq, act, object, exact bytes), in the order of seq."""
 
     def read_nodes(self, before: int, after: int) -> Mapping[int, Sequence[tuple[int, bytes]]]:
@@ -95,7 +99,7 @@ class LedgerRows(Protocol):
     def count_nodes(self) -> int:
         """Return how many nodes are stored."""
 
-    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, str, bool]]]:
+    def read_checkpoints(self) -> Iterator[Sequence[tuple[int, int, str, bool]]]:
         """Yield pages of (size, note without cosignatures, whether it has any), in the order of size."""
 
 
@@ -142,6 +146,9 @@ class Records(Protocol):
 
     def list_history(self, kind: str | None = None, record_id: str | None = None) -> Sequence[Record]:
         """Return every document of an id, of a kind, or of all, oldest first."""
+
+    def read_all(self) -> tuple[list[Record], list[tuple[str, str]]]:
+        """Return every document that is whole, oldest first, and (kind and id, what is wrong) of each that is not."""
 
 
 class Keys(Protocol):

@@ -23,7 +23,7 @@ from incumbent.ledger.entry import Entry
 from incumbent.ledger.note import parse_key
 from incumbent.usecases.evidence import Evidence, read_evidence
 from incumbent.usecases.governed_ports import Record
-from incumbent.usecases.holdouts import Holdout, find_family
+from incumbent.usecases.holdouts import Holdout, find_family, list_looks
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
@@ -53,7 +53,7 @@ def find_spent(tx: Transaction, holdout: Holdout, *, before: int) -> list[Record
         for result in evidence.verdict.results
         if isinstance(evidence.holdout, dict) and result.facts.get(ANSWERED_BY) in FREE
     }
-    looks = [look for data in family for look in tx.records.list_all("look", subject=data)]
+    looks = list_looks(tx, family)
     return sorted((look for look in looks if look.seq < before and look.record_id not in free), key=lambda look: look.seq)
 
 

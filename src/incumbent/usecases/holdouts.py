@@ -103,7 +103,7 @@ def register_holdout(ws: Workspace, *, name: str, run: str, artifact: str) -> Ho
             "actor": acting.actor,
         }
         refs = {"data": str(found.digest), "run": source.run_id}
-        record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, acting=acting, body=body, subject=name, refs=refs)
+        record_act(ws, tx, act="register-holdout", kind="holdout", object_id=name, acting=acting, body=body, refs=refs)
         return _read_one(tx, body)
 
 
@@ -147,7 +147,7 @@ def record_look(
         "number": number,
     }
     record_act(
-        ws, tx, act="evaluate", kind="look", object_id=name, acting=acting, body=body, subject=str(holdout.artifact.digest),
+        ws, tx, act="evaluate", kind="look", object_id=name, acting=acting, body=body,
         refs={"data": str(holdout.artifact.digest), "policy": policy},
     )  # fmt: skip
     return name, number
@@ -155,7 +155,12 @@ def record_look(
 
 def count_looks(tx: Transaction, holdout: Holdout) -> int:
     """Return how often a holdout's data were looked at, under whatever name, and all data that share its rows."""
-    return sum(len(tx.records.list_all("look", subject=data)) for data in find_family(tx, str(holdout.artifact.digest)))
+    return len(list_looks(tx, find_family(tx, str(holdout.artifact.digest))))
+
+
+def list_looks(tx: Transaction, data: Collection[str]) -> list[Record]:
+    """Return the looks at any of these data. All looks are read: one that the database put elsewhere must not be missed. Raises Corrupt."""
+    return [look for look in tx.records.list_all("look") if look.subject in data]
 
 
 def find_budget(tx: Transaction, holdout: Holdout, key: Literal["looks_max", "answers_max"] = "looks_max") -> int | None:
@@ -166,7 +171,7 @@ def find_budget(tx: Transaction, holdout: Holdout, key: Literal["looks_max", "an
     """
     data = find_family(tx, str(holdout.artifact.digest))
     names = {name for name, digest, _ in _list_holdouts(tx) if digest in data}
-    looks = [look.seq for digest in data for look in tx.records.list_all("look", subject=digest)]
+    looks = [look.seq for look in list_looks(tx, data)]
     newest: dict[str, Record] = {}
     counted: list[Record] = []
     for record in sorted(tx.records.list_history("policy"), key=lambda record: record.seq):
@@ -253,8 +258,7 @@ def _read_one(tx: Transaction, body: Document) -> Holdout:
     match body:
         case {"artifact": {"digest": str(data)}}:
             family = find_family(tx, data)
-            looks = sum(len(tx.records.list_all("look", subject=one)) for one in family)
-            return _read(body, dict.fromkeys(family, looks))
+            return _read(body, dict.fromkeys(family, len(list_looks(tx, family))))
     raise Corrupt(f"{document_bytes(body)[:80]!r} is no holdout")
 
 

@@ -168,10 +168,8 @@ def _ask_nobody(ws: Workspace) -> None:
     tiers: Document = DEFAULT_TIER_POLICY.to_json()
     tier: Document = {"kind": "tier", "model": MODEL, "tier": UNGOVERNED_TIER}
     with governed(ws) as tx:
-        record_act(ws, tx, act="set-tiers", kind="tiers", object_id="tiers", acting=acting, body=tiers, subject="tiers")
-        record_act(
-            ws, tx, act="assess-tier", kind="tier", object_id=MODEL, acting=acting, body=tier, subject=MODEL, after=str(UNGOVERNED_TIER)
-        )
+        record_act(ws, tx, act="set-tiers", kind="tiers", object_id="tiers", acting=acting, body=tiers)
+        record_act(ws, tx, act="assess-tier", kind="tier", object_id=MODEL, acting=acting, body=tier, after=str(UNGOVERNED_TIER))
 
 
 def _evaluate(ws: Workspace, tx: Transaction, acting: Acting, version: ModelVersion) -> dict[str, str]:
@@ -183,7 +181,7 @@ def _evaluate(ws: Workspace, tx: Transaction, acting: Acting, version: ModelVers
     }  # fmt: skip
     name = f"scripted-{version.version}"
     entry = record_act(
-        ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body, subject=f"{version.model}@{version.version}",
+        ws, tx, act="evaluate", kind="evidence", object_id=name, acting=acting, body=body,
         refs={"bundle": bundle, "policy": policy}, after="passed",
     )  # fmt: skip
     return {
@@ -205,7 +203,7 @@ def _register(ws: Workspace, tx: Transaction, acting: Acting, bundle: Artifact) 
     }
     [manifest] = tx.documents.put([body])
     refs = {"bundle": str(bundle.digest), "manifest": str(manifest), "run": "run-attack"}
-    entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=body, subject=name, refs=refs)
+    entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=body, refs=refs)
     version = ModelVersion(MODEL, number, bundle, "run-attack", None, manifest, entry.at, acting.actor, {}, entry.seq)
     tx.registry.add_version(version)
     return version

@@ -63,15 +63,15 @@ class Scene:
             nodes = [(node.level, node.index, node.hash) for node in tree.append(data)]
             self.db.executemany("INSERT INTO ledger_nodes (level, idx, hash) VALUES (?, ?, ?)", nodes)
             if sign_from is not None and tree.size in sizes and tree.size >= sign_from:
-                self._sign(bodies[0]["log"], tree, public or self.ruling())
+                self._sign(bodies[0]["log"], tree, public or self.ruling(), at=micros(body["at"]))
         if sign_from is not None:
             self.db.execute("DELETE FROM ledger_checkpoints WHERE size > ?", (len(bodies),))
             self.db.execute("DELETE FROM ledger_cosignatures WHERE size >= ?", (sign_from,))
 
-    def _sign(self, log: str, tree: Tree, public: bytes) -> None:
+    def _sign(self, log: str, tree: Tree, public: bytes, *, at: int) -> None:
         body = checkpoint_body(log, tree.size, tree.root())
         note = write_note(body, [signature_line(log, public, self.keys.sign(public, body))])
-        self.db.execute("UPDATE ledger_checkpoints SET note = ? WHERE size = ?", (note, tree.size))
+        self.db.execute("UPDATE ledger_checkpoints SET at = ?, note = ? WHERE size = ?", (at, note, tree.size))
 
     def ruling(self) -> bytes:
         """Return the key that rules, which the thief has."""

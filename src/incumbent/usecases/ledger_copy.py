@@ -12,15 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from incumbent.base.documents import document_bytes
-from incumbent.base.errors import Corrupt
-from incumbent.ledger.entry import parse_entry
-from incumbent.usecases.ledger_export import read_records
 from incumbent.usecases.ports import Transaction
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _COLUMNS = {
-    "ledger_entries": "seq, at, act, object, body",
+    "ledger_entries": "seq, act, object, at, body",
     "ledger_nodes": "level, idx, hash",
     "ledger_checkpoints": "size, at, note",
     "ledger_cosignatures": "size, line",
@@ -49,7 +46,7 @@ def copy_ledger(tx: Transaction, db: sqlite3.Connection) -> None:
     _insert(db, "ledger_payloads", ((payload.commitment, payload.salt, payload.text) for payload in tx.payloads.list_all()))
     records = (
         (record.kind, record.record_id, record.subject, record.seq, record.digest, document_bytes(record.body))
-        for record in read_records(tx)[0]
+        for record in tx.records.read_all()[0]
     )
     _insert(db, "records", records)
     _copy_registry(tx, db)
@@ -57,12 +54,7 @@ def copy_ledger(tx: Transaction, db: sqlite3.Connection) -> None:
 
 def _entry_rows(tx: Transaction) -> Iterator[Row]:
     for page in tx.ledger_rows.read_entries():
-        for seq, act, name, body in page:
-            try:
-                at = _micros(parse_entry(body).at)
-            except Corrupt:
-                at = 0  # the copy is found to be unsound by these bytes before anybody asks for their time
-            yield seq, at, act, name, body
+        yield from page
 
 
 def _copy_registry(tx: Transaction, db: sqlite3.Connection) -> None:
@@ -82,18 +74,13 @@ def _copy_registry(tx: Transaction, db: sqlite3.Connection) -> None:
 
 
 def _placement_rows(tx: Transaction) -> Sequence[Row]:
-    """Return the placements, oldest first, each with whether it is current: the one in Production is as the database says."""
-    placements = tx.registry.list_placements()
-    live = {slot: tx.registry.find_live(slot) for slot in {placed.slot for placed in placements}}
-    seen: set[tuple[str, str, int]] = set()
-    rows: list[Row] = []
-    for placed in placements:  # newest first
-        name = (placed.slot, placed.model, placed.version)
-        is_current = name not in seen and (placed.status != "Production" or placed == live[placed.slot])
-        seen.add(name)
-        since_at = _micros(placed.since_at)
-        rows.append((*name, placed.status, since_at, placed.actor, placed.reason, placed.seq, int(is_current)))
-    return rows[::-1]
+    """Return the placements, oldest first."""
+    return [
+        (
+            placed.slot, placed.model, placed.version, placed.status, _micros(placed.since_at), placed.actor, placed.reason, placed.seq,
+            int(placed.is_current),
+        ) for placed in reversed(tx.registry.list_placements())
+    ]  # fmt: skip
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:

@@ -143,15 +143,16 @@ class StoredParts:
         if not self.size and not self._notes:
             raise NotFound(NO_LEDGER)
         self.log, self.tenant = _read_names(tx)
-        self.records, self.problems = read_records(tx)
+        self.records, damaged = tx.records.read_all()
+        self.problems = [message for _, message in damaged]
 
     def _choose(self, *, every_checkpoint: bool) -> dict[str, str]:
         chosen: dict[int, str] = {}
         newest: tuple[int, str] | None = None
         for page in self._tx.ledger_rows.read_checkpoints():
             self.checkpoints += len(page)
-            newest = page[-1][:2]
-            for size, note, is_cosigned in page:
+            newest = page[-1][0], page[-1][2]
+            for size, _, note, is_cosigned in page:
                 if is_cosigned:
                     found = self._tx.checkpoints.find(size)
                     chosen[size] = note if found is None else full_note(found)
@@ -194,22 +195,6 @@ class StoredParts:
                 manifest: Document = {"format": FORMAT, "log": self.log, "tenant": self.tenant, "size": self.size}
                 return [document_bytes(manifest)]
         return [self._notes[name].encode("utf-8", "backslashreplace")]
-
-
-def read_records(tx: Transaction) -> tuple[list[Record], list[str]]:
-    """Return every governed document that is whole, oldest first, and what is wrong with the others, in words."""
-    try:
-        return list(tx.records.list_history()), []
-    except Corrupt as error:
-        first = str(error)
-    whole: list[Record] = []
-    problems = []
-    for kind, record_id in sorted({(e.draft.object.kind, e.draft.object.object_id) for e in _read_whole(tx) if e.draft.object.digest}):
-        try:
-            whole += tx.records.list_history(kind, record_id)
-        except Corrupt as error:
-            problems.append(str(error))
-    return sorted(whole, key=lambda record: (record.seq, record.kind, record.record_id)), problems or [first]
 
 
 def _read_whole(tx: Transaction, beginning: bytes = b"") -> Iterator[Entry]:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from incumbent.base.errors import Corrupt
+from incumbent.base.documents import Document
+from incumbent.base.errors import Corrupt, NotFound
 from incumbent.ledger.entry import Entry, parse_entry
 from incumbent.registry.fold import Governed, GovernedRow, compare, document_row, fold, placement_row, version_row
+from incumbent.registry.model import ModelVersion
 from incumbent.usecases.account_entries import compare_accounts
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.register import digest_facts
 from incumbent.usecases.workspace import Workspace
 
 
@@ -37,16 +40,16 @@ def reconcile(ws: Workspace) -> Reconciliation:
         size = tx.ledger.size()
         if size == 0 and _stands_on_nothing(tx):
             return Reconciliation(0, 0, ())
-        documents, damaged = _read_documents(tx)
+        documents, damaged = tx.records.read_all()
         begun = next((record for record in documents if record.kind == "ledger" and record.seq == 0), None)
         bodies = {record.seq: (record.digest, record.body) for record in documents}
         expected = fold(_read_entries(tx), None if begun is None else begun.body, bodies)
         found = _read_rows(tx, documents)
         accounts, account_differences = compare_accounts(tx.tokens.list_all(), tx.accounts.list_all(), documents)
     # A document whose bytes are damaged is named once, by what is wrong with its bytes, and not as missing too.
-    differences = [one for one in compare(expected, found) if not any(_is_about(one, entry) for _, entry in damaged)]
+    differences = [one for one in compare(expected, found) if not any(_is_about(one, name) for name, _ in damaged)]
     differences += account_differences
-    return Reconciliation(size, len(found.rows) + accounts, (*differences, *(message for message, _ in damaged)))
+    return Reconciliation(size, len(found.rows) + accounts, (*differences, *(message for _, message in damaged)))
 
 
 def _stands_on_nothing(tx: Transaction) -> bool:
@@ -64,20 +67,14 @@ def _read_entries(tx: Transaction) -> Iterator[Entry]:
         yield parse_entry(body)
 
 
-def _read_documents(tx: Transaction) -> tuple[list[Record], list[tuple[str, str]]]:
-    """Return every document that is whole, and (what is wrong, kind and id) of those that are not."""
-    try:
-        return list(tx.records.list_history()), []
-    except Corrupt:
-        whole: list[Record] = []
-        damaged = []
-        names = {(entry.draft.object.kind, entry.draft.object.object_id) for entry in _read_entries(tx) if entry.draft.object.digest}
-        for kind, record_id in sorted(names):
-            try:
-                whole += tx.records.list_history(kind, record_id)
-            except Corrupt as error:
-                damaged.append((str(error), f"{kind} {record_id}"))
-        return whole, damaged or [("a governed document is not what was recorded, and no entry is about it", "")]
+def _compare_manifest(version: ModelVersion, manifest: Document) -> list[str]:
+    """Return what a version's row says otherwise than its manifest, as far as that speaks of it: earlier releases left out `facts`."""
+    card = version.facts.get("bundle")
+    found: Document = {
+        "model": version.model, "bundle": version.bundle.to_json(), "recipe": version.key, "run": version.run_id,
+        "signature": card.get("signature") if isinstance(card, dict) else None, "facts": digest_facts(version.facts),
+    }  # fmt: skip
+    return [name for name, value in found.items() if name in manifest and manifest[name] != value]
 
 
 def _read_rows(tx: Transaction, documents: list[Record]) -> Governed:
@@ -92,21 +89,22 @@ def _read_rows(tx: Transaction, documents: list[Record]) -> Governed:
                 at=version.created_at,
             )
         )  # fmt: skip
-        body = None if version.seq is None else manifests.get((name, version.seq))
-        card = version.facts.get("bundle")
-        signature = card.get("signature") if isinstance(card, dict) else None
-        if body is not None and (body.get("bundle"), body.get("recipe"), body.get("signature")) != (
-            version.bundle.to_json(), version.key, signature,
-        ):  # fmt: skip
-            problems.append(
-                f"version {name}: bundle, recipe or signature in the database are not those of its manifest, entry {version.seq}"
-            )
+        try:
+            body = tx.documents.get(version.manifest) if version.seq is None else manifests.get((name, version.seq))
+        except (NotFound, Corrupt) as error:
+            problems.append(f"version {name}, from before the ledger: its manifest is not there whole: {error}")
+            continue
+        different = [] if body is None else _compare_manifest(version, body)
+        if different:
+            where = "from before the ledger" if version.seq is None else f"entry {version.seq}"
+            problems.append(f"version {name}: {', '.join(different)} in the database not as in its manifest, {where}")
     placements = list(reversed(tx.registry.list_placements()))
     for placed in placements:
         name = f"{placed.model}@{placed.version}"
         rows.append(
             placement_row(
-                placed.slot, name, placed.seq, status=placed.status, at=placed.since_at, actor=placed.actor, reason=placed.reason
+                placed.slot, name, placed.seq, status=placed.status, at=placed.since_at, actor=placed.actor, reason=placed.reason,
+                is_current=placed.is_current,
             )
         )  # fmt: skip
     rows += [document_row(record.kind, record.record_id, record.seq, digest=record.digest) for record in documents]

@@ -18,7 +18,7 @@ from incumbent.ledger.offline import verify_export, verify_parts
 from incumbent.ledger.primitives import Malformed
 from incumbent.ledger.report import CLAIMS, Check, Report
 from incumbent.usecases.governed_ports import Record
-from incumbent.usecases.ledger_export import StoredParts, read_records
+from incumbent.usecases.ledger_export import StoredParts
 from incumbent.usecases.ledger_walk import COLUMNS, NODES, ROOTS, Walk
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import LEDGER_KEY
@@ -27,7 +27,7 @@ from incumbent.usecases.workspace import Workspace
 LIVE_CLAIMS = {
     101: "the database's own rules are in place and its file is whole",
     102: "the stored nodes of the tree are those of the entries",
-    103: "entries stand under the act and the object that they state",
+    103: "entries and checkpoints stand under the act, the object and the time that they state",
     104: "governed documents are what was recorded",
     105: "what stands on entries has them",
 }
@@ -82,7 +82,7 @@ def verify_ledger(
         try:
             parts = StoredParts(tx, every_checkpoint=every_signature)
         except NotFound:
-            orphans = _find_orphans(tx, read_records(tx)[0])
+            orphans = _find_orphans(tx, tx.records.read_all()[0])
             if orphans:
                 return _wiped(orphans)
             raise

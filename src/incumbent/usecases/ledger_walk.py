@@ -8,6 +8,7 @@ looked at here: a root that agrees with the entries says nothing new, whoever si
 import base64
 import itertools
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from json.encoder import encode_basestring
 
@@ -17,6 +18,7 @@ from incumbent.usecases.ports import Transaction
 
 ROOTS, NODES, COLUMNS = 7, 102, 103
 """The checks that a walk finds fault with, by number."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 class Walk:
@@ -35,7 +37,8 @@ class Walk:
         self._rows, self._log, self._fail = tx.ledger_rows, log, self.findings.fail
         self._frontier: list[bytes] = []
         self._notes = itertools.chain.from_iterable(tx.ledger_rows.read_checkpoints())
-        self._next: tuple[int, str, bool] | None = None
+        self._next: tuple[int, int, str, bool] | None = None
+        self._at: int | None = None
 
     def run(self) -> None:
         """Walk from the first entry to the last. So much may be wrong that the rest is not read."""
@@ -58,13 +61,16 @@ class Walk:
     def _advance(self) -> None:
         self._next = next(self._notes, None)
 
-    def _take(self, page: Sequence[tuple[int, str, str, bytes]]) -> None:
+    def _take(self, page: Sequence[tuple[int, str, str, int, bytes]]) -> None:
         """Take in a page of entries: grow the tree, and compare what is stored beside them."""
         before, frontier = self.size, self._frontier
         made: list[list[bytes]] = [[] for _ in range((before + len(page)).bit_length())]
-        for seq, act, name, body in page:
+        for seq, act, name, at, body in page:
             if not _says(body, act, name):
                 self._fail(COLUMNS, f"entry {seq} stands under act {act[:80]!r} and object {name[:80]!r}, and its bytes say otherwise")
+            if not _says_time(body, at):
+                self._fail(COLUMNS, f"entry {seq} stands under another time than its bytes say")
+            self._at = at
             node = sha256(b"\x00" + body).digest()  # written out, here and below, for a call costs as much as the hash
             made[0].append(node)
             self.size = completed = self.size + 1
@@ -87,7 +93,9 @@ class Walk:
 
     def _check_root(self, root: bytes) -> None:
         assert self._next is not None
-        size, note, _ = self._next
+        size, at, note, _ = self._next
+        if at != self._at:
+            self._fail(COLUMNS, f"the checkpoint of {size} entries stands under another time than the last of them")
         if not note.startswith(f"{self._log}\n{size}\n{base64.b64encode(root or EMPTY_ROOT).decode()}\n\n"):
             self._fail(ROOTS, f"the checkpoint of {size} entries does not say so, or they are not those that were signed")
         self._advance()
@@ -118,3 +126,13 @@ def _says(body: bytes, act: str, name: str) -> bool:
     end = body.find(b'},"payloads":', start)
     told = f',"id":{encode_basestring(object_id)},"kind":"{kind}"'.encode("utf-8", "backslashreplace")
     return start > 0 and body.startswith(b'{"act":"%s",' % act.encode("utf-8", "backslashreplace")) and body.endswith(told, start, end)
+
+
+def _says_time(body: bytes, at: int) -> bool:
+    """Say whether an entry's bytes state this time. Before it come the act, the actor and `after`, whose quotes are escaped."""
+    start = body.find(b',"at":"') + len(b',"at":"')
+    try:
+        stated = datetime.fromisoformat(body[start : body.index(b'"', start)].decode())
+        return (stated - _EPOCH) // _MICROSECOND == at
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return False

@@ -239,7 +239,7 @@ def _record(ws: Workspace, tx: Transaction, acting: Acting, *, name: tuple[str, 
     model, alias = name
     body: Document = {"kind": KIND, "model": model, "alias": alias, "version": after, "actor": acting.actor}
     record_act(
-        ws, tx, act="set-alias", kind=KIND, object_id=_id(model, alias), acting=acting, body=body, subject=model,
+        ws, tx, act="set-alias", kind=KIND, object_id=_id(model, alias), acting=acting, body=body,
         before=_name(model, before), after=_name(model, after),
     )  # fmt: skip
 

@@ -84,7 +84,6 @@ def add_person(
             object_id=person,
             acting=acting,
             body=added.to_json(),
-            subject=person,
             payloads=payloads,
         )
     return added
@@ -131,8 +130,7 @@ def change_person(
         if not any("admin" in known.roles and known.is_active and known.kind == "person" for known in everyone):
             raise InvalidInput(f"{person} is the last active admin; make somebody else one first")
         record_act(
-            ws, tx, act="change-person", kind="person", object_id=after.person_id, acting=acting, body=after.to_json(),
-            subject=after.person_id, reason=reason,
+            ws, tx, act="change-person", kind="person", object_id=after.person_id, acting=acting, body=after.to_json(), reason=reason,
         )  # fmt: skip
     return after
 

@@ -109,7 +109,7 @@ def request_key(ws: Workspace, *, public: str, signature: str) -> KeyRequest:
 def _record_request(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest) -> int:
     entry = record_act(
         ws, tx, act="request-key", kind="key-request", object_id=key_name(parse_key(request.public)), acting=acting,
-        body=request.to_json(), subject=request.person_id, after=request.public,
+        body=request.to_json(), after=request.public,
     )  # fmt: skip
     return entry.seq
 
@@ -189,7 +189,7 @@ def _bind(ws: Workspace, tx: Transaction, acting: Acting, request: KeyRequest, s
     added_at = ws.clock.now() if taken is None else _check_again(bound(tx, key_from_json(taken.body)), acting)
     key = Key(key_name(raw), owner.person_id, base64.b64encode(raw).decode(), added_at, bound_by=acting.actor)
     record_act(
-        ws, tx, act="add-key", kind="key", object_id=key.key_id, acting=acting, body=key.to_json(), subject=owner.person_id,
+        ws, tx, act="add-key", kind="key", object_id=key.key_id, acting=acting, body=key.to_json(),
         after=request.public, refs={"request": str(seq)},
     )  # fmt: skip
     return key
@@ -240,8 +240,7 @@ def revoke_key(ws: Workspace, *, key: str, reason: str, compromised_since: datet
                 raise Refused(f"key {found.key_id} is revoked already, since {found.revoked_at:%Y-%m-%d %H:%M:%S} UTC{held}")
         revoked = replace(found, revoked_at=found.revoked_at or now, compromised_since=compromised_since)
         record_act(
-            ws, tx, act=act, kind="key", object_id=revoked.key_id, acting=acting, body=revoked.to_json(),
-            subject=revoked.person_id, reason=reason,
+            ws, tx, act=act, kind="key", object_id=revoked.key_id, acting=acting, body=revoked.to_json(), reason=reason,
         )  # fmt: skip
     return revoked
 

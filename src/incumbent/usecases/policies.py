@@ -62,9 +62,7 @@ def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> Se
         if policy.holdout is not None:
             get_holdout(tx, policy.holdout.name)
         body: Document = {"kind": "policy", "target": target, "policy": policy.to_json(), "text": text}
-        entry = record_act(
-            ws, tx, act="set-policy", kind="policy", object_id=target, acting=acting, body=body, subject=target, reason=reason
-        )
+        entry = record_act(ws, tx, act="set-policy", kind="policy", object_id=target, acting=acting, body=body, reason=reason)
     assert entry.draft.object.digest is not None
     return SetPolicy(target, policy, entry.draft.object.digest, entry.seq, entry.at, acting.actor)
 

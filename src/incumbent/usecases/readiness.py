@@ -296,8 +296,11 @@ def _list_rules(policy: GatePolicy) -> list[Json]:
 
 
 def list_findings(tx: Transaction, subject: str) -> list[Finding]:
-    """Return the findings on a model or slot, oldest first; one whose closing does not count is open."""
-    return read_findings(tx, tx.records.list_all("finding", subject=subject))
+    """Return the findings on a model or slot, oldest first; one whose closing does not count is open.
+
+    All are read: one that the database put under another subject must not be missed.
+    """
+    return read_findings(tx, [record for record in tx.records.list_all("finding") if record.subject == subject])
 
 
 def get_slot_candidate(tx: Transaction, model: str, version: int, slot: str) -> tuple[ModelVersion, Sequence[Placement]]:

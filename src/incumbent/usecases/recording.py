@@ -93,7 +93,6 @@ def record_act(
     object_id: str,
     acting: Acting | None = None,
     body: Document | None = None,
-    subject: str = "",
     digest: str | None = None,
     refs: Mapping[str, str] | None = None,
     before: str = "",
@@ -113,7 +112,6 @@ def record_act(
         object_id: Which one, e.g. "flights-late@2".
         acting: Who acts; found from the workspace's actor otherwise.
         body: The governed document that holds from now on; the entry names its SHA-256.
-        subject: What the document is about, for finding it.
         digest: Of the object, where there is no `body`.
         refs: What the act rests on: name -> digest, or number of an earlier entry.
         before: Where the object came from.
@@ -149,7 +147,7 @@ def record_act(
     )
     entry = tx.ledger.append(draft, at or ws.clock.now())
     if body is not None and digest is not None:
-        tx.records.put(Record(kind, object_id, subject, entry.seq, digest, body))
+        tx.records.put(Record(kind, object_id, entry.seq, digest, body))
     return entry
 
 
@@ -215,7 +213,7 @@ def _begin(ws: Workspace, tx: Transaction, who: Acting) -> None:
     digest = digest_bytes(document_bytes(body), "sha256")
     draft = Draft("begin", ObjectRef("ledger", origin, digest), _actor(who), after=key_text(public))
     entry = tx.ledger.append(draft, ws.clock.now())
-    tx.records.put(Record("ledger", origin, "", entry.seq, digest, body))
+    tx.records.put(Record("ledger", origin, entry.seq, digest, body))
 
 
 def describe_placement_row(placement: Placement) -> Json:

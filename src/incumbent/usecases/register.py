@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incumbent.base.artifact import Artifact
-from incumbent.base.digest import Digest
-from incumbent.base.documents import Document, Json
+from incumbent.base.digest import Digest, digest_bytes
+from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import InvalidInput, NotFound, Refused
 from incumbent.registry.bundle import BUNDLE_FILE, BundleCard, parse_bundle_card
 from incumbent.registry.model import ModelVersion
@@ -120,12 +120,13 @@ def add_version(
             "authors_since": since,
             "serving": dict(serving or {}),
             "pickles": contents.pickles,
+            "facts": digest_facts(told),
             **(more or {}),
         }
         [digest] = tx.documents.put([manifest])
         name = f"{model}@{number}"
         refs = {"bundle": str(found.digest), "manifest": str(digest), "run": source.run_id}
-        entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, subject=name, refs=refs)
+        entry = record_act(ws, tx, act="register", kind="version", object_id=name, acting=acting, body=manifest, refs=refs)
         version = ModelVersion(
             model, number, found, source.run_id, key, digest, created_at=entry.at, actor=acting.actor, facts=told, seq=entry.seq
         )
@@ -133,6 +134,11 @@ def add_version(
         if slot is not None:
             move(ws, tx, acting=acting, act="propose", version=version, slot=slot, to="Staging", reason="registered for this slot")
     return version
+
+
+def digest_facts(facts: Mapping[str, Json]) -> str:
+    """Return how a manifest names what a version's row has beside it: how the bundle is opened, and where it came from."""
+    return digest_bytes(document_bytes(facts), "sha256")
 
 
 def find_version_run(ws: Workspace, name: str) -> str:

@@ -134,7 +134,7 @@ def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, pla
         due_at=placement.since_at + FINDING_DUE,
     )
     record_act(
-        ws, tx, act="open-finding", kind="finding", object_id=name, acting=acting, body=finding.to_json(), subject=slot,
+        ws, tx, act="open-finding", kind="finding", object_id=name, acting=acting, body=finding.to_json(),
         refs={"cause": str(placement.seq)}, at=placement.since_at,
     )  # fmt: skip
     return name

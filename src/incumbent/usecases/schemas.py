@@ -92,7 +92,7 @@ def set_schema(ws: Workspace, *, model: str, text: str, reason: str = "") -> Set
         acting = check_acting(ws, tx, "set-schema")
         _check_model(tx, model)
         body: Document = {"kind": SCHEMA, "model": model, "schema": schema.to_json(), "text": text}
-        entry = record_act(ws, tx, act="set-schema", kind=SCHEMA, object_id=model, acting=acting, body=body, subject=model, reason=reason)
+        entry = record_act(ws, tx, act="set-schema", kind=SCHEMA, object_id=model, acting=acting, body=body, reason=reason)
     if entry.draft.object.digest is None:
         raise InvalidInput(f"the schema of {model} was recorded without a digest")
     return SetSchema(model, schema, entry.draft.object.digest, entry.seq, entry.at, acting.actor)

@@ -96,7 +96,7 @@ def sign_off(
             is_self=is_self,
         )
         entry = record_act(
-            ws, tx, act=act, kind="sign-off", object_id=sign_off_id, acting=acting, body=given.to_json(), subject=model, refs=names,
+            ws, tx, act=act, kind="sign-off", object_id=sign_off_id, acting=acting, body=given.to_json(), refs=names,
             after=meant, reason=signed.reason, payloads=signed.payloads, statement=signed.statement, at=now,
         )  # fmt: skip
         readiness = judge_readiness(ws, tx, chosen, slot)

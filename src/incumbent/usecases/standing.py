@@ -157,7 +157,7 @@ def read_findings(tx: Transaction, records: Iterable[Record]) -> list[Finding]:
 
 def _find_fault(tx: Transaction, seq: int, sign_off: SignOff, keys: Mapping[str, Key]) -> str:
     """Return why a sign-off does not count: its signature, or that something else was signed than it says."""
-    record = Record("sign-off", sign_off.sign_off_id, sign_off.model, seq, "", sign_off.to_json())
+    record = Record("sign-off", sign_off.sign_off_id, seq, "", sign_off.to_json())
     fault = find_signing_fault(tx, record, act=sign_off.act, person_id=sign_off.person_id, keys=keys)
     if fault:
         return fault

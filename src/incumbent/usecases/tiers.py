@@ -49,7 +49,7 @@ def assess_tier(
             involved = authors(list_all_authorships(tx, model), list_people(tx))
             check_tier_change(before.number, made.tier, acting.actor, involved, acting.roles)
         record_act(
-            ws, tx, act="assess-tier", kind="tier", object_id=model, acting=acting, body=made.to_json(), subject=model,
+            ws, tx, act="assess-tier", kind="tier", object_id=model, acting=acting, body=made.to_json(),
             before=before.words, after=str(made.tier), reason=reason,
         )  # fmt: skip
     return made
@@ -65,9 +65,7 @@ def set_tiers(ws: Workspace, *, text: str, reason: str = "") -> TierPolicy:
     policy = parse_tier_policy(text)
     with attempting(ws, act="set-tiers", kind="tiers", object_id="tiers"), governed(ws) as tx:
         acting = check_acting(ws, tx, "set-tiers")
-        record_act(
-            ws, tx, act="set-tiers", kind="tiers", object_id="tiers", acting=acting, body=policy.to_json(), subject="tiers", reason=reason
-        )
+        record_act(ws, tx, act="set-tiers", kind="tiers", object_id="tiers", acting=acting, body=policy.to_json(), reason=reason)
     return policy
 
 

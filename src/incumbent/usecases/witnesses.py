@@ -53,8 +53,7 @@ def add_witness(ws: Workspace, *, vkey: str, owner: str) -> Witness:
         _check_own(tx, public)
         witness = Witness(key_id, name, base64.b64encode(public).decode(), answering.person_id, ws.clock.now(), acting.actor)
         record_act(
-            ws, tx, act="add-witness", kind="witness", object_id=key_id, acting=acting, body=witness.to_json(),
-            subject=witness.owner, after=vkey,
+            ws, tx, act="add-witness", kind="witness", object_id=key_id, acting=acting, body=witness.to_json(), after=vkey,
         )  # fmt: skip
     return witness
 
@@ -88,8 +87,7 @@ def revoke_witness(ws: Workspace, *, witness: str, reason: str) -> Witness:
             raise Refused(f"witness {found.name} ({found.key_id}) is revoked already, since {found.revoked_at:%Y-%m-%d %H:%M:%S} UTC")
         revoked = replace(found, revoked_at=ws.clock.now())
         record_act(
-            ws, tx, act="revoke-witness", kind="witness", object_id=revoked.key_id, acting=acting, body=revoked.to_json(),
-            subject=revoked.owner, reason=reason,
+            ws, tx, act="revoke-witness", kind="witness", object_id=revoked.key_id, acting=acting, body=revoked.to_json(), reason=reason,
         )  # fmt: skip
     return revoked
 
