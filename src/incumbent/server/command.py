@@ -15,10 +15,12 @@ from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, 
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import Settings, find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
+from incumbent.server.group import GroupWriter
 from incumbent.server.lineage_sender import LineageSender
 from incumbent.server.messages import UPLOAD_BYTES_MAX, Server
 from incumbent.server.serve import serve
 from incumbent.server.tenants import read_workspaces
+from incumbent.server.traced_verbs import ContextWriter, traced_verbs
 from incumbent.server.webhook_sender import WebhookSender
 from incumbent.usecases.lineage_delivery import turn_lineage
 from incumbent.usecases.webhook_delivery import begin_delivery
@@ -76,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     tracing = open_tracing(read_settings(find_root(arguments.project or Path.cwd())))
     with contextlib.ExitStack() as open_ones:
         open_ones.enter_context(recording(tracing))
+        open_ones.enter_context(traced_verbs(tracing))
         carrier = trace_carrier(open_carrier(), tracing)
         servers = {}
         for name, (settings, public_url) in _find_workspaces(arguments).items():
@@ -93,7 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
             open_ones.enter_context(WebhookSender(ws, carrier))
             _begin_lineage(ws, settings, carrier, open_ones)
             servers[name] = Server(
-                ws, open_model_host(ws, allow_pickle=arguments.allow_pickle), door, upload_bytes_max=arguments.upload_bytes_max
+                ws,
+                open_model_host(ws, allow_pickle=arguments.allow_pickle),
+                door,
+                writer=GroupWriter() if tracing is None else ContextWriter(),
+                upload_bytes_max=arguments.upload_bytes_max,
             )
         serve(
             servers,

@@ -1,5 +1,6 @@
 """Traces, by OpenTelemetry's own exporter into memory: what is a span of what, and what no span may say."""
 
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,14 +10,18 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from asgi import Client, open_app
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, trace_workspace
 from incumbent.config import read_settings
 from incumbent.execution.otel_tracing import OtelTracing
+from incumbent.server.api import webhooks as api_webhooks
+from incumbent.server.traced_verbs import traced_verbs
 from incumbent.server.tracing import Traced
+from incumbent.usecases import webhooks
 from incumbent.usecases.webhook_ports import Sent
 from logins import open_empty
 from receivers import open_receiver
+from test_parity_http import is_use_case
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -118,6 +123,41 @@ def test_a_webhooks_message_is_a_span_and_tells_its_receiver_so(tracing, exporte
     assert inner.headers["traceparent"].startswith(f"00-{bad.context.trace_id:032x}-{bad.context.span_id:016x}-")
     assert inner.headers["webhook-id"] == "log-7"
     assert "secret" not in good.to_json()
+
+
+def test_use_cases_are_timed_while_the_block_lasts_and_stand_as_they_were_after_it(tracing, exporter, ws):
+    plain = dict(vars(api_webhooks))
+    with traced_verbs(None):
+        assert vars(api_webhooks) == plain
+    with traced_verbs(tracing):
+        assert api_webhooks.list_webhooks(ws) == []
+        with pytest.raises(NotFound, match="webhook-x"):
+            api_webhooks.remove_webhook(ws, webhook="webhook-x")
+        assert webhooks.list_webhooks(ws) == [], "what another use case calls is a part of it"
+        assert inspect.signature(api_webhooks.list_webhooks) == inspect.signature(webhooks.list_webhooks)
+    assert vars(api_webhooks) == plain
+    good, bad = exporter.get_finished_spans()
+    assert (good.name, good.status.status_code) == ("webhooks.list_webhooks", StatusCode.UNSET)
+    assert (bad.name, dict(bad.attributes)["error.type"]) == ("webhooks.remove_webhook", "NotFound")
+    assert "webhook-x" not in bad.to_json()
+
+
+def test_every_use_case_that_a_module_of_the_server_knows_by_name_is_timed(tracing):
+    modules = [module for name, module in sys.modules.items() if name.startswith("incumbent.server.")]
+
+    def spell(function):
+        return f"{function.__module__.removeprefix('incumbent.usecases.')}.{function.__name__}"
+
+    def verbs():
+        known = {(module.__name__, name): value for module in modules for name, value in vars(module).items() if inspect.isfunction(value)}
+        ours = {key: value for key, value in known.items() if value.__module__.startswith("incumbent.usecases.")}
+        return {key: value for key, value in ours.items() if is_use_case(spell(value))}
+
+    plain = verbs()
+    assert len(plain) > 100
+    with traced_verbs(tracing):
+        timed = verbs()
+    assert {spell(value) for key, value in plain.items() if timed[key] is value} == {"recording.attempting"}, "it is a block around an act"
 
 
 def test_traces_are_off_unless_they_are_set_and_then_nothing_of_opentelemetry_is_loaded(tmp_path):
