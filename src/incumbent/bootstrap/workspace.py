@@ -1,7 +1,9 @@
 """Making a `Workspace`: which store, which blobs, which everything."""
 
+import contextlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from incumbent.config import Settings
 from incumbent.execution.code_reader import ProjectCodeReader
 from incumbent.execution.codecs.compare import ArtifactCodecs
 from incumbent.execution.environment import LocalEnvironment
+from incumbent.execution.git_command import list_exposed
 from incumbent.execution.inline_runner import InlineRunner
 from incumbent.execution.key_folder import KeyFolder
 from incumbent.execution.local_runner import LocalRunner
@@ -40,11 +43,24 @@ def open_workspace(settings: Settings) -> Workspace:
     folder = settings.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _keep_out_of_git(folder)
         # Of a shared database many folders are one workspace: it remembers the algorithm itself, and says so if it is another.
         algorithm = settings.algorithm if settings.url else _keep_algorithm(folder, settings.algorithm)
     except OSError as error:
         raise Unavailable(f"workspace folder {folder} cannot be made or written: {error.strerror}") from error
     return _assemble(settings, algorithm, blobs_location=settings.blobs_url or str(folder / "blobs"))
+
+
+def list_exposed_files(settings: Settings) -> Sequence[str]:
+    """Return what of the workspace folder a push would publish: the ledger's key lies there."""
+    return list_exposed(settings.folder)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        with contextlib.suppress(OSError):  # one that can only be read may be looked at all the same; `doctor` tells
+            ignored.write_text("*\n", "utf-8")
 
 
 def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) -> Workspace:

@@ -2,19 +2,20 @@
 
 import argparse
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from incumbent.base.documents import Json
-from incumbent.bootstrap.workspace import open_workspace
+from incumbent.bootstrap.workspace import list_exposed_files, open_workspace
 from incumbent.cli.command import print_json
-from incumbent.config import find_root, read_settings
+from incumbent.config import FOLDER, find_root, read_settings
 
 EXAMPLES = """
 examples:
   incumbent doctor
   incumbent doctor --json
 
-exit code: 0 sound; 4 something is wrong with the stored data.
+exit code: 0 sound; 4 something is wrong with the stored data, or a push would publish it.
 """
 
 _EXTRAS = {
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     settings = read_settings(find_root(Path.cwd()))
     ws = open_workspace(settings)
-    problems = list(ws.store.check())
+    problems, exposed = list(ws.store.check()), _tell_exposed(list_exposed_files(settings))
     settings_read: dict[str, Json] = {
         name: f"{getattr(settings, 'policy' if name == 'undeclared' else 'algorithm' if name == 'digest' else name, '')}  ({origin})"
         for name, origin in settings.origins.items()
@@ -47,14 +48,29 @@ def run(arguments: argparse.Namespace) -> int:
     environment = ws.environment.summary()
     if arguments.json:
         print_json(
-            {"root": str(settings.root), "settings": settings_read, "extras": extras, "problems": list(problems), "host": environment}
+            {
+                "root": str(settings.root),
+                "settings": settings_read,
+                "extras": extras,
+                "problems": [*problems, *exposed],
+                "host": environment,
+            }
         )
     else:
         print(f"project    {settings.root}")
         for name, text in settings_read.items():
             print(f"  {name:<12} {text}")
         print("extras     " + "  ".join(f"{extra} {'yes' if there else 'no'}" for extra, there in extras.items()))
-        for problem in problems:
+        for problem in [*exposed, *problems]:
             print(f"WRONG      {problem}")
         print("store      " + ("sound" if not problems else f"{len(problems)} problems; `incumbent artifacts verify` checks every byte"))
-    return 4 if problems else 0
+    return 4 if problems or exposed else 0
+
+
+def _tell_exposed(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    keys = [name for name in names if name.startswith("keys/")]
+    told = f"git takes {len(names)} files of {FOLDER}/" + (f", the ledger's private key {keys[0]} among them" if keys else "")
+    mend = f'put "*" into {FOLDER}/.gitignore and run `git rm -r --cached {FOLDER}`'
+    return [f"{told}: {mend}" + ("; if it was pushed, `incumbent ledger rotate`" if keys else "")]

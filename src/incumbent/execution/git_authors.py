@@ -1,14 +1,12 @@
 """Who wrote the commits that a version stands on: author, committer and co-authors, by e-mail address."""
 
-import os
 import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from incumbent.base.errors import Unavailable
+from incumbent.execution.git_command import run_git
 
-_TIMEOUT_S = 60
 UNKNOWN = "unknown"
 """Whoever wrote a commit without an address."""
 
@@ -33,10 +31,10 @@ def list_authors(root: Path, commit: str, since: str = "") -> Sequence[tuple[str
     """
     if _HASH.fullmatch(commit) is None:
         return []
-    if _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
+    if run_git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
         raise Unavailable("this clone is shallow: it has not the commits whose authors are asked for; `git fetch --unshallow` brings them")
     span = f"{since}..{commit}" if _HASH.fullmatch(since) and _knows(root, since) else commit
-    done = _git(root, "log", f"--format={_FORMAT}", span, "--")
+    done = run_git(root, "log", f"--format={_FORMAT}", span, "--")
     if done.returncode != 0:
         raise Unavailable(f"the authors of commit {commit[:12]} cannot be listed: {done.stderr.decode(errors='replace').strip()[:200]}")
     found = []
@@ -51,14 +49,4 @@ def list_authors(root: Path, commit: str, since: str = "") -> Sequence[tuple[str
 
 
 def _knows(root: Path, commit: str) -> bool:
-    return _git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
-
-
-def _git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    try:
-        return subprocess.run(
-            ["git", *arguments], cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"git cannot be run: {error}") from error
+    return run_git(root, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
