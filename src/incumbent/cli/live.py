@@ -6,8 +6,11 @@ from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
 from incumbent.governance.vouching import tell_founder
 from incumbent.usecases.live import Basis, LiveSlot, get_live, list_live
+from incumbent.usecases.live_today import Today, get_today
 
 EXAMPLES = """
+Of one slot it tells too what today's rules ask beyond what its version and the way back rest on.
+
 examples:
   incumbent live
   incumbent live flights-late/nyc --json
@@ -23,10 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     ws = open_here()
-    slots = [get_live(ws, arguments.slot)] if arguments.slot else list_live(ws)
+    if arguments.slot:
+        slot, today = get_live(ws, arguments.slot), get_today(ws, arguments.slot)
+        if arguments.json:
+            print_json({**slot.to_json(), "today": today.to_json()})
+        else:
+            print("\n".join([render_slot(slot), *_render_today(slot, today)]))
+        return 0
+    slots = list_live(ws)
     if arguments.json:
-        documents = [slot.to_json() for slot in slots]
-        print_json(documents[0] if arguments.slot else {"slots": [*documents]})
+        print_json({"slots": [slot.to_json() for slot in slots]})
     elif slots:
         print("\n\n".join(render_slot(slot) for slot in slots))
     else:
@@ -49,6 +58,18 @@ def render_slot(slot: LiveSlot) -> str:
         ]
     lines.append(f"  roll back to  {f'{back[0]}@{back[1]}' if back else 'nothing: none was live here before it'}")
     return "\n".join([*lines, *(f"  staging       {p.model}@{p.version}, since {show_time(p.since_at)}" for p in slot.staging)])
+
+
+def _render_today(slot: LiveSlot, today: Today) -> list[str]:
+    """Return what differs today from what was decided, as lines."""
+    lines = []
+    if today.lacks:
+        lines.append(f"  today         held to tier {today.tier}, and lacks: {'; '.join(today.lacks)}")
+    elif slot.live is not None and (slot.basis is None or today.tier != slot.basis.tier):
+        lines.append(f"  today         held to tier {today.tier}, and lacks nothing")
+    if today.back is not None and today.back_lacks:
+        lines.append(f"  the way back  to {today.back[0]}@{today.back[1]} lacks: {'; '.join(today.back_lacks)}")
+    return lines
 
 
 def _render_basis(basis: Basis | None) -> list[str]:

@@ -22,18 +22,17 @@ them after it: it does not lapse with time, role or account, or waiting would be
 Taking away anything but a rejection never makes a quorum met.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import InvalidInput
 from incumbent.governance.acts import get_act
 from incumbent.governance.fields import check_time, format_time
 from incumbent.governance.independence import Authorship, authors, find_own_work, tell_work
 from incumbent.governance.person import Directory, Person, index_people
-from incumbent.governance.sign_off import NAMES, Seat, SignOff, check_names
+from incumbent.governance.places import fill_places, is_expired, sort_once, tell_missing, tell_places
+from incumbent.governance.sign_off import NAMES, SignOff, check_names
 from incumbent.governance.tier import TierRule
 from incumbent.governance.vouching import NO_BACKING, Backing, Voucher, find_author, find_founder, tell_voucher
 
@@ -179,7 +178,7 @@ class _Case:
         return tuple(Change(*pair) for pair in pairs if pair[1] != pair[2])
 
     def is_expired(self, sign_off: SignOff) -> bool:
-        return self.now >= sign_off.expires_at or self.now - sign_off.at >= timedelta(days=self.rule.valid_days)
+        return is_expired(sign_off, self.rule, self.now)
 
     def misplaced(self, sign_off: SignOff) -> str:
         """Return why it has no place here at all, or ""."""
@@ -270,7 +269,7 @@ def judge_quorum(
     everyone, works = tuple(people), tuple(authorships)
     case = _Case((model, version, slot), digests, rule, index_people(everyone), works, authors(works, everyone), standing, check_time(now))
     void, expired, barred, valid, current = [], [], [], [], []
-    for sign_off in _sorted_once(sign_offs):
+    for sign_off in sort_once(sign_offs):
         if sign_off.subject == case.subject and not case.changes(sign_off) and not case.fault(sign_off):
             current.append(sign_off)
         if reason := case.misplaced(sign_off) or case.fault(sign_off):
@@ -291,10 +290,10 @@ def judge_quorum(
     valid = [sign_off for sign_off in valid if case.person_of(sign_off) not in rejecting]
     given = _fill(valid, case)
     return Quorum(
-        needed=_tell({"validator": rule.validators, "approver": rule.approvers}, rule.witnesses, ""),
+        needed=tell_places({"validator": rule.validators, "approver": rule.approvers}, rule.witnesses, ""),
         given=given,
         spare=tuple(sign_off for sign_off in valid if sign_off.meaning != "accepted-risk" and sign_off not in given),
-        missing=(*_missing(given, rule, cosigned), *(f"withdrawal of {name}'s rejection" for name in sorted(rejecting))),
+        missing=(*tell_missing(given, rule, cosigned), *(f"withdrawal of {name}'s rejection" for name in sorted(rejecting))),
         accepted_risks=tuple(sign_off for sign_off in valid if sign_off.meaning == "accepted-risk"),
         rejections=rejections,
         void=tuple(void),
@@ -303,14 +302,6 @@ def judge_quorum(
         self_approved=tuple(sorted({case.person_of(sign_off) for sign_off in given if case.is_self(sign_off)})),
         founder=case.find_founder(given),
     )
-
-
-def _sorted_once(sign_offs: Iterable[SignOff]) -> list[SignOff]:
-    found = sorted(sign_offs, key=lambda sign_off: (sign_off.at, sign_off.sign_off_id))
-    repeated = [name for name, times in Counter(sign_off.sign_off_id for sign_off in found).items() if times > 1]
-    if repeated:
-        raise InvalidInput(f"sign-off {repeated[0]} stands twice; each has an id of its own")
-    return found
 
 
 def _standing_rejections(current: Iterable[SignOff], case: _Case) -> tuple[SignOff, ...]:
@@ -331,55 +322,9 @@ def _standing_rejections(current: Iterable[SignOff], case: _Case) -> tuple[SignO
 
 def _fill(valid: Sequence[SignOff], case: _Case) -> tuple[SignOff, ...]:
     """Return the sign-offs that fill places, as many as can be; self-approvals only where nothing else does."""
-    others = _fill_from([sign_off for sign_off in valid if not case.is_self(sign_off)], case)
-    everyone = _fill_from(valid, case)
+    others = fill_places([sign_off for sign_off in valid if not case.is_self(sign_off)], case.rule, case.directory)
+    everyone = fill_places(valid, case.rule, case.directory)
     return others if len(others) == len(everyone) else everyone
-
-
-def _fill_from(valid: Iterable[SignOff], case: _Case) -> tuple[SignOff, ...]:
-    """Return one sign-off per place.
-
-    Whoever may take one kind of place only goes first, and those who may take both fill what is left: no other choice fills more.
-    """
-    rule = case.rule
-    seats: dict[Seat, dict[str, SignOff]] = {"validator": {}, "approver": {}}
-    for sign_off in valid:
-        if sign_off.meaning != "accepted-risk":
-            seats[sign_off.role][_unit(sign_off, case)] = sign_off  # the newest, since they come in order of time
-    validators, approvers = seats["validator"], seats["approver"]
-    if not rule.needs_separate_people:
-        return (*list(validators.values())[: rule.validators], *list(approvers.values())[: rule.approvers])
-    both = [unit for unit in validators if unit in approvers]
-    first = [unit for unit in validators if unit not in approvers][: rule.validators]
-    second = [unit for unit in approvers if unit not in validators][: rule.approvers]
-    lent = rule.validators - len(first)
-    first += both[:lent]
-    second += both[lent:][: rule.approvers - len(second)]
-    return (*(validators[unit] for unit in first), *(approvers[unit] for unit in second))
-
-
-def _unit(sign_off: SignOff, case: _Case) -> str:
-    """Return what may fill one place only: the person, or the person's group where groups are to differ."""
-    person = case.directory.find(sign_off.person_id) if case.rule.distinct_groups else None
-    return case.person_of(sign_off) if person is None else person.group.strip().casefold()
-
-
-def _missing(given: Sequence[SignOff], rule: TierRule, cosigned: int) -> tuple[str, ...]:
-    filled = Counter(sign_off.role for sign_off in given)
-    lacks = {"validator": rule.validators - filled["validator"], "approver": rule.approvers - filled["approver"]}
-    groups = "of another group" if given else "of a known group"
-    return _tell(lacks, rule.witnesses - cosigned, groups if rule.distinct_groups else "")
-
-
-def _tell(people: Mapping[str, int], witnesses: int, groups: str) -> tuple[str, ...]:
-    """Return the counts above zero in words: "1 validator", "2 approvers of different groups", "1 witness"."""
-    told = []
-    for name, number in (*people.items(), ("witness", witnesses)):
-        word = name if number == 1 else f"{name}es" if name == "witness" else f"{name}s"
-        ending = "" if name == "witness" or not groups else f" {groups}" if number == 1 else " of different groups"
-        if number > 0:
-            told.append(f"{number} {word}{ending}")
-    return tuple(told)
 
 
 def _ids(sign_offs: Iterable[SignOff]) -> list[Json]:

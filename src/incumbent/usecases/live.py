@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from incumbent.base.documents import Json
+from incumbent.base.documents import Document, Json
 from incumbent.base.errors import NotFound
 from incumbent.governance.person import key_from_json
 from incumbent.governance.vouching import NO_BACKING, Backing
@@ -105,7 +105,7 @@ class LiveSlot:
     roll_back_to: Name | None
     staging: tuple[Placement, ...]
 
-    def to_json(self) -> Json:
+    def to_json(self) -> Document:
         """Return the document that every face shows."""
         live: Json = None
         if self.live is not None and self.version is not None:

@@ -3,25 +3,27 @@
 1. It was promoted here, and the approvals of that promotion have not expired, and still verify by keys that were in nobody else's hands;
    or it was approved anew since it was left, by as many approvers as its tier asks for now. A broken glass is no way around this: nobody
    would answer for what answers.
-2. Where the tier asks for approvals of a roll-back, they were given since it was left, and count by the rules of every quorum: exact
+2. Those approvals are as many, and such, as its tier asks for today; where it was promoted under less, it is approved anew likewise.
+   A broken glass goes without: it was let in by the rules of its day.
+3. Where the tier asks for approvals of a roll-back, they were given since it was left, and count by the rules of every quorum: exact
    digests, role, term, independence. Nobody rejects it. A broken glass goes without.
-3. While the finding of a broken glass is open, the way leads along the line of versions that led to today and to no retired one.
+4. While the finding of a broken glass is open, the way leads along the line of versions that led to today and to no retired one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from incumbent.base.errors import Refused
 from incumbent.governance.independence import Authorship
 from incumbent.governance.quorum import Quorum, Standing, judge_quorum
-from incumbent.governance.sign_off import SignOff, sign_off_from_json
+from incumbent.governance.sign_off import SignOff
 from incumbent.governance.vouching import Backing
 from incumbent.registry.grounds import FOUNDER, SIGN_OFF, name_sign_offs, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, list_line, name_of
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.evidence import find_evidence
+from incumbent.usecases.lasting import list_missing, read_sign_offs, tell_lapsed
 from incumbent.usecases.live import PROMOTION, find_promotion
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.readiness import (
@@ -46,17 +48,21 @@ class WayBack:
 
     Attributes:
         lapsed: What became of the approvals of its promotion, in words: they expired, or one does not count any more; "" if they last.
+        missing: What those approvals lack of what its tier asks for today, in words.
         promotion: What the entry names of the promotion that is gone back to.
         sign_offs: (entry, on whose word) of the sign-offs that it rests on: of the promotion while they last, and those given since it
             was left; None where the promotion is from before entries named those who vouch.
+        tier: The tier of the version in the slot today, in words.
         asked: How many approvals since it was left are asked for.
         given: How many there are.
         problems: What stands in the way, in words; empty when nothing does.
     """
 
     lapsed: str
+    missing: tuple[str, ...]
     promotion: Mapping[str, str]
     sign_offs: tuple[tuple[int, Backing | None], ...]
+    tier: str
     asked: int
     given: int
     problems: tuple[str, ...]
@@ -70,11 +76,12 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     """Say what going back to a version that was live in a slot would rest on, and what stands in its way."""
     history = tx.registry.list_placements(slot)
     promotion = _find_promotion(tx, history, version)
-    sign_offs = _read_promotion(tx, promotion)
-    lapsed = _tell_lapsed(tx, sign_offs, ws.clock.now())
+    refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
+    sign_offs = read_sign_offs(tx, (int(seq) for name, seq in refs.items() if name.startswith(SIGN_OFF)))
     tier = find_tier(tx, version.model, slot)
+    lapsed, missing = tell_lapsed(tx, sign_offs, ws.clock.now()), list_missing(tx, sign_offs, tier, ws.clock.now())
     rule = tier.rule.for_roll_back()
-    if lapsed:  # they take the place of what lapsed, where the tier asks for none of a roll-back too
+    if lapsed or missing:  # they take the place of what lapsed or lacks, where the tier asks for none of a roll-back too
         rule = replace(rule, approvers=max(1, rule.approvers, tier.rule.approvers))
     given = [(seq, found) for seq, found in list_sign_offs(tx, version, slot) if found.version == version.version]
     since = next((p.seq for p in history if name_of(p) == (version.model, version.version) and p.status == "Archived"), None)
@@ -94,7 +101,7 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     named = {"bundle": str(version.bundle.digest)} | ({} if promotion is None else {PROMOTION: promotion})
     if quorum is not None and quorum.founder:
         named[FOUNDER] = quorum.founder
-    return WayBack(lapsed, named, (*kept, *new), rule.approvers, len(counted), tuple(problems))
+    return WayBack(lapsed, missing, named, (*kept, *new), tier.words, rule.approvers, len(counted), tuple(problems))
 
 
 def _list_backing(tx: Transaction, promotion: str | None, seqs: Sequence[int]) -> list[tuple[int, Backing | None]]:
@@ -102,17 +109,6 @@ def _list_backing(tx: Transaction, promotion: str | None, seqs: Sequence[int]) -
     refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
     names = {int(seq): name for name, seq in refs.items() if name.startswith(SIGN_OFF)}
     return [(seq, read_backing(refs, names[seq])) for seq in seqs]
-
-
-def _tell_lapsed(tx: Transaction, sign_offs: Sequence[tuple[int, SignOff]], now: datetime) -> str:
-    """Return why the approvals of a promotion carry nothing any more, or ""."""
-    expiry = min((given.expires_at for _, given in sign_offs), default=None)
-    if expiry is not None and expiry <= now:
-        return f"expired on {expiry:%Y-%m-%d}"
-    standing = find_standing(tx, sign_offs)
-    faults = [(given.person_id, standing[given.sign_off_id].fault) for _, given in sign_offs]
-    told = "; ".join(f"{person}'s sign-off: {fault}" for person, fault in faults if fault)
-    return f"does not count any more ({told})" if told else ""
 
 
 def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, break_glass: bool) -> WayBack:
@@ -132,6 +128,11 @@ def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
         raise Refused(
             f"{name}'s approval {found.lapsed}, so {slot} cannot go back to it: have it approved anew with "
             f"{sign} ({found.asked} asked, {found.given} there), name another with --to, or stop the slot with `incumbent archive`{listed}"
+        )
+    if found.missing and found.given < found.asked:
+        raise Refused(
+            f"{name} went live on less than tier {found.tier} asks for today (missing: {'; '.join(found.missing)}): have it approved anew "
+            f"with {sign} ({found.asked} asked, {found.given} there), or go at once with --break-glass, which opens a finding{listed}"
         )
     if found.given >= found.asked:
         raise Refused(f"{slot} may not go back to {name}, unless at once with --break-glass, which opens a finding:{listed}")
@@ -162,17 +163,6 @@ def _find_promotion(tx: Transaction, history: Sequence[Placement], version: Mode
     name = (version.model, version.version)
     seq = next((placed.seq for placed in history if name_of(placed) == name and placed.status == "Production"), None)
     return None if seq is None else find_promotion(tx, seq)
-
-
-def _read_promotion(tx: Transaction, promotion: str | None) -> list[tuple[int, SignOff]]:
-    """Return (number of the entry, sign-off) of all that a promotion rests on."""
-    refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
-    found = []
-    for seq in sorted(int(seq) for name, seq in refs.items() if name.startswith(SIGN_OFF)):
-        record = tx.records.find("sign-off", tx.ledger.get(seq).draft.object.object_id)
-        if record is not None:
-            found.append((seq, sign_off_from_json(record.body)))
-    return found
 
 
 def _judge_approvals(

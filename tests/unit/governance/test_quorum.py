@@ -7,6 +7,7 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.independence import Authorship
 from incumbent.governance.person import Person
+from incumbent.governance.places import find_missing
 from incumbent.governance.quorum import Standing, Voucher, judge_quorum
 from incumbent.governance.sign_off import SignOff
 from incumbent.governance.tier import DEFAULT_TIER_POLICY
@@ -287,3 +288,27 @@ def test_an_admin_fills_no_place_unless_the_tier_allows_self_approval():
     assert reason(quorum).startswith("app is an admin, who hands out the identities of those who sign")
     assert quorum.missing == ("1 approver",)
     assert judge(VAL, APP, people=people, rule=replace(TIER[2], self_approval=True)).is_met
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "missing"),
+    [
+        (TIER[1], [], ("1 validator", "2 approvers")),  # witnesses saw the promotion, and are not asked again
+        (TIER[1], [VAL, APP, AMY], ()),
+        (TIER[1], [VAL, APP], ("1 approver",)),
+        (TIER[2], [sign("gone", "validator"), sign("nobody", "approver")], ()),  # who left since had signed
+        (TIER[2], [sign("both", "validator"), sign("both", "approver")], ("1 approver",)),
+        (replace(TIER[3], validators=1), [sign("both", "validator"), sign("both", "approver")], ()),
+        (TIER[3], [sign("app", "approver", days_ago=30)], ("1 approver",)),
+        (replace(TIER[3], valid_days=5), [sign("app", "approver", days_ago=5)], ("1 approver",)),
+        (replace(TIER[3], valid_days=5), [sign("app", "approver", days_ago=4)], ()),
+        (TIER[3], [sign("dev", "approver", is_self=True)], ("1 approver",)),
+        (replace(TIER[3], self_approval=True), [sign("dev", "approver", is_self=True)], ()),
+        (replace(TIER[2], distinct_groups=True), [VAL, APP], ("1 approver of another group",)),
+        (replace(TIER[2], distinct_groups=True), [VAL, sign("nogroup", "approver")], ("1 approver of another group",)),
+        (replace(TIER[2], distinct_groups=True), [VAL, AMY], ()),
+        (TIER[3], [sign("app", "approver", meaning="accepted-risk")], ("1 approver",)),
+    ],
+)
+def test_what_made_a_quorum_once_is_held_to_what_is_asked_for_now(rule, given, missing):
+    assert find_missing(given, rule, people=PEOPLE, now=NOW) == missing

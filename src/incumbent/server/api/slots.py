@@ -13,6 +13,7 @@ from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Pl
 from incumbent.server.messages import Server
 from incumbent.serving.rows import columns_from_rows
 from incumbent.usecases.live import describe_placement, get_live, list_history, list_live
+from incumbent.usecases.live_today import get_today
 from incumbent.usecases.predict import Answer as Predicted
 from incumbent.usecases.predict import get_target, predict
 from incumbent.usecases.rights import PREDICT, READ
@@ -77,6 +78,20 @@ class Slot(Out):
     staging: list[Placement]
 
 
+class BackToday(VersionName):
+    """What a roll-back goes to, under today's rules."""
+
+    lacks: Annotated[list[str], Meta(description="What stands in the way of going there without a broken glass.")]
+
+
+class SlotToday(Out):
+    """What today's rules ask of a slot beyond what was decided."""
+
+    tier: Annotated[str, Meta(description="What is live is held to it now; empty where nothing is live.")]
+    lacks: Annotated[list[str], Meta(description="What its approvals lack of what that tier asks for, or why they carry nothing any more.")]
+    roll_back_to: BackToday | None
+
+
 class At(In):
     """Now, or at a time."""
 
@@ -136,6 +151,11 @@ def get_slot(server: Server, call: Call) -> object:
     return get_live(server.ws, call.path["slot"], asked.at).to_json()
 
 
+def get_slot_today(server: Server, call: Call) -> object:
+    """Show what today's rules say of a slot."""
+    return get_today(server.ws, call.path["slot"]).to_json()
+
+
 def list_slot_history(server: Server, call: Call) -> Page:
     """List every placement of a slot, newest first."""
     history = list_history(server.ws, call.path["slot"])
@@ -190,6 +210,12 @@ _SLOT: Document = {
     "staging": [],
 }
 
+_TODAY: Document = {
+    "tier": "1",
+    "lacks": ["1 approver"],
+    "roll_back_to": {"model": "credit", "version": 2, "lacks": ["1 validator", "2 approvers", "missing: 2 approvers"]},
+}
+
 OPERATIONS = (
     Operation(
         "list_slots", "slots", "GET", "/slots", READ, "List the slots, by name, with what is live in each.",
@@ -199,6 +225,11 @@ OPERATIONS = (
         "get_slot", "slots", "GET", "/slots/{slot}", READ,
         "Show what is live in a slot, who approved it, on which evidence, and what a roll-back goes to.",
         get_slot, Slot, _SLOT, query=At, is_steady=True, by=("live.get_live",),
+    ),
+    Operation(
+        "get_slot_today", "slots", "GET", "/slots/{slot}/today", READ,
+        "Show what today's rules ask of what is live in a slot, and of the way back, beyond what there is.",
+        get_slot_today, SlotToday, _TODAY, by=("live_today.get_today",),
     ),
     Operation(
         "list_slot_history", "slots", "GET", "/slots/{slot}/history", READ, "List every placement of a slot, newest first.",

@@ -8,6 +8,7 @@ from incumbent.server.pages.home import SlotView, choose_findings
 from incumbent.server.pages.render import page, problems_as_pages
 from incumbent.usecases.findings import list_findings
 from incumbent.usecases.live import get_live, list_history
+from incumbent.usecases.live_today import get_today
 
 
 @problems_as_pages
@@ -23,6 +24,7 @@ def show_slot(server: Server, request: Request) -> Response:
         f"Slot {name}",
         room="/",
         slot=slot,
+        today=None if at else get_today(server.ws, name),
         view=SlotView(slot, findings, None),
         history=history,
         at=at,
