@@ -1,7 +1,10 @@
 """Models in processes of their own: started when first asked, watched, timed, and started anew when one dies."""
 
+import contextlib
 import os
 import shutil
+import signal
+import site
 import socket
 import subprocess
 import sys
@@ -29,11 +32,13 @@ ANSWER_TIMEOUT_S = 10.0
 _READ_BYTES = 1 << 16
 _LOG_BYTES_SHOWN = 2000
 _PASSED_ON = (
-    "PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", *PLAIN_VARIABLES, *NATIVE_VARIABLES,
+    "PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", *PLAIN_VARIABLES, *NATIVE_VARIABLES,
 )  # fmt: skip
 """Environment variables that a model gets; addresses and keys of the server's own are not among them.
 
-What a recipe records because it changes results goes with the model: by another BLAS kernel it gives other last digits.
+What a recipe records because it changes results goes with the model: by another BLAS kernel it gives other last digits. Its home is a
+folder of its own: whoever evaluates a bundle may keep the key that they sign with in theirs. That is no wall: as the same user, code can
+find out where that home is.
 """
 
 _SET = {
@@ -126,6 +131,7 @@ class ModelProcess:
         self._stop()
         ours, theirs = socket.socketpair()
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        own = {"HOME": str(self._scratch), "PYTHONUSERBASE": site.getuserbase()}  # what is installed for the user alone stays found
         with theirs, (self._scratch / "log").open("ab") as log:
             command = [
                 sys.executable,
@@ -137,7 +143,7 @@ class ModelProcess:
                 *self._options,
             ]
             self._process = subprocess.Popen(
-                command, cwd=self._scratch, env={**kept, **_SET}, pass_fds=[theirs.fileno()],
+                command, cwd=self._scratch, env={**kept, **_SET, **own}, pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._end, self._reader = ours, FrameReader()
@@ -184,6 +190,8 @@ class ModelProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # what it started and left behind; it began a session of its own
         self._process = None
         return f"signal {-code}" if code < 0 else f"exit {code}"
 

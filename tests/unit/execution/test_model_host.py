@@ -167,6 +167,37 @@ def test_what_chooses_the_kernels_goes_with_the_model(start, monkeypatch):
     assert start(answering(body)).answer({"x": [1.0], "who": [None]})["y"] == [1.0]
 
 
+def test_a_model_has_a_home_of_its_own_and_finds_no_key_there(start, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text("secret")
+    body = "from pathlib import Path\nreturn {'y': [float((Path.home() / 'key').exists())], 'is_big': [Path.home().is_dir()]}"
+    assert start(answering(body)).answer({"x": [1.0], "who": [None]}) == {"y": [0.0], "is_big": [True]}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a process is dead is read from /proc, which Linux has")
+def test_what_a_model_started_ends_with_it(start, tmp_path):
+    body = f"import subprocess\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '600']).pid))\n"
+    model = start(answering(body + "return {'y': [0.0], 'is_big': [False]}"))
+    model.answer({"x": [1.0], "who": [None]})
+    left = int((tmp_path / "pid").read_text())
+    os.kill(left, 0)
+    model.close()
+    assert is_gone(left)
+
+
+def is_gone(pid, patience_s=10.0):
+    """Return whether a process is gone, or dead and only not yet waited for by whoever inherited it."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def test_closing_leaves_no_process_and_no_files(start):
     model = start()
     model.answer(ROW)
