@@ -6,8 +6,8 @@ import socket
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,12 @@ def postgres_store_url(postgres_server: str, postgres_template: str) -> Iterator
     """The address of a store of this test's own that was opened once before."""
     with _postgres_database(postgres_server, postgres_template) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def open_postgres_store(postgres_server: str, postgres_template: str) -> Callable[[], AbstractContextManager[str]]:
+    """What gives the address of another such store, for as long as its block lasts."""
+    return lambda: _postgres_database(postgres_server, postgres_template)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Settings: read once, from one place each, into one frozen value that says where each came from.
 
-Order, later wins: built-in default, `[tool.incumbent]` in pyproject.toml, environment variable, what the caller passes.
+Order, later wins: built-in default, `[tool.incumbent]` in pyproject.toml, `.incumbent/settings.toml`, environment variable, what the caller
+passes. The first file is the project's and goes where it goes; the second is this machine's, and says where the workspace is kept.
 """
 
 import getpass
@@ -19,6 +20,8 @@ from incumbent.pipeline.config import config_from_document
 
 FOLDER = ".incumbent"
 _POLICIES = ("fail", "warn", "off")
+PLACES = "settings.toml"
+_PLACE_KEYS = {"url", "blobs"}
 _KEYS = {"pipeline", "config", "undeclared", "workers", "experiment", "digest", "seed"}
 
 
@@ -92,12 +95,16 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
     if not root.is_dir():
         raise NotFound(f"project folder {root} does not exist")
     table = _read_table(root / "pyproject.toml")
+    places = _read_places(root / FOLDER / PLACES)
     origins: dict[str, str] = {}
 
     def pick(key: str, variable: str, default: Any) -> Any:
         if variable and environ.get(variable):
             origins[key] = variable
             return environ[variable]
+        if key in places:
+            origins[key] = f"{FOLDER}/{PLACES}"
+            return places[key]
         origins[key] = "pyproject.toml" if key in table else "default"
         return table.get(key, default)
 
@@ -127,13 +134,27 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
     )
 
 
-def _read_table(path: Path) -> dict[str, Any]:
+def _read_places(path: Path) -> dict[str, Any]:
+    table = _read_file(path)
+    unknown = sorted(table.keys() - _PLACE_KEYS)
+    if unknown:
+        raise InvalidInput(f"{path} has no setting {unknown[0]!r}; it has: {', '.join(sorted(_PLACE_KEYS))}")
+    return table
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise InvalidInput(f"{path} cannot be read: {error}") from error
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    document = _read_file(path)
     tools = document.get("tool", {})
     table = tools.get("incumbent", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,14 +9,13 @@ import sys
 import textwrap
 import time
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from contracts.store import StoreContract
 from contracts.store_values import NOW, digest, make_run
-from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
+from incumbent.base.errors import Conflict, Corrupt, InvalidInput, Unavailable
 from incumbent.base.metric import MetricPoint
 from incumbent.storage.sql_store import SqlStore, open_sql_store
 from incumbent.storage.sqlite import SqliteDatabase
@@ -86,6 +84,15 @@ class SharedStore:
             store.close()
 
 
+def assert_identity(url: str, same: str, other: str) -> None:
+    """The first two addresses lead to one database, the third to another."""
+    stores = [open_sql_store(address, algorithm="blake3") for address in (url, same, other)]
+    one, again, another = (store.identity() for store in stores)
+    assert one == again != another
+    for store in stores:
+        store.close()
+
+
 class TestSqliteFile(StoreContract, SharedStore):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
@@ -94,6 +101,10 @@ class TestSqliteFile(StoreContract, SharedStore):
     @pytest.fixture
     def new_url(self, url: str) -> str:
         return url
+
+    def test_its_identity_is_the_files_and_not_the_addresss(self, url: str, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(tmp_path)
+        assert_identity(url, f"sqlite:///{tmp_path}/link/incumbent.db", f"sqlite:///{tmp_path}/other.db")
 
 
 class TestPostgres(StoreContract, SharedStore):
@@ -104,6 +115,9 @@ class TestPostgres(StoreContract, SharedStore):
     @pytest.fixture
     def new_url(self, postgres_url: str) -> str:
         return postgres_url
+
+    def test_its_identity_is_the_databases_and_not_the_addresss(self, url: str, new_url: str) -> None:
+        assert_identity(url, f"{url}&application_name=otherwise", new_url)
 
     def test_a_run_that_is_being_sealed_takes_no_point_from_another_connection(self, url: str) -> None:
         from incumbent.storage.postgres import PostgresDatabase
@@ -341,33 +355,6 @@ def test_the_hot_path_imports_neither_sqlalchemy_nor_alembic(tmp_path: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.db")), ids=lambda path: path.name)
-def test_every_database_that_a_release_has_written_opens(path: Path, tmp_path: Path) -> None:
-    shutil.copy(path, tmp_path / "incumbent.db")
-    store = open_sql_store(f"sqlite:///{tmp_path / 'incumbent.db'}", algorithm="blake3")
-    with store.begin() as tx:
-        run = tx.runs.get("run-golden-1")
-        assert (run.state, run.params["depth"], run.started_at) == ("finished", 6, datetime(2013, 1, 1, tzinfo=UTC))
-        assert run.manifest is not None
-        assert tx.documents.get(run.manifest) == {"kind": "manifest", "run": "run-golden-1"}
-        assert [point.value for point in tx.metrics.history("run-golden-1", "auc")] == [0.5, 0.75]
-        [stage_run] = tx.runs.list_stages("run-golden-1")
-        assert stage_run.key is not None
-        assert tx.actions.find([stage_run.key])[stage_run.key].outputs == stage_run.outputs
-        live = tx.registry.find_live("delay/us")
-        assert live is not None
-        assert tx.registry.get_version(live.model, live.version).bundle == stage_run.outputs["model"]
-        assert tx.predictions.get("pred-golden-1").output == [0.25]
-        assert [note.text for note in tx.index.list_notes("run-golden-1")] == ["kept"]
-        with pytest.raises(NotFound):
-            tx.predictions.get("none")
-    assert store.check() == []
-    store.close()
 
 
 def test_a_cell_of_another_type_in_the_ledger_is_corrupt_and_no_crash(tmp_path: Path) -> None:

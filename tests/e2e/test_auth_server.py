@@ -260,6 +260,16 @@ def test_workspaces_that_cannot_be_served_apart_do_not_start(folder, options, co
     assert says in incumbent(folder, "server", *options, code=code).stderr
 
 
+def test_two_workspaces_never_share_a_store_that_both_name_in_their_own_words(folder, tmp_path):
+    options = []
+    for name, url in (("a", "sqlite:///{}/one.db"), ("b", "sqlite:///{}/a/../one.db")):
+        (tmp_path / name / ".incumbent").mkdir(parents=True)
+        (tmp_path / name / ".incumbent" / "settings.toml").write_text(f'url = "{url.format(tmp_path)}"\n')
+        options += ["--workspace", f"http://{name}.localhost={tmp_path / name}"]
+    told = incumbent(folder, "server", *options, code=2).stderr
+    assert "b.localhost and a.localhost have one metadata store" in told
+
+
 def test_two_workspaces_never_share_the_store_that_the_environment_names(folder):
     told = incumbent(folder, "server", "--workspace", "http://a.localhost=.", env={"INCUMBENT_URL": "sqlite:///x.db"}, code=2).stderr
     assert "which all workspaces would share" in told

@@ -111,8 +111,10 @@ def test_the_page_of_settings_names_each_setting_that_is_read_and_no_other():
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     code = "".join(path.read_text() for path in (ROOT / "src" / "incumbent").rglob("*.py"))
     assert set(re.findall(r"`(INCUMBENT_\w+)`", page)) == set(re.findall(r"INCUMBENT_[A-Z_]*[A-Z]\b", code))
-    keys = re.search(r"_KEYS = \{(.+?)\}", (ROOT / "src" / "incumbent" / "config.py").read_text(), re.DOTALL)
-    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(re.findall(r"\"(\w+)\"", keys[1]))
+    config = (ROOT / "src" / "incumbent" / "config.py").read_text()
+    for name, places in (("_KEYS", r"^\| `(\w+)`"), ("_PLACE_KEYS", r"^(\w+) = ")):
+        keys = re.search(rf"^{name} = \{{(.+?)\}}", config, re.DOTALL | re.MULTILINE)
+        assert set(re.findall(places, page, re.MULTILINE)) == set(re.findall(r"\"(\w+)\"", keys[1]))
 
 
 def test_the_readme_fits_on_a_screen_and_its_two_commands_are_the_two_scripts():

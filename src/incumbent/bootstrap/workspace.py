@@ -48,7 +48,12 @@ def open_workspace(settings: Settings) -> Workspace:
         algorithm = settings.algorithm if settings.url else _keep_algorithm(folder, settings.algorithm)
     except OSError as error:
         raise Unavailable(f"workspace folder {folder} cannot be made or written: {error.strerror}") from error
-    return _assemble(settings, algorithm, blobs_location=settings.blobs_url or str(folder / "blobs"))
+    return _assemble(settings, algorithm, blobs_location=find_blobs(settings))
+
+
+def find_blobs(settings: Settings) -> str:
+    """Return where a workspace has its blobs: an address of a store, or a folder."""
+    return settings.blobs_url or str(settings.folder / "blobs")
 
 
 def list_exposed_files(settings: Settings) -> Sequence[str]:

@@ -12,14 +12,14 @@ from incumbent.bootstrap.lineage import OFF, open_catalogue
 from incumbent.bootstrap.logins import open_passwords, open_provider
 from incumbent.bootstrap.models import open_model_host
 from incumbent.bootstrap.tracing import open_tracing, recording, trace_carrier, trace_workspace
-from incumbent.bootstrap.workspace import open_workspace
-from incumbent.config import Settings, find_root, read_settings
+from incumbent.bootstrap.workspace import find_blobs, open_workspace
+from incumbent.config import FOLDER, PLACES, Settings, find_root, read_settings
 from incumbent.server.auth.doors import check_proxy, describe_entrance, make_door
 from incumbent.server.group import GroupWriter
 from incumbent.server.lineage_sender import LineageSender
 from incumbent.server.messages import UPLOAD_BYTES_MAX, Server
 from incumbent.server.serve import serve
-from incumbent.server.tenants import read_workspaces
+from incumbent.server.tenants import Places, read_workspaces
 from incumbent.server.traced_verbs import ContextWriter, traced_verbs
 from incumbent.server.webhook_sender import WebhookSender
 from incumbent.usecases.lineage_delivery import turn_lineage
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         open_ones.enter_context(recording(tracing))
         open_ones.enter_context(traced_verbs(tracing))
         carrier = trace_carrier(open_carrier(), tracing)
-        servers = {}
+        servers, places = {}, Places()
         for name, (settings, public_url) in _find_workspaces(arguments).items():
             door = make_door(
                 host=arguments.host,
@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
                 sys.stderr.write(f"webhooks: {sealed} secrets lay in plain text, and are sealed now; older backups still have them\n")
             open_ones.enter_context(WebhookSender(ws, carrier))
             _begin_lineage(ws, settings, carrier, open_ones)
+            places.claim(ws.store.identity(), find_blobs(settings), name or str(settings.root))
             servers[name] = Server(
                 ws,
                 open_model_host(ws, allow_pickle=arguments.allow_pickle),
@@ -138,8 +139,11 @@ def _find_workspaces(arguments: argparse.Namespace) -> dict[str, tuple[Settings,
         if not Path(folder).is_dir():
             raise NotFound(f"--workspace {url}={folder}: there is no folder {folder}")
         settings = read_settings(Path(folder).resolve())
-        if settings.url or settings.blobs_url:
-            raise InvalidInput("INCUMBENT_URL and INCUMBENT_BLOBS name one store, which all workspaces would share: unset them")
+        if {"INCUMBENT_URL", "INCUMBENT_BLOBS"} & {settings.origins["url"], settings.origins["blobs"]}:
+            raise InvalidInput(
+                "INCUMBENT_URL and INCUMBENT_BLOBS name one store, which all workspaces would share: unset them, and write url and blobs "
+                f"into {FOLDER}/{PLACES} of each"
+            )
         if any(other.root == settings.root for other, _ in found.values()):
             raise InvalidInput(f"--workspace: {folder} is named twice; each workspace has a folder of its own")
         found[name] = (settings, url)

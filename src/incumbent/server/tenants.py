@@ -6,6 +6,7 @@ one's, so there is no query that could forget to ask whose row it reads.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -81,6 +82,29 @@ async def _refuse(send: Send, problem: HttpProblem) -> None:
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode("ascii"))]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class Places:
+    """What workspaces of one server keep their records and bytes in: none of it twice, for then one would see what is the other's."""
+
+    def __init__(self) -> None:
+        self._stores: dict[str, str] = {}
+        self._blobs: dict[str, str] = {}
+
+    def claim(self, store: str, blobs: str, workspace: str) -> None:
+        """Take note of a workspace's store, by its identity, and of where its blobs are.
+
+        Raises:
+            InvalidInput: Another workspace has that store, or one of the places for blobs is inside the other.
+        """
+        other = self._stores.setdefault(store, workspace)
+        if other != workspace:
+            raise InvalidInput(f"{workspace} and {other} have one metadata store: each workspace needs a database of its own")
+        place = blobs.rstrip("/") if "://" in blobs else str(Path(blobs).resolve())
+        for known, other in self._blobs.items():
+            if f"{place}/".startswith(f"{known}/") or f"{known}/".startswith(f"{place}/"):
+                raise InvalidInput(f"{workspace} and {other} have blobs in one place, {place}: each workspace needs a place of its own")
+        self._blobs[place] = workspace
 
 
 def read_workspaces(named: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -136,6 +136,16 @@ class PostgresDatabase:
         """Return None: to ask a server for its state takes as long as to read what one wants to know."""
         return None
 
+    def identity(self) -> str:
+        """Return which server, database and schema it is, as the server knows them: it can have many names and addresses."""
+        with self.begin(durable=False, read_only=True) as session:
+            row = session.one(
+                "SELECT pg_postmaster_start_time()::text, oid::text, current_schema()::text "
+                "FROM pg_database WHERE datname = current_database()"
+            )
+        assert row is not None
+        return "postgresql " + " ".join(str(part) for part in row)
+
     def check(self) -> Sequence[str]:
         """Return rules and constraints that are missing or switched off, in words; its files are watched by the server itself."""
         with self.begin(durable=False, read_only=True) as session:

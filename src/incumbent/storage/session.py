@@ -132,6 +132,9 @@ class Database(Protocol):
     def stamp(self) -> int | None:
         """Return a number that stays while nobody commits, None where that cannot be told at once."""
 
+    def identity(self) -> str:
+        """Return a text that two openings of one database have in common."""
+
     def check(self) -> Sequence[str]:
         """Return what is wrong with the file or the schema, in words."""
 

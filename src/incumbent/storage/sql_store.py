@@ -108,6 +108,10 @@ class SqlStore:
         """Return what stays while nobody commits, None where that cannot be told at once."""
         return self._database.stamp()
 
+    def identity(self) -> str:
+        """Return a text that two stores have in common if they are one."""
+        return self._database.identity()
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
         found = list(self._database.check())

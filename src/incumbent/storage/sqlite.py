@@ -230,6 +230,13 @@ class SqliteDatabase:
         except sqlite3.Error:  # whoever needs to read learns what is wrong
             return None
 
+    def identity(self) -> str:
+        """Return which file it is, whatever links lead to it."""
+        if not isinstance(self.path, Path):
+            return f"memory {id(self)}"
+        found = self.path.stat()
+        return f"sqlite {found.st_dev} {found.st_ino}"
+
     def check(self) -> Sequence[str]:
         """Return what SQLite finds wrong with the file, rows that point nowhere, and rules that are missing."""
         try:

@@ -214,6 +214,9 @@ class Store(Protocol):
         None where that cannot be told at once. Costs microseconds and waits for nobody.
         """
 
+    def identity(self) -> str:
+        """Return a text that two stores have in common if they are one, by whatever addresses they were opened."""
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong with its file or schema, in words; empty when sound."""
 

@@ -55,6 +55,10 @@ class TracedStore:
         """Return what stays while nobody commits; no span, for it is no transaction."""
         return self._store.stamp()
 
+    def identity(self) -> str:
+        """Return a text that two stores have in common if they are one."""
+        return self._store.identity()
+
     def check(self) -> Sequence[str]:
         """Return what the database itself finds wrong."""
         return self._store.check()

@@ -1,5 +1,6 @@
 """Two workspaces in one server: nothing of the one is reached by way of the other, by any route."""
 
+import json
 import re
 from contextlib import ExitStack
 from io import BytesIO
@@ -15,7 +16,7 @@ from incumbent.server.app import App
 from incumbent.server.messages import Server
 from incumbent.server.routes import ROUTES
 from incumbent.server.telemetry import Measured
-from incumbent.server.tenants import Tenants, read_workspaces
+from incumbent.server.tenants import Places, Tenants, read_workspaces
 from incumbent.usecases.findings import open_finding
 from incumbent.usecases.live_run import begin_run
 from incumbent.usecases.tokens import new_token
@@ -26,13 +27,17 @@ MARK = "said-in-credit-alone"
 NAMES = ("credit.example.com", "fraud.example.com")
 
 
-@pytest.fixture(scope="module")
-def tenants(tmp_path_factory):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def tenants(request, tmp_path_factory):
     """The workspaces of credit and fraud, their shared application, and a token of the admin of each."""
     with ExitStack() as open_ones:
         spaces, apps, tokens = {}, {}, {}
         for name in NAMES:
             folder = tmp_path_factory.mktemp(name)
+            if request.param == "postgresql":
+                url = open_ones.enter_context(request.getfixturevalue("open_postgres_store")())
+                (folder / ".incumbent").mkdir()
+                (folder / ".incumbent" / "settings.toml").write_text(f"url = {json.dumps(url)}\n")
             spaces[name] = ws = open_people(folder)
             open_ones.callback(ws.store.close)
             set_password(ws, "dev")
@@ -132,6 +137,27 @@ def test_what_is_counted_is_counted_for_each(tenants):
     own.get("/runs/run-that-is-not")
     count = [text for text in before.splitlines() if line in text]
     assert count == [text for text in other.get("/metrics").text.splitlines() if line in text]
+
+
+def test_workspaces_that_keep_anything_in_one_place_are_refused(tmp_path):
+    def claim(*two):
+        places = Places()
+        places.claim("store-a", two[0], "a")
+        places.claim("store-b", two[1], "b")
+
+    claim("s3://bucket/a", "s3://bucket/ab")
+    claim(str(tmp_path / "a"), str(tmp_path / "ab"))
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for two in (
+        ("s3://bucket/a", "s3://bucket/a/"), ("s3://bucket", "s3://bucket/a"), ("s3://bucket/a/b", "s3://bucket/a"),
+        (str(tmp_path / "a"), str(tmp_path / "link")), (str(tmp_path / "a"), str(tmp_path / "c" / ".." / "a" / "b")),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput, match="have blobs in one place"):
+            claim(*two)
+    places = Places()
+    places.claim("store", "one", "a")
+    with pytest.raises(InvalidInput, match="b and a have one metadata store"):
+        places.claim("store", "two", "b")
 
 
 @pytest.mark.parametrize("text", ["", "=", "https://a.example=", "=/srv", "a.example=/srv", "https://[::1=/srv"])
