@@ -18,6 +18,8 @@ from incumbent.gates.examined import LAYERS, Layer, TestOutcome
 
 VALID_DAYS = 90
 """For how many days evidence earns its point."""
+VALID_DAYS_MAX = 36_600
+"""A hundred years: whoever asks for more has made a mistake, and dates end."""
 
 By = Literal["hand", "machine"]
 WORTH: dict[By, float] = {"hand": 0.5, "machine": 1.0}
@@ -164,13 +166,13 @@ def judge_test_score(
         evidence: Of one version and its bundle.
         now: Older evidence than `valid_days` before it has expired.
         missing: Point -> what would earn it, for those without evidence.
-        valid_days: At least 1.
+        valid_days: 1 to VALID_DAYS_MAX.
 
     Raises:
-        InvalidInput: Evidence is about no point, or the days are fewer than 1.
+        InvalidInput: Evidence is about no point, or the days are not 1 to VALID_DAYS_MAX.
     """
-    if valid_days < 1:
-        raise InvalidInput(f"evidence that counts for {valid_days} days never counts; 1 or more")
+    if not 1 <= valid_days <= VALID_DAYS_MAX:
+        raise InvalidInput(f"evidence counts for 1 to {VALID_DAYS_MAX:,} days, and not for {valid_days}")
     newest: dict[str, dict[tuple[By, str], PointEvidence]] = {}
     for one in sorted(evidence, key=lambda one: one.seq):
         if one.point not in POINTS:

@@ -21,7 +21,7 @@ def get_test_score(ws: Workspace, *, model: str, version: int, valid_days: int =
         valid_days: For how many days evidence counts.
 
     Raises:
-        InvalidInput: `valid_days` is below 1.
+        InvalidInput: `valid_days` is not 1 to VALID_DAYS_MAX.
         NotFound: There is no such version.
     """
     found: list[PointEvidence] = []

@@ -91,8 +91,9 @@ def test_what_is_no_score_has_no_band(score):
 def test_unknown_points_and_no_days_are_errors():
     with pytest.raises(InvalidInput, match="none of the 28"):
         judged(proof("data-8"))
-    with pytest.raises(InvalidInput, match="never counts"):
-        judge_test_score([], now=NOW, missing={}, valid_days=0)
+    for days in (0, -1, 36_601, 10**12):
+        with pytest.raises(InvalidInput, match="1 to 36,600 days"):
+            judge_test_score([], now=NOW, missing={}, valid_days=days)
 
 
 def test_a_result_is_read_as_it_was_written_and_what_is_none_is_refused():
