@@ -377,5 +377,7 @@ def test_the_real_parameters_are_rfc_9106s_second_recommendation():
 
 def test_who_has_a_password_is_shown(ws, clock):
     shown = {record.person.person_id: record.changed_at for record in list_accounts(ws)}
+    with pytest.raises(Refused, match="aud is no admin; who has a password"):
+        list_accounts(as_person(ws, "aud"))
     assert shown["dev"] == clock.at
     assert shown["val"] is None

@@ -158,7 +158,7 @@ def test_write_is_everything_but_what_is_for_admins_alone():
     keys = {"add-key", "revoke-key", "disown-key", "add-witness", "revoke-witness"}
     admins = {"add-person", "change-person", *keys, "erase", "rotate-key"}
     assert admins == {name for name, act in ACTS.items() if act.roles == {"admin"}}
-    assert rights_of_scope(("admin",)) - rights_of_scope(("write",)) == {*admins, "webhooks"}
+    assert rights_of_scope(("admin",)) - rights_of_scope(("write",)) == {*admins, "webhooks", "accounts"}
     assert rights_of_scope(("read",)) == {"read"}
     assert {"read", "predict", "track", "govern", "promote", "register"} <= rights_of_scope(("write",))
 

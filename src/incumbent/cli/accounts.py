@@ -7,7 +7,7 @@ from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
 from incumbent.cli.verbs import run_verb, set_verbs
-from incumbent.usecases.accounts import AccountRecord, end_sessions, list_accounts, make_link
+from incumbent.usecases.accounts import end_sessions, list_accounts, make_link
 from incumbent.usecases.workspace import Workspace
 
 EXAMPLES = """
@@ -40,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     found = list_accounts(ws)
     if arguments.json:
-        print_json({"accounts": [_describe(record) for record in found]})
+        listed: list[Json] = [record.to_json() for record in found]
+        print_json({"accounts": listed})
     else:
         rows = [
             [
@@ -71,13 +72,3 @@ def _log_out(ws: Workspace, arguments: argparse.Namespace) -> int:
     else:
         print(f"{arguments.person}: {ended} session{'' if ended == 1 else 's'} ended")
     return 0
-
-
-def _describe(record: AccountRecord) -> Json:
-    return {
-        "person": record.person.person_id,
-        "roles": [*sorted(record.person.roles)],
-        "is_active": record.person.is_active,
-        "password_set_at": record.changed_at.isoformat() if record.changed_at else None,
-        "good_tokens": record.tokens,
-    }

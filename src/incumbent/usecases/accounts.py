@@ -40,6 +40,16 @@ class AccountRecord:
     changed_at: datetime | None
     tokens: int
 
+    def to_json(self) -> Document:
+        """Return the document that every face shows."""
+        return {
+            "person": self.person.person_id,
+            "roles": [*sorted(self.person.roles)],
+            "is_active": self.person.is_active,
+            "password_set_at": self.changed_at.isoformat() if self.changed_at else None,
+            "good_tokens": self.tokens,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
@@ -226,12 +236,20 @@ def end_sessions(ws: Workspace, *, person: str) -> int:
 
 
 def list_accounts(ws: Workspace) -> Sequence[AccountRecord]:
-    """Return everybody with what lets them in."""
+    """Return everybody with what lets them in, for an admin: it says whom to attack, and how.
+
+    Raises:
+        NotFound: Nobody is registered.
+        Refused: The actor is no admin.
+    """
     now = ws.clock.now()
     with ws.store.begin(read_only=True) as tx:
         people = list_people(tx)
         if not people:
             raise NotFound("nobody is registered here: `incumbent users add ID --name NAME --role admin`")
+        acting = find_acting(ws, tx)
+        if "admin" not in acting.roles:
+            raise Refused(f"{acting.actor} is no admin; who has a password, and who has none, is shown to admins")
         changed = {account.person_id: account.changed_at for account in tx.accounts.list_all()}
         good = [token.person_id for token in tx.tokens.list_all() if token.revoked_at is None and token.expires_at > now]
     return [AccountRecord(person, changed.get(person.person_id), good.count(person.person_id)) for person in people]

@@ -5,6 +5,7 @@
     track      log runs, metrics, artifacts                   govern     ask for a change of what is governed: the act itself is
     metrics    read the server's figures                                 judged by the use case, against the table of acts
     webhooks   say who is told of what happens here: an admin's
+    accounts   see who can log in, and log people out: an admin's
 
 A person's rights are what their roles give at this moment. A token narrows them by its scope and never widens them.
 """
@@ -45,6 +46,7 @@ PREDICT = "predict"
 TRACK = "track"
 GOVERN = "govern"
 WEBHOOKS = "webhooks"
+ACCOUNTS = "accounts"
 
 RIGHTS: Mapping[str, Right] = MappingProxyType(
     {
@@ -58,6 +60,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
             Right(TRACK, _WORKERS, "logs runs, params, metrics, artifacts"),
             Right(GOVERN, _WORKERS, "asks for a governed act, which its use case judges"),
             Right(WEBHOOKS, _ADMIN, "adds, lists and removes webhooks, which carry what happens here elsewhere"),
+            Right(ACCOUNTS, _ADMIN, "sees who has a password and tokens, and logs people out"),
             *(Right(act.name, act.roles, act.meaning, act.is_human) for act in ACTS.values() if not act.is_automatic),
         )
     }
@@ -122,7 +125,7 @@ def server_rights_table() -> str:
     '| right | developer | validator | approver | operator | auditor | admin | service | what it lets one do |'
     """
     lines = [f"| right | {' | '.join(ROLES)} | what it lets one do |", "|---" * (len(ROLES) + 2) + "|"]
-    for name in (PUBLIC, SESSION, READ, METRICS, PREDICT, TRACK, GOVERN, WEBHOOKS):
+    for name in (PUBLIC, SESSION, READ, METRICS, PREDICT, TRACK, GOVERN, WEBHOOKS, ACCOUNTS):
         cells = ["anybody" if name == PUBLIC else "yes" if role in RIGHTS[name].roles else "" for role in ROLES]
         lines.append(f"| `{name}` | {' | '.join(cells)} | {RIGHTS[name].meaning} |")
     return "\n".join(lines) + "\n"

@@ -66,7 +66,7 @@ def infer_schema(ws: Workspace, *, model: str, version: int, form: Form = "yaml"
     subject = find_subject(ws, chosen, training=training)
     if subject.training is None:
         raise NotFound(
-            f"the run of {subject.name} has no output {subject.training_name!r} with its training rows; name another with --training"
+            f"the run of {subject.name} has no output {subject.training_name!r} with its training rows; name another as `training`"
         )
     return ws.tables.write_schema(ws.tables.infer_schema(ws.tables.read_columns(subject.training)), form)
 

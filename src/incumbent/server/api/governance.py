@@ -7,7 +7,7 @@ from msgspec import Meta
 from incumbent.base.documents import Document as Json
 from incumbent.governance.assessment import Level
 from incumbent.server.api.cursor import cut_page
-from incumbent.server.api.operation import Call, In, Operation, Out, Page
+from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Name, Reason, Time
 from incumbent.server.messages import Server
 from incumbent.usecases.holdouts import Holdout as HoldoutValue
@@ -15,7 +15,7 @@ from incumbent.usecases.holdouts import list_holdouts, register_holdout
 from incumbent.usecases.policies import SetPolicy, get_policy, list_policies, set_policy
 from incumbent.usecases.readiness import PolicyInForce
 from incumbent.usecases.rights import READ
-from incumbent.usecases.schemas import get_schema, list_schemas, set_schema
+from incumbent.usecases.schemas import Form, get_schema, infer_schema, list_schemas, set_schema
 from incumbent.usecases.tiers import assess_tier, get_tiers, list_assessments, list_tiers, set_tiers
 
 _TEXT_MAX = 1 << 20
@@ -97,6 +97,20 @@ class Schema(Out):
     entry: int
     at: Time
     actor: str
+
+
+class Drafted(In):
+    """How a draft is spelt, and of which rows."""
+
+    form: Form = "yaml"
+    training: Annotated[Name | None, Meta(description="The run's output that holds the training rows.")] = None
+
+
+class SchemaDraft(Out):
+    """What training rows imply, as text to edit."""
+
+    form: Form
+    text: str
 
 
 class Holdout(Out):
@@ -188,6 +202,14 @@ def get_model_schema(server: Server, call: Call) -> object:
     return get_schema(server.ws, model=call.path["model"]).to_json()
 
 
+def infer_model_schema(server: Server, call: Call) -> object:
+    """Draft a schema from training rows."""
+    asked: Drafted = call.query
+    version = read_number(call, "version")
+    text = infer_schema(server.ws, model=call.path["model"], version=version, form=asked.form, training=asked.training)
+    return {"form": asked.form, "text": text}
+
+
 def set_model_schema(server: Server, call: Call) -> object:
     """Set the schema of a model."""
     asked: NewPolicy = call.body
@@ -271,6 +293,13 @@ OPERATIONS = (
     Operation(
         "get_schema", "schemas", "GET", "/models/{model}/schema", READ, "Show what the rows of a model have to be.",
         get_model_schema, Schema, _SCHEMA, by=("schemas.get_schema",),
+    ),
+    Operation(
+        "infer_schema", "schemas", "GET", "/models/{model}/versions/{version}/inferred-schema", READ,
+        "Draft a schema from a version's training rows, for a person to edit and set; nothing is recorded.",
+        infer_model_schema, SchemaDraft, {"form": "yaml", "text": "columns:\n  age:\n    dtype: int64\n"}, query=Drafted,
+        by=("schemas.infer_schema",),
+        more="A range that was seen in a sample is no expectation: edit it before you set it. 503 where pandera is not installed.",
     ),
     Operation(
         "set_schema", "schemas", "PUT", "/models/{model}/schema", "set-schema", "Set what the rows of a model have to be, from now on.",

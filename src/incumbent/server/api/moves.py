@@ -1,13 +1,12 @@
 """Bringing a version to its place: register, propose, evaluate, promote, roll back, archive; and what is said on the way."""
 
-import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from incumbent.base.errors import InvalidInput, Unavailable
-from incumbent.bootstrap.models import open_model_host
+from incumbent.base.errors import InvalidInput
+from incumbent.server.api.judging import TAKES_TIME, judging
 from incumbent.server.api.models import EVIDENCE, VERSION, Evidence, Version, VersionNote, describe_version
 from incumbent.server.api.operation import Call, In, Operation, Out, read_number
 from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Name, Number, Placed, Reason
@@ -24,10 +23,6 @@ from incumbent.usecases.rights import GOVERN, READ
 from incumbent.usecases.roll_back import RollBack as RollBackValue
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.workspace import Workspace
-
-EVALUATIONS_MAX = 2
-"""How many evaluations one server does at once: each starts processes of its own, and measures latency."""
-_EVALUATING = threading.BoundedSemaphore(EVALUATIONS_MAX)
 
 
 class NewVersion(In):
@@ -147,16 +142,8 @@ def propose_version(server: Server, call: Call) -> object:
 def evaluate_version(server: Server, call: Call) -> object:
     """Judge a candidate, in processes of its own."""
     asked: Candidate = call.body
-    if not _EVALUATING.acquire(blocking=False):
-        raise Unavailable(f"{EVALUATIONS_MAX} evaluations are running, which is all that this server does at once; try again later")
-    try:
-        host = open_model_host(server.ws)
-        try:
-            return evaluate(server.ws, host, model=asked.model, version=asked.version, slot=call.path["slot"]).to_json()
-        finally:
-            host.close()
-    finally:
-        _EVALUATING.release()
+    with judging(server.ws) as host:
+        return evaluate(server.ws, host, model=asked.model, version=asked.version, slot=call.path["slot"]).to_json()
 
 
 class Asked(In):
@@ -268,8 +255,7 @@ OPERATIONS = (
         "evaluate", "slots", "POST", "/slots/{slot}/evaluations", "evaluate",
         "Judge a candidate by its gate policy, against what is live, and record the evidence, whatever it says.",
         evaluate_version, Evidence, EVIDENCE, body=Candidate, sent=_CANDIDATE, status=201, refuses=True, by=("evaluate.evaluate",),
-        more=f"The answer comes when it is done, which may take minutes; a server does {EVALUATIONS_MAX} at once and answers 503 to more. "
-        "Send an Idempotency-Key: after a broken connection the same request is answered 409 while the first goes on, then as it was.",
+        more=TAKES_TIME,
     ),
     Operation(
         "check_promotion", "slots", "GET", "/slots/{slot}/readiness", READ, "Say whether a candidate may be promoted, and what is missing.",

@@ -4,8 +4,10 @@ import msgspec
 
 from incumbent.server.api import (
     about,
+    accounts,
     aliases,
     blobs,
+    exams,
     feed,
     findings,
     governance,
@@ -40,6 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *signing.OPERATIONS,
     *models.OPERATIONS,
     *aliases.OPERATIONS,
+    *exams.OPERATIONS,
     *runs.OPERATIONS,
     *run_logging.OPERATIONS,
     *run_records.OPERATIONS,
@@ -47,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *governance.OPERATIONS,
     *findings.OPERATIONS,
     *people.OPERATIONS,
+    *accounts.OPERATIONS,
     *keys.OPERATIONS,
     *ledger.OPERATIONS,
     *blobs.OPERATIONS,

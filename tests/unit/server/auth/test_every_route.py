@@ -60,7 +60,7 @@ TABLE = {
 
 BY_RIGHT = {
     "public": OPEN, "read": EVERYBODY, "predict": WORKERS, "track": WORKERS, "govern": WORKERS, "session": BY_SESSION_ALONE,
-    "webhooks": {"ann"},
+    "webhooks": {"ann"}, "accounts": {"ann"},
 }  # fmt: skip
 """Of our API each operation names its right; which it names is judged by tests/unit/server/api. A governed act: who may do it."""
 
