@@ -69,7 +69,6 @@ NOT_OVER_HTTP = {
     "register_logged.register_logged": "it registers what MLflow's clients logged, by their routes",
     "registered_models": "descriptions and tags of MLflow's registry, by its routes; ours are notes and tags that stand in the ledger",
     "model_aliases.move_to": "MLflow's words for statuses; ours are proposals, promotions, roll-backs, archivals",
-    "model_aliases.acts_of_move": "it says which right a route of MLflow's asks for; of ours the table does",
 }
 """Use case (or module of them) -> why there is no operation."""
 

@@ -32,6 +32,9 @@ ACT_OF: Mapping[tuple[Seat, Meaning], str] = MappingProxyType(
 )
 """(role, meaning) -> the governed act whose right it needs; other pairs do not exist."""
 
+MEANT: Mapping[Seat, Meaning] = MappingProxyType({"validator": "validated", "approver": "approved"})
+"""What a seat says where nothing else is said."""
+
 _FIELDS = (
     "sign_off_id", "model", "version", "slot", "person_id", "role", "meaning", "names", "key_id", "at",
     "expires_at", "statement", "is_self",

@@ -11,7 +11,7 @@ from datetime import timedelta
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.governance.independence import Authorship, authors, check_independence
 from incumbent.governance.quorum import tell_admin
-from incumbent.governance.sign_off import ACT_OF, Meaning, Seat, SignOff
+from incumbent.governance.sign_off import ACT_OF, MEANT, Meaning, Seat, SignOff
 from incumbent.registry.names import check_slot_name
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.evidence import find_evidence
@@ -53,7 +53,7 @@ def sign_off(
             an admin, or known here only on the word of somebody who had a part in the version.
     """
     check_slot_name(slot)
-    meant: Meaning = meaning or ("validated" if capacity == "validator" else "approved")
+    meant: Meaning = meaning or MEANT.get(capacity, "approved")
     act = ACT_OF.get((capacity, meant))
     if act is None:
         legal = ", ".join(sorted(word for role, word in ACT_OF if role == capacity)) or "nothing: validators and approvers sign"

@@ -4,12 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from incumbent.base.errors import Refused
-from incumbent.server.access import check_scope
 from incumbent.server.api.cursor import cut_page
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import Document, Number
-from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Server
 from incumbent.usecases.model_aliases import acts_of_alias, delete_alias, find_slot, get_aliases, get_by_alias, set_alias
 from incumbent.usecases.rights import GOVERN, READ
@@ -56,23 +53,16 @@ def point_alias(server: Server, call: Call) -> object:
     """Point an alias at a version."""
     asked: Pointed = call.body
     model, alias = call.path["model"], call.path["alias"]
-    _check_scope(call, *acts_of_alias(server.ws, model=model, alias=alias, version=asked.version))
+    call.check_scope(*acts_of_alias(server.ws, model=model, alias=alias, version=asked.version))
     slot = set_alias(server.ws, model=model, alias=alias, version=asked.version)
     return _show(alias, (asked.version, slot))
 
 
 def remove_alias(server: Server, call: Call) -> object:
     """Take an alias away."""
-    _check_scope(call, "set-alias")
+    call.check_scope("set-alias")
     delete_alias(server.ws, model=call.path["model"], alias=call.path["alias"])
     return {"alias": call.path["alias"]}
-
-
-def _check_scope(call: Call, *acts: str) -> None:
-    try:
-        check_scope(call.request.caller, *acts)
-    except Refused as error:
-        raise HttpProblem(403, str(error)) from error
 
 
 _ALIAS: Document = {"alias": "team-choice", "version": 3, "slot": None}

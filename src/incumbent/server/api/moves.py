@@ -16,6 +16,7 @@ from incumbent.usecases.annotate import add_note, set_tag
 from incumbent.usecases.archive import archive
 from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.live import describe_placement
+from incumbent.usecases.model_aliases import acts_of_move
 from incumbent.usecases.promote import check_promotion, promote
 from incumbent.usecases.propose import propose
 from incumbent.usecases.register import register
@@ -126,6 +127,7 @@ class Tag(Out):
 def register_version(server: Server, call: Call) -> object:
     """Register an output of a run."""
     asked: NewVersion = call.body
+    call.check_scope(*(() if asked.slot is None else ("propose",)))
     made = register(
         server.ws, model=call.path["model"], run=asked.run, artifact=asked.artifact, slot=asked.slot, serving=asked.serving
     )  # fmt: skip
@@ -191,6 +193,7 @@ def roll_back_slot(server: Server, call: Call) -> object:
     asked: SignedRollBack = call.body
     if asked.envelope is not None and not asked.break_glass:
         raise InvalidInput("a roll-back is not signed; an envelope goes with break_glass alone")
+    call.check_scope(*(("break-glass",) if asked.break_glass else ()))
     done = do_signed(server, asked.envelope, asked.salt, _roll_back(call))
     left = f"{done.left.model}@{done.left.version}" if done.left else None
     return {
@@ -202,7 +205,9 @@ def roll_back_slot(server: Server, call: Call) -> object:
 def archive_version(server: Server, call: Call) -> object:
     """Reject a candidate, or retire what is live."""
     asked: Move = call.body
-    placed = archive(server.ws, model=asked.model, version=asked.version, slot=call.path["slot"], reason=asked.reason)
+    slot = call.path["slot"]
+    call.check_scope(*acts_of_move(server.ws, model=asked.model, version=asked.version, slot=slot, to="Archived"))
+    placed = archive(server.ws, model=asked.model, version=asked.version, slot=slot, reason=asked.reason)
     return {"slot": placed.slot, **describe_placement(placed)}
 
 
@@ -291,6 +296,6 @@ OPERATIONS = (
     Operation(
         "archive", "slots", "POST", "/slots/{slot}/archivals", GOVERN, "Reject a candidate, or retire what is live. Nothing is deleted.",
         archive_version, Placed, _placed("Archived"), body=Move, sent={**_CANDIDATE, "reason": "it was never used"}, status=201,
-        refuses=True, by=("archive.archive",),
+        refuses=True, by=("archive.archive", "model_aliases.acts_of_move"),
     ),
 )  # fmt: skip

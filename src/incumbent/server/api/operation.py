@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import InvalidInput, Refused
+from incumbent.server.access import check_scope
+from incumbent.server.errors import HttpProblem
 from incumbent.server.messages import Request, Server
 
 PREFIX = "/api/v1"
@@ -44,6 +46,17 @@ class Call:
     request: Request
     limit: int = PAGE_ROWS
     after: Sequence[str | int] | None = None
+
+    def check_scope(self, *acts: str) -> None:
+        """Pass if the caller's token leaves these acts, where the operation's own right is wider than what is asked for.
+
+        Raises:
+            HttpProblem: It leaves one of them out (403).
+        """
+        try:
+            check_scope(self.request.caller, *acts)
+        except Refused as error:
+            raise HttpProblem(403, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from incumbent.base.errors import InvalidInput
-from incumbent.governance.sign_off import Meaning, Seat
+from incumbent.governance.sign_off import ACT_OF, MEANT, Meaning, Seat
 from incumbent.ledger.primitives import PAYLOAD_TYPE, PREDICATE_TYPE
 from incumbent.ledger.statement import statement_bytes
 from incumbent.server.api.operation import Call, In, Operation, Out
@@ -107,6 +107,8 @@ def _show(found: Prepared) -> object:
 
 def _sign_off(call: Call) -> Callable[[Workspace], SignedOffValue]:
     asked: NewSignOff = call.body
+    act = ACT_OF.get((asked.capacity, asked.meaning or MEANT[asked.capacity]))
+    call.check_scope(*(() if act is None else (act,)))
     return lambda ws: sign_off(
         ws, model=asked.model, version=asked.version, slot=call.path["slot"], capacity=asked.capacity, meaning=asked.meaning,
         comment=asked.comment,

@@ -20,6 +20,7 @@ class Asker:
     """Somebody with a token. Every answer is held against the schema that the document gives for it, with no field beside."""
 
     def __init__(self, app, secret):
+        self.app = app
         self._client = Client(app, {"authorization": f"Bearer {secret}", "content-type": "application/json"})
 
     def ask(self, method, path, body=None, **headers):
@@ -134,3 +135,37 @@ def test_the_other_nouns_are_read_and_written_as_the_document_says(office):
     assert askers["ann"].post("/tokens", {"name": "wider", "scope": ["admin"]})[0] == 403
     assert askers["ann"].post("/models/double/versions", {"run": "run-nothing-here"})[0] == 404
     assert askers["olga"].post(f"{IN_SLOT}/archivals", {"model": MODEL, "version": 9, "reason": "r"})[0] == 404
+
+
+def test_a_token_does_no_act_that_its_scope_leaves_out_though_the_address_has_a_wider_right(office):
+    """`register` with a slot proposes, a roll-back may break the glass, an archival may reject or retire, a seat signs in three ways."""
+    askers, people, second = office
+    app = askers["ann"].app
+
+    def asker(name, *scope):
+        return Asker(app, new_token(people[name], name="narrow", scope=scope).secret)
+
+    fresh = {"run": second.run_id, "slot": "double/us"}
+    us, sign = "/slots/double%2Fus", {"model": MODEL, "version": 1}
+    made = askers["ann"].post("/models/double/versions", fresh)[1]
+    move = {"model": MODEL, "version": made["version"], "reason": "r"}
+    for name, scope, path, body, act in (
+        ("ann", "register", "/models/double/versions", fresh, "propose"),
+        ("ann", "govern", f"{us}/archivals", move, "reject"),
+        ("olga", "govern", f"{us}/archivals", {**move, "version": second.version}, "archive"),
+        ("olga", "roll-back", f"{us}/roll-backs", {"reason": "r", "break_glass": True}, "break-glass"),
+        ("vera", "govern", f"{us}/sign-offs", {**sign, "capacity": "validator"}, "validate"),
+        ("omar", "govern", f"{us}/sign-offs/statement", {**sign, "capacity": "approver"}, "approve"),
+        ("omar", "approve", f"{us}/sign-offs", {**sign, "capacity": "approver"}, "govern"),
+    ):
+        size = askers["ben"].get("/ledger/entries?limit=1")[1]["items"][0]["seq"]
+        status, problem = asker(name, scope).post(path, body)
+        assert (status, problem["type"]) == (403, "/api/v1/problems/forbidden"), (path, problem)
+        assert f"leaves out {act}" in problem["detail"]
+        assert askers["ben"].get("/ledger/entries?limit=1")[1]["items"][0]["seq"] == size + 1, "the token's own entry, and no other"
+    status, problem = asker("omar", "govern", "approve").post(
+        f"{us}/sign-offs", {**sign, "capacity": "approver", "meaning": "accepted-risk"}
+    )
+    assert (status, "leaves out accept-risk" in problem["detail"]) == (403, True)
+    assert asker("ann", "register").post("/models/double/versions", {"run": second.run_id})[0] == 201
+    assert asker("ann", "govern", "reject").post(f"{us}/archivals", move)[1]["status"] == "Archived"
