@@ -3,7 +3,8 @@
 `{name}` is one segment, percent-decoded after splitting; `{name*}`, at the end, is all that is left, decoded as a whole.
 """
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -104,6 +105,20 @@ ROUTES = (
 )
 
 _WITHOUT_PLACEHOLDERS = {(one.method, one.path.encode("ascii")): one for one in ROUTES if "{" not in one.path}
+_Pattern = Sequence[bytes]
+
+
+def _by_beginning() -> Mapping[tuple[bytes, ...], Sequence[tuple[int, Route, _Pattern]]]:
+    """Return, by the segments before a route's first placeholder, its place in the table, the route and all its segments."""
+    found: dict[tuple[bytes, ...], list[tuple[int, Route, _Pattern]]] = {}
+    for place, route in enumerate(ROUTES):
+        pattern = route.path.encode("ascii").split(b"/")[1:]
+        beginning = tuple(itertools.takewhile(lambda part: not part.startswith(b"{"), pattern))
+        found.setdefault(beginning, []).append((place, route, pattern))
+    return found
+
+
+_BY_BEGINNING = _by_beginning()
 
 
 def routes_table() -> str:
@@ -123,8 +138,9 @@ def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
         return _WITHOUT_PLACEHOLDERS[wanted, raw_path], {}
     segments = raw_path.split(b"/")[1:]
     allowed: set[str] = set()
-    for route in ROUTES:
-        values = _match(route.path.split("/")[1:], segments)
+    known = (_BY_BEGINNING.get(tuple(segments[:count]), ()) for count in range(len(segments) + 1))
+    for _, route, pattern in sorted(itertools.chain.from_iterable(known), key=lambda one: one[0]):
+        values = _match(pattern, segments)
         if values is not None:
             if route.method == wanted:
                 return route, values
@@ -135,17 +151,17 @@ def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
     raise HttpProblem(404, "there is nothing at this path; the '/' in a slot's name is written %2F in an address")
 
 
-def _match(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:
-    if pattern[-1].endswith("*}") and len(segments) > len(pattern):
+def _match(pattern: _Pattern, segments: list[bytes]) -> dict[str, str] | None:
+    if pattern[-1].endswith(b"*}") and len(segments) > len(pattern):
         last = len(pattern) - 1
         segments = [*segments[:last], b"/".join(segments[last:])]
     if len(pattern) != len(segments):
         return None
     values = {}
     for part, segment in zip(pattern, segments, strict=True):
-        if part.startswith("{"):
-            values[part.strip("{*}")] = segment
-        elif part.encode("ascii") != segment:
+        if part.startswith(b"{"):
+            values[part.strip(b"{*}").decode("ascii")] = segment
+        elif part != segment:
             return None
     try:
         return {name: unquote_to_bytes(segment).decode("utf-8") for name, segment in values.items()}

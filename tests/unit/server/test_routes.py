@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput
 from incumbent.server.access import Door
@@ -22,6 +24,40 @@ def test_every_route_is_found_by_its_own_path_and_by_no_other_of_the_table(route
     found, values = find_route(route.method, raw)
     assert found is route
     assert values.get("slot", "a/b") == "a/b"
+
+
+_PARTS = sorted({part for route in ROUTES for part in route.path.split("/")} - {""}) + ["x", "1", ""]
+
+
+def find_plainly(method, segments):
+    """Return the first route of the table that fits; one without placeholders is before all others."""
+    for route in sorted(ROUTES, key=lambda route: "{" in route.path):
+        pattern = route.path.split("/")[1:]
+        if pattern[-1].endswith("*}") and len(segments) > len(pattern):
+            pattern = [*pattern, *["{rest}"] * (len(segments) - len(pattern))]
+        fits = [part == one or part.startswith("{") for part, one in zip(pattern, segments, strict=False)]
+        if route.method == method and len(pattern) == len(segments) and all(fits):
+            return route
+    return None
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]),
+    st.one_of(
+        st.sampled_from(ROUTES).map(lambda route: route.path.split("/")[1:]).flatmap(
+            lambda parts: st.tuples(*[st.sampled_from([part, "x"]) for part in parts], st.sampled_from(["", "x"]))
+        ).map(lambda parts: [part for part in parts if part]),
+        st.lists(st.sampled_from(_PARTS), min_size=1, max_size=7),
+    ),
+)  # fmt: skip
+def test_a_route_is_found_as_if_the_table_were_read_line_by_line(method, segments):
+    wanted = find_plainly(method, segments)
+    try:
+        found = find_route(method, "/".join(["", *segments]).encode())[0]
+    except HttpProblem:
+        found = None
+    assert found is wanted
 
 
 def test_head_goes_where_get_goes_and_other_methods_are_told_what_is_allowed():
