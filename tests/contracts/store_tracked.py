@@ -193,6 +193,20 @@ class TrackedContract:
             with pytest.raises(NotFound, match="no logged model 'm-1'"):
                 tx.logged_models.get("m-1")
 
+    @pytest.mark.parametrize("folder", ["a", "A", "ü", "a b", "~", "a/b", "%"])
+    def test_only_what_begins_with_a_folders_name_and_a_slash_lies_in_it(self, store: Store, folder: str) -> None:
+        beside = [f"{folder}{end}" for end in ("", "!/x", ".x", "0", "0/x", "z/x", "\u0301/x")] + [f"z/{folder}/x"]
+        with store.begin(durable=False) as tx:
+            tx.runs.create(make_run())
+            tx.runs.create(make_run("run-other"))
+            tx.runs.record_artifacts([RunArtifact("run-other", "output", f"{folder}/x", Artifact("file", digest("x"), 1))])
+            tx.runs.record_artifacts([RunArtifact(RUN, "output", path, Artifact("file", digest("x"), 1)) for path in beside])
+            assert not tx.open_artifacts.has_inside("run", RUN, folder)
+            for path in (f"{folder}/x", f"{folder}/ü/y", f"{folder}/~", f"{folder}/!"):
+                tx.open_artifacts.put(RunArtifact(RUN, "output", path, Artifact("file", digest("x"), 1)))
+                assert tx.open_artifacts.has_inside("run", RUN, folder)
+                tx.open_artifacts.delete_outputs(RUN, [path])
+
     def test_files_are_found_by_path_replaced_and_removed_and_those_of_a_sealed_or_deleted_run_stay(self, store: Store) -> None:
         def output(name: str, text: str, run_id: str = RUN) -> RunArtifact:
             return RunArtifact(run_id, "output", name, Artifact("file", digest(text), 3, "x"), "image/png")

@@ -1,14 +1,19 @@
 """Files that MLflow's clients log, one row a path: of runs that nobody has sealed, and of logged models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
-from incumbent.base.errors import InvalidInput
 from incumbent.storage.session import Session
 from incumbent.storage.sql_runs import SqlRuns, open_run
 from incumbent.tracking.run import RunArtifact
+
+_TABLES: Mapping[str, tuple[str, str, str]] = {
+    "run": ("run_artifacts", "run_no = (SELECT run_no FROM runs WHERE run_id = ?) AND direction = 'output'", "name"),
+    "model": ("logged_model_files", "model_id = ?", "path"),
+}
+"""Kind of owner -> table, whose rows, the column of the path."""
 
 
 class SqlOpenArtifacts:
@@ -20,9 +25,7 @@ class SqlOpenArtifacts:
 
     def must_be_open(self, run_id: str) -> None:
         """Return if files of a run may change. Raises NotFound; Refused once it is sealed; InvalidInput if it is deleted."""
-        run_no = open_run(self._session, run_id)
-        if self._session.one("SELECT 1 FROM runs WHERE run_no = ? AND deleted_at IS NOT NULL", (run_no,)) is not None:
-            raise InvalidInput(f"run {run_id} is deleted, and a deleted run takes nothing more; restore it first")
+        open_run(self._session, run_id, may_be_deleted=False)
 
     def find(self, kind: Literal["run", "model"], owner: str, path: str) -> Artifact | None:
         """Return the output of a run, or the file of a logged model, of exactly that path."""
@@ -38,13 +41,11 @@ class SqlOpenArtifacts:
 
     def has_inside(self, kind: Literal["run", "model"], owner: str, folder: str) -> bool:
         """Return whether any of them lies in a folder."""
-        inside = f"{folder}/"
-        rows = {
-            "run": "SELECT 1 FROM run_artifacts WHERE run_no = (SELECT run_no FROM runs WHERE run_id = ?) AND direction = 'output' "
-            "AND substr(name, 1, ?) = ? LIMIT 1",
-            "model": "SELECT 1 FROM logged_model_files WHERE model_id = ? AND substr(path, 1, ?) = ? LIMIT 1",
-        }
-        return self._session.one(rows[kind], (owner, len(inside), inside)) is not None
+        table, whose, column = _TABLES[kind]
+        ordered = column if self._session.dialect == "sqlite" else f'{column} COLLATE "C"'
+        # By code point "FOLDER0" comes next after all that begins with "FOLDER/": a part of SQLite's index, however many files there are.
+        sql = f"SELECT 1 FROM {table} WHERE {whose} AND {ordered} > ? AND {ordered} < ? LIMIT 1"
+        return self._session.one(sql, (owner, f"{folder}/", f"{folder}0")) is not None
 
     def put(self, file: RunArtifact) -> None:
         """Add an output, or replace the one of that name. Raises as `must_be_open`."""

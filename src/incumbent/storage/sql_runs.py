@@ -211,19 +211,22 @@ def param_text(value: Json) -> str:
     return to_text(value, "param") if isinstance(value, str) else to_json(value)
 
 
-def open_run(session: Session, run_id: str) -> int:
+def open_run(session: Session, run_id: str, *, may_be_deleted: bool = True) -> int:
     """Return the number of a run that may still be written to, and keep it from being sealed until the transaction ends.
 
     Raises:
         NotFound: No such run.
         Refused: It is sealed.
+        InvalidInput: It is deleted, and may not be.
     """
     lock = "" if session.dialect == "sqlite" else " FOR SHARE"
-    row = session.one(f"SELECT run_no, manifest FROM runs WHERE run_id = ?{lock}", (run_id,))
+    row = session.one(f"SELECT run_no, manifest, deleted_at FROM runs WHERE run_id = ?{lock}", (run_id,))
     if row is None:
         raise NotFound(f"no run {run_id[:80]!r} in this workspace")
     if row[1] is not None:
         raise Refused(f"run {run_id} is sealed: its record is final; add a note (`incumbent runs note`), or make a new run")
+    if row[2] is not None and not may_be_deleted:
+        raise InvalidInput(f"run {run_id} is deleted, and a deleted run takes nothing more; restore it first")
     return int(row[0])
 
 

@@ -152,10 +152,7 @@ class SqlOpenRuns:
         """Return the number of a run that takes more; found once in a transaction: if it is sealed in the same one, a trigger refuses."""
         run_no = self._numbers.get(run_id)
         if run_no is None:
-            run_no = open_run(self._session, run_id)
-            if self._session.one("SELECT 1 FROM runs WHERE run_no = ? AND deleted_at IS NOT NULL", (run_no,)) is not None:
-                raise InvalidInput(f"run {run_id} is deleted, and a deleted run takes nothing more; restore it first")
-            self._numbers[run_id] = run_no
+            run_no = self._numbers[run_id] = open_run(self._session, run_id, may_be_deleted=False)
         return run_no
 
 
