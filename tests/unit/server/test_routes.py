@@ -26,7 +26,7 @@ def test_every_route_is_found_by_its_own_path_and_by_no_other_of_the_table(route
     assert values.get("slot", "a/b") == "a/b"
 
 
-_PARTS = sorted({part for route in ROUTES for part in route.path.split("/")} - {""}) + ["x", "1", ""]
+_PARTS = [*sorted({part for route in ROUTES for part in route.path.split("/")} - {""}), "x", "1", ""]
 
 
 def find_plainly(method, segments):
