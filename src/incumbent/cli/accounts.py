@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.accounts import end_sessions, list_accounts, make_link
 from incumbent.usecases.workspace import Workspace
@@ -60,8 +61,8 @@ def _invite(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"person": link.person_id, "path": link.path, "expires_at": link.expires_at.isoformat()})
     else:
-        print(link.path)
-        print(f"for {link.person_id}, after the server's address; it works once, until {show_time(link.expires_at)}")
+        say(link.path)
+        say(f"for {link.person_id}, after the server's address; it works once, until {show_time(link.expires_at)}")
     return 0
 
 
@@ -70,5 +71,5 @@ def _log_out(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"person": arguments.person, "ended": ended})
     else:
-        print(f"{arguments.person}: {ended} session{'' if ended == 1 else 's'} ended")
+        say(f"{arguments.person}: {ended} session{'' if ended == 1 else 's'} ended")
     return 0

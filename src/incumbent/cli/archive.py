@@ -4,6 +4,7 @@ import argparse
 
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
+from incumbent.cli.terminal import say
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.archive import archive
 from incumbent.usecases.live import describe_placement
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"slot": placement.slot, **describe_placement(placement)})
     else:
-        print(f"{model}@{version} is in Archived in slot {placement.slot}")
+        say(f"{model}@{version} is in Archived in slot {placement.slot}")
     return 0

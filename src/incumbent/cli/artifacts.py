@@ -8,6 +8,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.tracking.record import artifact_document
 from incumbent.usecases.collect_garbage import GRACE_S, Retention, collect_garbage
 from incumbent.usecases.get_artifact import get_artifact, list_run_artifacts
@@ -100,26 +101,26 @@ def _get(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"path": str(target), **artifact.to_json()})  # type: ignore[dict-item]  # a mapping of JSON values, spread
     else:
-        print(f"{target}: {artifact.codec}, {show_bytes(artifact.size)}, {artifact.digest}")
+        say(f"{target}: {artifact.codec}, {show_bytes(artifact.size)}, {artifact.digest}")
     return 0
 
 
 def _verify(ws: Workspace, arguments: argparse.Namespace) -> int:
     def show(done: int, total: int) -> None:
         if sys.stderr.isatty() and (done % _PROGRESS_BLOBS == 0 or done == total):
-            print(f"\rchecking blobs: {done} of {total}", end="\n" if done == total else "", file=sys.stderr)
+            sys.stderr.write(f"\rchecking blobs: {done} of {total}" + ("\n" if done == total else ""))
 
     found = verify_artifacts(ws, progress=show)
     if arguments.json:
         print_json(found.to_json())
     else:
-        print(
+        say(
             f"checked {found.blobs} blobs ({show_bytes(found.blob_bytes)}), {found.documents} documents, {found.actions} cached actions, "
             f"{found.runs} sealed runs"
         )
         for problem in found.problems:
-            print(f"- {problem}")
-        print(f"{len(found.problems)} problems" if found.problems else "all is what was written")
+            say(f"- {problem}")
+        say(f"{len(found.problems)} problems" if found.problems else "all is what was written")
     return 4 if found.problems else 0
 
 
@@ -137,11 +138,11 @@ def _gc(ws: Workspace, arguments: argparse.Namespace) -> int:
         return 0
     if done.is_dry_run:
         for digest, size in done.blobs:
-            print(f"{digest}  {show_bytes(size)}")
+            say(f"{digest}  {show_bytes(size)}")
     if done.spent_runs:
         word = "to forget" if done.is_dry_run else "forgotten"
-        print(f"{done.spent_runs} older runs keep only their record; cached results {word}: {done.actions}")
-    print(
+        say(f"{done.spent_runs} older runs keep only their record; cached results {word}: {done.actions}")
+    say(
         f"{'would remove' if done.is_dry_run else 'removed'} {len(done.blobs)} blobs ({show_bytes(done.freed_bytes)}) "
         f"and {len(done.documents)} documents; {done.kept_blobs} blobs stay"
     )

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
+from incumbent.base.shown import escape_marks
+from incumbent.cli.terminal import say
 
 EXIT_CODES: dict[type[IncumbentError], int] = {Refused: 1, Conflict: 1, Unavailable: 1, InvalidInput: 2, NotFound: 3, Corrupt: 4}
 """Error class -> exit code. 0 is done; 130 is an interrupt."""
@@ -39,7 +41,7 @@ def call(commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> int:
     except IncumbentError as error:
         return fail(error)
     except KeyboardInterrupt:
-        print("interrupted; what was done is kept, and the next run goes on from there", file=sys.stderr)
+        say("interrupted; what was done is kept, and the next run goes on from there", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `incumbent … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -48,11 +50,10 @@ def call(commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> int:
 
 def fail(error: IncumbentError) -> int:
     """Print an error as one paragraph and return its exit code."""
-    print(f"incumbent: {error}", file=sys.stderr)
+    say(f"incumbent: {error}", file=sys.stderr)
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
 def print_json(document: Json) -> None:
     """Print one JSON document, nothing else."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    print()
+    sys.stdout.write(escape_marks(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")

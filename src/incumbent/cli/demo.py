@@ -21,6 +21,7 @@ from incumbent.bootstrap.workspace import open_workspace
 from incumbent.cli.background_server import BackgroundServer, start_server, stop_server
 from incumbent.cli.demo_folder import FEATURES, check_needs, commit, edit_line, make_project, own_environment
 from incumbent.cli.demo_people import Office
+from incumbent.cli.terminal import say
 from incumbent.cli.trace import render_lineage
 from incumbent.config import read_settings
 from incumbent.registry.model import ModelVersion
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     _chapter("A project: seven stages over 336,776 flights that left New York in 2013")
     first = make_project(folder)
-    print(f"  {folder}, commit {first[:12]}")
+    say(f"  {folder}, commit {first[:12]}")
     settings = read_settings(folder, {**own_environment(), "INCUMBENT_KEYS": str(folder / KEYS)})
     ws = open_workspace(replace(settings, actor="ann"))  # whoever runs the demo is Ann, also where their account is called omar
     office = Office(ws, MODEL, SLOT, settings.actor)
@@ -79,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         server = start_server(folder, ports=ports, stop_after_s=STOP_AFTER_S, environment=own_environment())
         asked = _ask(server, trained)
         _chapter("Where did the first of these answers come from?")
-        print(f"  $ incumbent trace {asked}")
-        print("\n".join(f"  {line}" for line in render_lineage(trace(ws, asked))))
+        say(f"  $ incumbent trace {asked}")
+        say("\n".join(f"  {line}" for line in render_lineage(trace(ws, asked))))
         _challenge(office, first_version)
         _ask_once(server, trained)
         _chapter("Complaints come in: one command goes back to the version before")
@@ -103,13 +104,13 @@ def _train(ws: Workspace, folder: Path) -> RunResult:
 
     _chapter("A comment is edited: nothing reruns")
     edit_line(folder, LINE, COMMENTED)
-    print(f"  {FEATURES}: {COMMENTED}")
+    say(f"  {FEATURES}: {COMMENTED}")
     _expect(_run(ws), ran=[])
 
     _chapter("One feature is edited: it reruns with all that stands below it, and nothing else")
     edit_line(folder, COMMENTED, WIDENED)
-    print(f"  {FEATURES}: {WIDENED}")
-    print(f"  commit {commit(folder, 'features: count 15:00 to 20:59 as the evening rush')[:12]}")
+    say(f"  {FEATURES}: {WIDENED}")
+    say(f"  commit {commit(folder, 'features: count 15:00 to 20:59 as the evening rush')[:12]}")
     after = _run(ws)
     _expect(after, ran=DOWNSTREAM)
     _show_metrics(after, before)
@@ -159,11 +160,11 @@ def _audit(folder: Path) -> None:
 
 
 def _command(folder: Path, *arguments: str) -> None:
-    print(f"  $ incumbent {' '.join(arguments)}", flush=True)
+    say(f"  $ incumbent {' '.join(arguments)}", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "incumbent", *arguments], cwd=folder, env=own_environment(), capture_output=True, text=True, check=False
     )
-    print(textwrap.indent(done.stdout, "  "), end="")
+    say(textwrap.indent(done.stdout, "  "), end="")
     if done.returncode != 0:
         raise Corrupt(f"`incumbent {' '.join(arguments)}` left with {done.returncode}: {done.stderr.strip()}; please report this")
 
@@ -173,7 +174,7 @@ def _ask(server: BackgroundServer, result: RunResult) -> str:
     _chapter("Requests: flights of March, which training never saw")
     facts, late = _choose_flights(result)
     path = f"api/v1/slots/{quote(SLOT, safe='')}/predict"
-    print(f"  POST {server.address}{path}")
+    say(f"  POST {server.address}{path}")
     first = ""
     for row, came_true in list(zip(facts, late, strict=True))[:SHOWN]:
         answer, headers = _post(server.address + path, {"rows": [row]})
@@ -181,12 +182,10 @@ def _ask(server: BackgroundServer, result: RunResult) -> str:
         flight = f"{row['month']:02}-{row['day']:02} {row['hour']:02}:{row['minute']:02} {row['carrier']} {row['origin']}-{row['dest']}"
         probability = answer["rows"][0]["late_probability"]
         truth = "late" if came_true else "on time"
-        print(
-            f"  {flight}, left {row['dep_delay']:+4} min: {probability:4.0%} late    (it was {truth})    {headers['x-incumbent-version']}"
-        )
+        say(f"  {flight}, left {row['dep_delay']:+4} min: {probability:4.0%} late    (it was {truth})    {headers['x-incumbent-version']}")
     batch, headers = _post(server.address + path, {"rows": facts})
     right = sum(answer["is_late"] == came_true for answer, came_true in zip(batch["rows"], late, strict=True))
-    print(f"  all {len(facts):,} in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
+    say(f"  all {len(facts):,} in one request: {right / len(facts):.1%} right    {headers['x-incumbent-prediction']}")
     return first
 
 
@@ -194,7 +193,7 @@ def _ask_once(server: BackgroundServer, result: RunResult) -> None:
     """Send one flight, and print who answered."""
     facts, _ = _choose_flights(result)
     answer, headers = _post(f"{server.address}api/v1/slots/{quote(SLOT, safe='')}/predict", {"rows": facts[:1]})
-    print(f"  the next request is answered by {headers['x-incumbent-version']}: {answer['rows'][0]['late_probability']:.0%} late")
+    say(f"  the next request is answered by {headers['x-incumbent-version']}: {answer['rows'][0]['late_probability']:.0%} late")
 
 
 def _choose_flights(result: RunResult) -> tuple[list[dict[str, Any]], list[bool]]:
@@ -233,7 +232,7 @@ def _run(ws: Workspace, train: Mapping[str, Json] | None = None) -> RunResult:
     result = run_pipeline(ws, pipeline=PIPELINE, config=config, listen=_show)
     if result.failure is not None:
         raise Refused(f"stage {result.failure.stage} failed: {result.failure.message}\n{result.failure.traceback}".rstrip())
-    print(f"  run {result.run_id}: {result.ran} run, {result.hits} cached")
+    say(f"  run {result.run_id}: {result.ran} run, {result.hits} cached")
     return result
 
 
@@ -241,11 +240,11 @@ def _show(event: Event) -> None:
     match event.kind:
         case "done":
             why = _DIGEST.sub(lambda found: f"{found[0][:_DIGEST_SHOWN]}…", event.text)
-            print(f"  ran     {event.stage:<9} {event.wall_s:5.1f} s    {why}", flush=True)
+            say(f"  ran     {event.stage:<9} {event.wall_s:5.1f} s    {why}", flush=True)
         case "hit":
-            print(f"  cached  {event.stage}", flush=True)
+            say(f"  cached  {event.stage}", flush=True)
         case "warning" | "retry":
-            print(f"  {event.kind}: {event.stage} {event.text}", flush=True)
+            say(f"  {event.kind}: {event.stage} {event.text}", flush=True)
         case _:
             pass
 
@@ -260,17 +259,17 @@ def _expect(result: RunResult, *, ran: Sequence[str]) -> None:
 def _show_metrics(result: RunResult, before: RunResult | None = None) -> None:
     for name in ("auc", "accuracy", "log_loss", "brier"):
         change = f"    was {before.metrics[name]:.4f}" if before else ""
-        print(f"  {name:<9} {result.metrics[name]:.4f} on {result.metrics['n']:,.0f} flights of March{change}")
+        say(f"  {name:<9} {result.metrics[name]:.4f} on {result.metrics['n']:,.0f} flights of March{change}")
 
 
 def _close(server: BackgroundServer, folder: Path, version: str) -> None:
     _chapter(f"{version} answers at {server.address}")
-    print(f"  It runs in the background (process {server.pid}) and stops by itself after an hour; to stop it now: kill {server.pid}")
-    print(f"  Go on from here: cd {os.path.relpath(folder)}, then `incumbent live`, `incumbent runs ls`, `incumbent plan --edited train`")
+    say(f"  It runs in the background (process {server.pid}) and stops by itself after an hour; to stop it now: kill {server.pid}")
+    say(f"  Go on from here: cd {os.path.relpath(folder)}, then `incumbent live`, `incumbent runs ls`, `incumbent plan --edited train`")
 
 
 def _chapter(title: str) -> None:
-    print(f"\n{title}", flush=True)
+    say(f"\n{title}", flush=True)
 
 
 def _has_screen() -> bool:

@@ -8,6 +8,7 @@ from incumbent.base.errors import Corrupt, IncumbentError, Refused
 from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.evaluate import render_evidence
 from incumbent.cli.promote import render_basis
+from incumbent.cli.terminal import say
 from incumbent.gates.verdict import Outcome
 from incumbent.registry.model import ModelVersion
 from incumbent.usecases.evaluate import evaluate
@@ -63,20 +64,20 @@ class Office:
             added = add_person(self.as_("ada"), person=person, name=name, roles=roles, aliases=also)
             made = new_key(self.as_(person), person=person)  # on their own machine, in real life
             key = made.bound or bind_key(self.as_("ada"), key=person)
-            print(f"  {person:<5} {name:<10} {', '.join(sorted(added.roles)):<28} signs with {key.key_id}")
+            say(f"  {person:<5} {name:<10} {', '.join(sorted(added.roles)):<28} signs with {key.key_id}")
         tier = assess_tier(
             self.as_("omar"), model=self.model, exposure="medium", purpose="medium", inherent="high", reason="passengers rebook by it"
         )
-        print(f"  omar puts {self.model} into risk tier {tier.tier}: it takes a validator and an approver, neither of them an author")
+        say(f"  omar puts {self.model} into risk tier {tier.tier}: it takes a validator and an approver, neither of them an author")
         holdout = register_holdout(self.as_("rita"), name="march", run=run.run_id, artifact="holdout")
-        print(f"  rita freezes holdout {holdout.name}: {holdout.rows:,} flights, {holdout.artifact.digest}")
+        say(f"  rita freezes holdout {holdout.name}: {holdout.rows:,} flights, {holdout.artifact.digest}")
         policy = set_policy(self.as_("rita"), target=self.model, text=(folder / POLICY).read_text(encoding="utf-8"))
-        print(f"  rita puts {POLICY} in force: ledger entry {policy.seq}, before anything is judged by it")
+        say(f"  rita puts {POLICY} in force: ledger entry {policy.seq}, before anything is judged by it")
 
     def register(self, run: RunResult) -> ModelVersion:
         """Register a run's bundle as Ann's next candidate."""
         version = register(self.as_("ann"), model=self.model, run=run.run_id, artifact="bundle", slot=self.slot)
-        print(f"  ann registers {version.model}@{version.version}: bundle {version.bundle.digest}")
+        say(f"  ann registers {version.model}@{version.version}: bundle {version.bundle.digest}")
         return version
 
     def judge(self, version: ModelVersion, expected: Outcome) -> None:
@@ -86,7 +87,7 @@ class Office:
             found = evaluate(self.as_("rita"), host, model=self.model, version=version.version, slot=self.slot)
         finally:
             host.close()
-        print("\n".join(f"  {line}" for line in render_evidence(found)))
+        say("\n".join(f"  {line}" for line in render_evidence(found)))
         if found.verdict.outcome != expected:
             raise Corrupt(f"expected the gate to say {expected}, and it said {found.verdict.outcome}: please report this")
 
@@ -100,20 +101,20 @@ class Office:
             slot=self.slot,
             capacity=capacity,  # type: ignore[arg-type]  # a str from a table of seats
         )
-        print(f"  {person} signs as {capacity}: {done.sign_off.meaning} {version.model}@{version.version}, ledger entry {done.entry}")
+        say(f"  {person} signs as {capacity}: {done.sign_off.meaning} {version.model}@{version.version}, ledger entry {done.entry}")
 
     def promote(self, version: ModelVersion, reason: str) -> None:
         """Have Olga promote a candidate."""
         done = promote(self.as_("olga"), model=self.model, version=version.version, slot=self.slot, reason=reason)
         before = f"; {done.superseded.model}@{done.superseded.version} is archived" if done.superseded else ""
-        print(f"  olga promotes {version.model}@{version.version}: it is live in slot {self.slot}{before}")
-        print("\n".join(f"    {line}" for line in render_basis(done)))
+        say(f"  olga promotes {version.model}@{version.version}: it is live in slot {self.slot}{before}")
+        say("\n".join(f"    {line}" for line in render_basis(done)))
 
     def roll_back(self, reason: str) -> ModelVersion:
         """Have Olga go back to the version before."""
-        print(f"  $ INCUMBENT_ACTOR=olga incumbent roll-back {self.slot} --reason {reason!r}")
+        say(f"  $ INCUMBENT_ACTOR=olga incumbent roll-back {self.slot} --reason {reason!r}")
         done = roll_back(self.as_("olga"), slot=self.slot, reason=reason)
-        print(f"  {done.version.model}@{done.version.version} is live again, its bytes verified: {done.version.bundle.digest}")
+        say(f"  {done.version.model}@{done.version.version} is live again, its bytes verified: {done.version.bundle.digest}")
         return done.version
 
     def refuse(self, what: Callable[[], object], words: str) -> None:
@@ -122,7 +123,7 @@ class Office:
             what()
         except Refused as error:
             told = str(error).splitlines()
-            print("\n".join(f"  refused: {line}" if not place else f"    {line.strip()}" for place, line in enumerate(told)))
+            say("\n".join(f"  refused: {line}" if not place else f"    {line.strip()}" for place, line in enumerate(told)))
             if words not in str(error):
                 raise Corrupt(f"expected a refusal about {words!r}: please report this") from error
             return

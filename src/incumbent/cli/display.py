@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from incumbent.base.digest import shorten_digests
+from incumbent.base.shown import show_line, show_marks
+from incumbent.cli.terminal import say
 from incumbent.usecases.progress import Event
 
 if TYPE_CHECKING:
@@ -64,17 +66,17 @@ class Display:
                 self._end(name)
             case "note":
                 if self._progress is not None:  # in a log file these lines would only be noise
-                    self._progress.console.print(f"[dim]{escape(event.text)}[/dim]")
+                    self._progress.console.print(f"[dim]{escape(show_marks(event.text))}[/dim]")
             case _:
                 self._line(_MARKS[event.kind], name, event.text)
 
     def _open_bar(self, event: Event) -> None:
         if self._progress is not None:
-            self._bar = self._progress.add_task(escape(event.stage), total=event.count)
+            self._bar = self._progress.add_task(escape(show_line(event.stage)), total=event.count)
 
     def _begin(self, name: str) -> None:
         if self._progress is not None:
-            self._running[name] = self._progress.add_task(f"  {escape(name)}", total=None)
+            self._running[name] = self._progress.add_task(f"  {escape(show_line(name))}", total=None)
 
     def _step(self, event: Event) -> None:
         if self._progress is not None and self._bar is not None and event.item is None:
@@ -88,6 +90,6 @@ class Display:
         line = f"  {mark:<8} {name:<24} {text}".rstrip()
         if self._progress is not None:
             style = {"FAILED": "red", "ran": "green", "warning": "yellow", "retry": "yellow"}.get(mark, "")
-            self._progress.console.print(escape(line), style=style)
+            self._progress.console.print(escape(show_marks(line)), style=style)
         else:
-            print(line, file=sys.stderr, flush=True)
+            say(line, file=sys.stderr, flush=True)

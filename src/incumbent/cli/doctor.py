@@ -8,6 +8,7 @@ from pathlib import Path
 from incumbent.base.documents import Json
 from incumbent.bootstrap.workspace import list_exposed_files, open_workspace
 from incumbent.cli.command import print_json
+from incumbent.cli.terminal import say
 from incumbent.config import FOLDER, find_root, read_settings
 
 EXAMPLES = """
@@ -57,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        print(f"project    {settings.root}")
+        say(f"project    {settings.root}")
         for name, text in settings_read.items():
-            print(f"  {name:<12} {text}")
-        print("extras     " + "  ".join(f"{extra} {'yes' if there else 'no'}" for extra, there in extras.items()))
+            say(f"  {name:<12} {text}")
+        say("extras     " + "  ".join(f"{extra} {'yes' if there else 'no'}" for extra, there in extras.items()))
         for problem in [*exposed, *problems]:
-            print(f"WRONG      {problem}")
-        print("store      " + ("sound" if not problems else f"{len(problems)} problems; `incumbent artifacts verify` checks every byte"))
+            say(f"WRONG      {problem}")
+        say("store      " + ("sound" if not problems else f"{len(problems)} problems; `incumbent artifacts verify` checks every byte"))
     return 4 if problems or exposed else 0
 
 

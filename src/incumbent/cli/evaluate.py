@@ -5,6 +5,7 @@ import argparse
 from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.command import print_json
 from incumbent.cli.here import add_allow_pickle, open_here, show_time
+from incumbent.cli.terminal import say
 from incumbent.gates.verdict import Outcome
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.evaluate import evaluate
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found.to_json())
     else:
-        print("\n".join(render_evidence(found)))
+        say("\n".join(render_evidence(found)))
     return _CODES[found.verdict.outcome]
 
 

@@ -7,6 +7,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.governance.finding import SEVERITIES, Kind
 from incumbent.usecases.findings import FindingRecord, close_finding, list_findings, open_finding
@@ -59,7 +60,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         ]  # fmt: skip
         print_table(["finding", "severity", "about", "state", "due", "blocks", "title"], rows)
     else:
-        print("no finding")
+        say("no finding")
     return 0
 
 
@@ -80,7 +81,7 @@ def _open(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_describe(made))
     else:
-        print(f"{made.finding.finding_id} is open, due {show_time(made.finding.due_at)}")
+        say(f"{made.finding.finding_id} is open, due {show_time(made.finding.due_at)}")
     return 0
 
 
@@ -89,5 +90,5 @@ def _close(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_describe(done))
     else:
-        print(f"{done.finding.finding_id} is closed by {done.finding.closed_by}; ledger entry {done.entry}")
+        say(f"{done.finding.finding_id} is closed by {done.finding.closed_by}; ledger entry {done.entry}")
     return 0

@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.holdouts import Holdout, list_holdouts, register_holdout
 from incumbent.usecases.workspace import Workspace
@@ -51,13 +52,13 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         for holdout in found:
             _tell_unread(holdout)
     else:
-        print("no holdout yet: `incumbent holdouts add NAME --run RUN` freezes one")
+        say("no holdout yet: `incumbent holdouts add NAME --run RUN` freezes one")
     return 0
 
 
 def _tell_unread(holdout: Holdout) -> None:
     if holdout.unread:
-        print(f"{holdout.name} was not compared with {', '.join(holdout.unread)}, whose rows could no longer be read when it was frozen")
+        say(f"{holdout.name} was not compared with {', '.join(holdout.unread)}, whose rows could no longer be read when it was frozen")
 
 
 def _describe(holdout: Holdout) -> dict[str, Json]:
@@ -80,8 +81,8 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_describe(holdout))
     else:
-        print(f"holdout {holdout.name} is frozen: {holdout.rows:,} rows, {holdout.artifact.digest}; {holdout.looks} looks so far")
+        say(f"holdout {holdout.name} is frozen: {holdout.rows:,} rows, {holdout.artifact.digest}; {holdout.looks} looks so far")
         if holdout.shares:
-            print(f"it shares rows with {', '.join(holdout.shares)}: looks at either count for both")
+            say(f"it shares rows with {', '.join(holdout.shares)}: looks at either count for both")
         _tell_unread(holdout)
     return 0

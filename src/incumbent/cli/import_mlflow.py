@@ -5,9 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+from incumbent.base.shown import show_line
 from incumbent.bootstrap.mlflow_source import open_mlflow_source
 from incumbent.cli.command import print_json
-from incumbent.cli.table import print_table, printable
+from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.import_mlflow import import_mlflow
 from incumbent.usecases.import_mlflow_report import ImportReport
@@ -57,30 +59,30 @@ def _mlflow(ws: Workspace, arguments: argparse.Namespace) -> int:
 
 def _tell(what: str, count: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{what}: {count}   ", end="", file=sys.stderr)
+        sys.stderr.write(f"\r{what}: {count}   ")
     elif count % _RUNS_BETWEEN == 0:
-        print(f"{what}: {count}", file=sys.stderr, flush=True)
+        say(f"{what}: {count}", file=sys.stderr, flush=True)
 
 
 def _show(report: ImportReport) -> None:
     if sys.stderr.isatty():
-        print(file=sys.stderr)
+        say(file=sys.stderr)
     head = ["", "in the source", "would be brought" if report.is_dry_run else "brought", "already there", "refused"]
     rows = [[kind, *map(str, (one.source, one.brought, one.there, one.refused))] for kind, one in report.counts.items()]
     print_table(head, rows)
     for one in report.counts.values():
         for item, reason in one.reasons[:SHOWN_MAX]:
-            print(printable(f"- refused: {item}: {reason}"))
+            say(show_line(f"- refused: {item}: {reason}"))
         if len(one.reasons) > SHOWN_MAX:
-            print(f"- and {one.refused - SHOWN_MAX} more; --json has their reasons")
+            say(f"- and {one.refused - SHOWN_MAX} more; --json has their reasons")
     for claim in report.claims:
-        print(printable(f"- claim: {claim}"))
+        say(show_line(f"- claim: {claim}"))
     if report.is_dry_run:
         return
     for difference in report.differences:
-        print(printable(f"- differs: {difference}"))
+        say(show_line(f"- differs: {difference}"))
     (points, points_here), (files, files_here) = report.checked_points, report.checked_files
-    print(
+    say(
         f"compared {report.checked_runs} runs: {points} metric points there and {points_here} here, {files} files and {files_here}; "
         + (f"{len(report.differences)} differences" if report.differences else "all alike")
     )

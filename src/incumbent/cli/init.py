@@ -5,6 +5,7 @@ from pathlib import Path
 
 from incumbent.base.errors import InvalidInput
 from incumbent.bootstrap.workspace import open_workspace
+from incumbent.cli.terminal import say
 from incumbent.config import read_settings
 
 EXAMPLES = """
@@ -99,6 +100,6 @@ def run(arguments: argparse.Namespace) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
     open_workspace(read_settings(folder.resolve())).store.close()
-    print(f"made {', '.join(files)} in {folder}")
-    print(f"next: {f'cd {folder} && ' if str(folder) != '.' else ''}incumbent run")
+    say(f"made {', '.join(files)} in {folder}")
+    say(f"next: {f'cd {folder} && ' if str(folder) != '.' else ''}incumbent run")
     return 0

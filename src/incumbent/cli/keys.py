@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import read_time, show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.ledger.note import key_name
 from incumbent.usecases.people import list_person_records
@@ -64,7 +65,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         ]  # fmt: skip
         print_table(["key", "person", "since", "state"], rows)
     else:
-        print("no key yet: `incumbent keys new ID` makes one for a person whom `incumbent users add` made known")
+        say("no key yet: `incumbent keys new ID` makes one for a person whom `incumbent users add` made known")
     return 0
 
 
@@ -73,10 +74,10 @@ def _new(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"public": made.public, "bound": made.bound.to_json() if made.bound else None})
     elif made.bound:
-        print(f"{made.bound.key_id} signs for {made.bound.person_id} from now on\n  public half: {made.public}")
+        say(f"{made.bound.key_id} signs for {made.bound.person_id} from now on\n  public half: {made.public}")
     else:
-        print(f"a key was made on this machine, and asks to be bound; an admin does it with\n  incumbent keys bind {arguments.person}")
-        print(f"  public half: {made.public}")
+        say(f"a key was made on this machine, and asks to be bound; an admin does it with\n  incumbent keys bind {arguments.person}")
+        say(f"  public half: {made.public}")
     return 0
 
 
@@ -85,7 +86,7 @@ def _bind(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(key.to_json())
     else:
-        print(f"{key.key_id} signs for {key.person_id} from now on")
+        say(f"{key.key_id} signs for {key.person_id} from now on")
     return 0
 
 
@@ -96,5 +97,5 @@ def _revoke(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json(key.to_json())
     else:
         stands = f"no sign-off since {show_time(key.compromised_since)} counts" if key.compromised_since else "what it signed before stands"
-        print(f"{key.key_id} of {key.person_id} is revoked: {stands}, and it signs nothing from now on")
+        say(f"{key.key_id} of {key.person_id} is revoked: {stands}, and it signs nothing from now on")
     return 0

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, NotFound, Unavailable
+from incumbent.base.shown import show_line
 from incumbent.cli import ledger_acts
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
-from incumbent.cli.table import print_table, printable
+from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.ledger.entry import Entry, format_time
 from incumbent.usecases.ledger_export import export_ledger
 from incumbent.usecases.ledger_log import full_note, get_checkpoint, get_entry, list_entries
@@ -129,7 +131,7 @@ def _log(ws: Workspace, arguments: argparse.Namespace) -> int:
     elif entries:
         print_table(["seq", "time", "actor", "act", "object", "from -> to", "reason"], [_row(entry) for entry in entries])
     else:
-        print("no entry" if arguments.object or arguments.act else "no entry yet: the first governed act begins the ledger")
+        say("no entry" if arguments.object or arguments.act else "no entry yet: the first governed act begins the ledger")
     return 0
 
 
@@ -168,11 +170,11 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
         *((f"ref {name}", value) for name, value in sorted(draft.refs.items())),
         *((f"text {name}", f"{draft.payloads[name]}: {'erased' if text is None else text}") for name, text in shown.texts.items()),
     ]
-    print("\n".join(f"{name:<14} {printable(text)}" for name, text in lines if text))
+    say("\n".join(f"{name:<14} {show_line(text)}" for name, text in lines if text))
     if shown.statement is not None:
         without = "" if shown.is_reason_signed is not False else ", without the reason, which only the ledger's key vouches for"
-        print(f"statement, as it was signed{without} (`incumbent ledger verify` verifies it):")
-        print(json.dumps(shown.statement, indent=2))
+        say(f"statement, as it was signed{without} (`incumbent ledger verify` verifies it):")
+        say(json.dumps(shown.statement, indent=2))
     return 0
 
 
@@ -184,9 +186,9 @@ def _checkpoint(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"size": found.size, "at": format_time(found.at), "cosignatures": len(found.cosignatures), "note": note})
     elif arguments.out is None:
-        print(note, end="")
+        say(note, end="")
     else:
-        print(f"the checkpoint over {found.size} entries is in {arguments.out}; keep it where this ledger's administrator cannot write")
+        say(f"the checkpoint over {found.size} entries is in {arguments.out}; keep it where this ledger's administrator cannot write")
     return 0
 
 
@@ -203,10 +205,10 @@ def _verify(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_describe(found))
     else:
-        print(f"ledger {printable(found.report.log) or '?'}: {found.report.size} entries, root {found.report.root or '?'}")
+        say(f"ledger {show_line(found.report.log) or '?'}: {found.report.size} entries, root {found.report.root or '?'}")
         print_table(["", "check", "found"], [[check.outcome, check.claim, check.detail] for check in found.checks])
-        print("\n".join(f"not shown: {text}" for text in found.unchecked))
-        print("SOUND, as far as was checked" if found.is_sound else "NOT SOUND")
+        say("\n".join(f"not shown: {text}" for text in found.unchecked))
+        say("SOUND, as far as was checked" if found.is_sound else "NOT SOUND")
     return 0 if found.is_sound else CORRUPT
 
 
@@ -240,7 +242,7 @@ def _prove(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"proof": text} if arguments.out is None else {"proof": str(arguments.out)})
     else:
-        print(text.rstrip("\n"))
+        say(text.rstrip("\n"))
     return 0
 
 
@@ -250,7 +252,7 @@ def _check(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"seq": found.seq, "size": found.size, "log": found.log, "entry": json.loads(found.body)})
     else:
-        print(f"entry {found.seq} stands in ledger {found.log}, under the signed checkpoint over {found.size} entries:\n{found.body}")
+        say(f"entry {found.seq} stands in ledger {found.log}, under the signed checkpoint over {found.size} entries:\n{found.body}")
     return 0
 
 
@@ -259,8 +261,6 @@ def _export(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"file": str(arguments.file), "log": found.log, "size": found.size, "bytes": found.bytes_written})
     else:
-        print(
-            f"{arguments.file}: {found.size} entries of {found.log}, {found.bytes_written} bytes; `python verify.py {arguments.file}` with"
-        )
-        print("the verify.py of a release (the one inside is a convenience: it travels with what it judges)")
+        say(f"{arguments.file}: {found.size} entries of {found.log}, {found.bytes_written} bytes; `python verify.py {arguments.file}` with")
+        say("the verify.py of a release (the one inside is a convenience: it travels with what it judges)")
     return 0

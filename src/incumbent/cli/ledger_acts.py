@@ -6,8 +6,10 @@ from pathlib import Path
 
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
+from incumbent.base.shown import show_line
 from incumbent.cli.command import print_json
-from incumbent.cli.table import print_table, printable
+from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.usecases.ledger_attack import Row, attack_copy
 from incumbent.usecases.ledger_erase import erase_text
 from incumbent.usecases.ledger_own import ownership_sql
@@ -54,12 +56,12 @@ def _witness(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json({"size": seen.size, "before": seen.before, "note": seen.note, "vkey": seen.vkey, "bar": seen.bar})
         return 0
     if seen.before is None:
-        print(f"cosigned {seen.size} entries, seen for the first time: what came before is taken on trust")
+        say(f"cosigned {seen.size} entries, seen for the first time: what came before is taken on trust")
     else:
-        print(f"cosigned {seen.size} entries: they continue the {seen.before} that were cosigned before")
+        say(f"cosigned {seen.size} entries: they continue the {seen.before} that were cosigned before")
     if seen.bar:
-        print(f"the cosignature is kept, but counts for no sign-off: {printable(seen.bar)}. {HOW_TO_COUNT}")
-    print(f"the witness's key, for `ledger verify --witness`: {seen.vkey}\n\n{seen.note}", end="")
+        say(f"the cosignature is kept, but counts for no sign-off: {show_line(seen.bar)}. {HOW_TO_COUNT}")
+    say(f"the witness's key, for `ledger verify --witness`: {seen.vkey}\n\n{seen.note}", end="")
     return 0
 
 
@@ -70,7 +72,7 @@ def _import(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"size": imported.size, "witnesses": [*imported.witnesses]})
     else:
-        print(f"kept beside the checkpoint of {imported.size} entries: what {', '.join(imported.witnesses)} cosigned, verified")
+        say(f"kept beside the checkpoint of {imported.size} entries: what {', '.join(imported.witnesses)} cosigned, verified")
     return 0
 
 
@@ -79,8 +81,8 @@ def _rotate(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"seq": rotation.entry.seq, "name": rotation.name, "before": rotation.before, "after": rotation.after})
     else:
-        print(f"entry {rotation.entry.seq}: {rotation.after} (key {rotation.name!r} of this machine) signs from now on")
-        print(f"until now: {rotation.before}; it vouched for the new one, and its private half can be destroyed")
+        say(f"entry {rotation.entry.seq}: {rotation.after} (key {rotation.name!r} of this machine) signs from now on")
+        say(f"until now: {rotation.before}; it vouched for the new one, and its private half can be destroyed")
     return 0
 
 
@@ -89,7 +91,7 @@ def _erase(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"seq": entry.seq, "erased": arguments.commitment})
     else:
-        print(f"entry {entry.seq}: the text behind {arguments.commitment} is erased here; backups and exports made before still have it")
+        say(f"entry {entry.seq}: the text behind {arguments.commitment} is erased here; backups and exports made before still have it")
     return 0
 
 
@@ -98,10 +100,10 @@ def _reconcile(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"entries": found.entries, "rows": found.rows, "differences": [*found.differences]})
     elif found.differences:
-        print("\n".join(printable(difference) for difference in found.differences))
-        print(f"{len(found.differences)} differences between {found.entries} entries and {found.rows} governed rows")
+        say("\n".join(show_line(difference) for difference in found.differences))
+        say(f"{len(found.differences)} differences between {found.entries} entries and {found.rows} governed rows")
     else:
-        print(f"{found.entries} entries explain all of the {found.rows} governed rows")
+        say(f"{found.entries} entries explain all of the {found.rows} governed rows")
     return CORRUPT if found.differences else 0
 
 
@@ -117,7 +119,7 @@ def _attack(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json({"attacks": described, "is_expected": all(row.is_expected for row in rows)})
     else:
         print_table(["attack", "without memory", "with one checkpoint kept elsewhere", "caught by", ""], [_cells(row) for row in rows])
-        print(f"\n{NOT_CAUGHT}")
+        say(f"\n{NOT_CAUGHT}")
     return 0 if all(row.is_expected for row in rows) else CORRUPT
 
 
@@ -137,5 +139,5 @@ def _own(_ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"sql": sql})
     else:
-        print(sql, end="")
+        say(sql, end="")
     return 0

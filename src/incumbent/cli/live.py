@@ -4,6 +4,7 @@ import argparse
 
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
+from incumbent.cli.terminal import say
 from incumbent.governance.vouching import tell_founder
 from incumbent.usecases.live import Basis, LiveSlot, get_live, list_live
 from incumbent.usecases.live_today import Today, get_today
@@ -31,15 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({**slot.to_json(), "today": today.to_json()})
         else:
-            print("\n".join([render_slot(slot), *_render_today(slot, today)]))
+            say("\n".join([render_slot(slot), *_render_today(slot, today)]))
         return 0
     slots = list_live(ws)
     if arguments.json:
         print_json({"slots": [slot.to_json() for slot in slots]})
     elif slots:
-        print("\n\n".join(render_slot(slot) for slot in slots))
+        say("\n\n".join(render_slot(slot) for slot in slots))
     else:
-        print("no slot yet: `incumbent register` makes a version, `incumbent promote` puts it in a slot")
+        say("no slot yet: `incumbent register` makes a version, `incumbent promote` puts it in a slot")
     return 0
 
 

@@ -4,10 +4,11 @@ import argparse
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
+from incumbent.base.shown import show_line
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.register import describe_version
-from incumbent.cli.table import printable
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.annotate import add_note, set_tag
@@ -52,9 +53,9 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     for record in () if arguments.json else records:
         placed = ", ".join(f"{p.status} in {p.slot}" for p in record.placements) or "in no slot"
         version = record.version
-        print(f"{f'{version.model}@{version.version}':<28} {show_time(version.created_at)}  run {version.run_id}  {placed}")
+        say(f"{f'{version.model}@{version.version}':<28} {show_time(version.created_at)}  run {version.run_id}  {placed}")
     if not records and not arguments.json:
-        print("no version yet: `incumbent register` makes one")
+        say("no version yet: `incumbent register` makes one")
     return 0
 
 
@@ -65,7 +66,7 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
         version, record = describe_version(card.record.version), card.record
         print_json({**version, "manifest_document": record.manifest, "slots": _describe_slots(record), **card.to_json()})
     else:
-        print("\n".join([_render(card.record), *_render_judgements(card)]))
+        say("\n".join([_render(card.record), *_render_judgements(card)]))
     return 0
 
 
@@ -75,7 +76,7 @@ def _note(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"version": arguments.name, "entry": note.entry})
     else:
-        print(f"noted on {model}@{number}: ledger entry {note.entry}")
+        say(f"noted on {model}@{number}: ledger entry {note.entry}")
     return 0
 
 
@@ -88,7 +89,7 @@ def _tag(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"version": arguments.name, "name": name, "value": value})
     else:
-        print(f"{model}@{number}: {name}={value}")
+        say(f"{model}@{number}: {name}={value}")
     return 0
 
 
@@ -100,8 +101,8 @@ def _render_judgements(card: VersionCard) -> list[str]:
         f"{' (own work)' if given.is_self else ''}"
         for seq, given in card.sign_offs
     ]
-    lines += [f"  tag         {name}={printable(value)}" for name, value in card.tags.items()]
-    return [*lines, *(f"  note        {show_time(note.at)} {note.actor}: {printable(note.text)}" for note in card.notes)]
+    lines += [f"  tag         {name}={show_line(value)}" for name, value in card.tags.items()]
+    return [*lines, *(f"  note        {show_time(note.at)} {note.actor}: {show_line(note.text)}" for note in card.notes)]
 
 
 def _describe_slots(record: VersionRecord) -> list[Json]:
@@ -143,7 +144,7 @@ def _render_authors(manifest: Document) -> list[str]:
     authors = manifest.get("authors")
     names = sorted({str(author["who"]) for author in authors if isinstance(author, dict)}) if isinstance(authors, list) else []
     since = f" since {manifest['authors_since']}" if manifest.get("authors_since") else ""
-    return [f"  authors     {printable(', '.join(names))}{since}"] if names else []
+    return [f"  authors     {show_line(', '.join(names))}{since}"] if names else []
 
 
 def _render_pickles(manifest: Document) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.bootstrap.workspace import open_workspace
+from incumbent.cli.terminal import say
 from incumbent.config import Settings, find_root, read_settings
 from incumbent.pipeline.config import merge_setting
 from incumbent.usecases.workspace import Workspace
@@ -95,7 +96,7 @@ def parse_value(text: str) -> Json:
     return value if isinstance(value, bool | int | float | str | list | dict) else text
 
 
-def say(text: str) -> None:
+def tell_progress(text: str) -> None:
     """Print a line of progress where it does not disturb the answer."""
     if sys.stderr.isatty():
-        print(f"{text} …", file=sys.stderr)
+        say(f"{text} …", file=sys.stderr)

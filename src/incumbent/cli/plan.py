@@ -3,7 +3,8 @@
 import argparse
 
 from incumbent.cli.command import print_json
-from incumbent.cli.pipeline_arguments import add_pipeline_arguments, choose, say
+from incumbent.cli.pipeline_arguments import add_pipeline_arguments, choose, tell_progress
+from incumbent.cli.terminal import say
 from incumbent.pipeline.plan import Plan, StagePlan
 from incumbent.usecases.plan_pipeline import plan_pipeline
 
@@ -31,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
         seed=chosen.seed,
         edited=arguments.edited,
         policy=chosen.settings.policy,
-        say=say,
+        say=tell_progress,
     )
     if arguments.json:
         print_json(plan.to_json())
     else:
-        print("\n".join(render_plan(plan)))
+        say("\n".join(render_plan(plan)))
     return 0
 
 

@@ -9,6 +9,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.tiers import read_text
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.policies import get_policy, list_policies, set_policy
@@ -53,7 +54,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     elif found:
         print_table(["for", "entry", "set", "by", "digest"], [[p.target, str(p.seq), show_time(p.at), p.actor, p.digest] for p in found])
     else:
-        print("no policy yet: the built-in one holds; `incumbent policies set MODEL FILE.toml` sets one")
+        say("no policy yet: the built-in one holds; `incumbent policies set MODEL FILE.toml` sets one")
     return 0
 
 
@@ -64,8 +65,8 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
         return 0
     where = f"entry {found.seq}" if found.seq is not None else "built in: nobody set one"
     place = f" in {arguments.slot}" if arguments.slot else ""
-    print(f"{arguments.model} is judged{place} by the policy of {found.words} ({where})\n  digest  {found.digest}")
-    print(textwrap.indent(json.dumps(found.policy.to_json(), indent=2, ensure_ascii=False), "  "))
+    say(f"{arguments.model} is judged{place} by the policy of {found.words} ({where})\n  digest  {found.digest}")
+    say(textwrap.indent(json.dumps(found.policy.to_json(), indent=2, ensure_ascii=False), "  "))
     return 0
 
 
@@ -74,6 +75,6 @@ def _set(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"target": done.target, "entry": done.seq, "digest": done.digest, "policy": done.policy.to_json()})
     else:
-        print(f"{done.target} is judged by this policy from ledger entry {done.seq} on\n  digest  {done.digest}")
-        print("  evidence and sign-offs that stand on another one no longer count")
+        say(f"{done.target} is judged by this policy from ledger entry {done.seq} on\n  digest  {done.digest}")
+        say("  evidence and sign-offs that stand on another one no longer count")
     return 0

@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
 from incumbent.cli.live import tell_approvals
+from incumbent.cli.terminal import say
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.promote import Promotion, check_promotion, promote
 from incumbent.usecases.readiness import Readiness
@@ -43,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
             {"slot": arguments.slot, "model": model, "version": version, "superseded": before, "entry": entry, **done.readiness.refs()}
         )
     else:
-        print(f"{model}@{version} is live in slot {arguments.slot}" + (f"; {before} is archived" if before else ""))
-        print("\n".join(f"  {line}" for line in render_basis(done)))
+        say(f"{model}@{version} is live in slot {arguments.slot}" + (f"; {before} is archived" if before else ""))
+        say("\n".join(f"  {line}" for line in render_basis(done)))
     return 0
 
 
@@ -66,9 +67,9 @@ def _tell(found: Readiness, arguments: argparse.Namespace) -> int:
         )
         return 1 if found.problems else 0
     if found.problems:
-        print(f"{arguments.version} may not go into Production in {arguments.slot} yet:")
-        print("\n".join(f"  - {problem}" for problem in found.problems))
+        say(f"{arguments.version} may not go into Production in {arguments.slot} yet:")
+        say("\n".join(f"  - {problem}" for problem in found.problems))
     else:
-        print(f"nothing stands in the way of {arguments.version} in {arguments.slot}")
-    print("".join(f"  note: {note}\n" for note in found.notes), end="")
+        say(f"nothing stands in the way of {arguments.version} in {arguments.slot}")
+    say("".join(f"  note: {note}\n" for note in found.notes), end="")
     return 1 if found.problems else 0

@@ -9,6 +9,7 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
+from incumbent.cli.terminal import say
 from incumbent.registry.model import ModelVersion
 from incumbent.usecases.register import register
 
@@ -47,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(describe_version(version))
     else:
         staging = f", in Staging in slot {arguments.slot}" if arguments.slot else ""
-        print(f"{version.model}@{version.version} registered from run {version.run_id}{staging}\n  bundle   {version.bundle.digest}")
-        print(f"  manifest {version.manifest}")
+        say(f"{version.model}@{version.version} registered from run {version.run_id}{staging}\n  bundle   {version.bundle.digest}")
+        say(f"  manifest {version.manifest}")
     return 0
 
 

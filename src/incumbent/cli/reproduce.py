@@ -7,6 +7,7 @@ from incumbent.bootstrap.clean_room import reproduce_in_clean_room
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.cli.command import print_json
 from incumbent.cli.display import Display
+from incumbent.cli.terminal import say
 from incumbent.config import find_root, read_settings
 from incumbent.pipeline.comparison import Tolerance
 from incumbent.usecases.register import find_version_run
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found.to_json())
     else:
-        print("\n".join(render_reproduction(found)))
+        say("\n".join(render_reproduction(found)))
     return 4 if found.verdict == "differs" else 0
 
 

@@ -4,6 +4,7 @@ import argparse
 
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
+from incumbent.cli.terminal import say
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.roll_back import roll_back
 
@@ -44,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )  # fmt: skip
     else:
-        print(f"{name} is live in slot {arguments.slot} again" + (f"; {left} is archived" if left else ""))
-        print(f"  bundle verified: {done.version.bundle.digest}\n  ledger entry {done.placement.seq}")
+        say(f"{name} is live in slot {arguments.slot} again" + (f"; {left} is archived" if left else ""))
+        say(f"  bundle verified: {done.version.bundle.digest}\n  ledger entry {done.placement.seq}")
         if done.finding:
-            print(f"  {done.finding} is open: no promotion into {arguments.slot} until `incumbent findings close {done.finding}`")
+            say(f"  {done.finding} is open: no promotion into {arguments.slot} until `incumbent findings close {done.finding}`")
     return 0

@@ -9,12 +9,14 @@ from typing import cast
 
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput
+from incumbent.base.shown import show_marks
 from incumbent.bootstrap.standing_record import leave_standing
 from incumbent.cli import plan as plan_command
 from incumbent.cli.command import print_json
 from incumbent.cli.display import Display
 from incumbent.cli.pipeline_arguments import Chosen, add_pipeline_arguments, choose
 from incumbent.cli.sweep import run_sweep
+from incumbent.cli.terminal import say
 from incumbent.usecases.run_pipeline import RunResult, run_pipeline
 
 LOG_LINES_SHOWN = 20
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(document)
     else:
-        print(text)
+        say(text)
     if result.failure is None:
         _leave(chosen, result, began_ns)
     return 0 if result.failure is None else 1
@@ -88,7 +90,7 @@ def _leave(chosen: Chosen, result: RunResult, began_ns: int) -> None:
     told = describe(result)
     stages = [{**stage, "state": "hit", "why": ""} for stage in cast(list[Document], told["stages"])]
     document: Json = {**told, "hits": result.hits + result.ran, "ran": 0, "stages": cast(Json, stages)}
-    leave_standing(chosen.ws, chosen.settings, result, sys.argv[2:], began_ns=began_ns, text=text, document=document)
+    leave_standing(chosen.ws, chosen.settings, result, sys.argv[2:], began_ns=began_ns, text=show_marks(text), document=document)
 
 
 def describe(result: RunResult) -> Document:

@@ -10,11 +10,13 @@ from pathlib import Path
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import InvalidInput, Unavailable
 from incumbent.base.metric import MetricPoint
+from incumbent.base.shown import show_line
 from incumbent.bootstrap.carriers import open_carrier
 from incumbent.bootstrap.lineage import open_catalogue
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
-from incumbent.cli.table import print_table, printable
+from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.config import read_settings
 from incumbent.tracking.compare import Row, RunDetails, flatten, stage_name
 from incumbent.tracking.manifest import number_json, stage_document
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     ws = open_here()
     try:
         for loss in drain_spools(ws).losses:
-            print(f"incumbent: {loss}", file=sys.stderr)
+            say(f"incumbent: {loss}", file=sys.stderr)
         code: int = arguments.run_verb(ws, arguments)
         return code
     finally:
@@ -118,7 +120,7 @@ def _list(ws: Workspace, query: Query, arguments: argparse.Namespace) -> int:
         print_json({"runs": listed})
         return 0
     if not runs:
-        print("no run matches" if query != Query() else "no runs yet; `incumbent run` makes one", file=sys.stderr)
+        say("no run matches" if query != Query() else "no runs yet; `incumbent run` makes one", file=sys.stderr)
         return 0
     fields = list(dict.fromkeys(_fields(query)))
     headers = ["RUN", "STATE", "STARTED", "DURATION", "EXPERIMENT", "NAME", *(f"{entity}.{name}" for entity, name in fields)]
@@ -160,9 +162,9 @@ def _log(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json([{"stage": stage, "text": text} for stage, text in logs])
         return 0
     for stage, text in logs:
-        print(f"--- {stage}\n{text.rstrip()}")
+        say(f"--- {stage}\n{text.rstrip()}")
     if not logs:
-        print("nothing was printed")
+        say("nothing was printed")
     return 0
 
 
@@ -178,7 +180,7 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json({**_details_document(details, points), **({"seal_verified": True} if seal else {})})
         return 0
     for line in _render(details, points, is_verified=seal is not None):
-        print(line)
+        say(line)
     return 0
 
 
@@ -263,7 +265,7 @@ def _section(title: str, lines: Sequence[tuple[str, str]]) -> Iterator[str]:
 def _block(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
-        yield f"  {name:<{width}}  {printable(text)}"
+        yield f"  {name:<{width}}  {show_line(text)}"
 
 
 def _duration(one: Run) -> str:
@@ -285,7 +287,7 @@ def _compare(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json({"runs": list(comparison.run_ids), "rows": found})
         return 0
     if not rows:
-        print(f"no difference in {len(comparison.rows)} fields", file=sys.stderr)
+        say(f"no difference in {len(comparison.rows)} fields", file=sys.stderr)
         return 0
     print_table(["", "FIELD", *comparison.run_ids], [_compared(row) for row in rows])
     return 0
@@ -305,7 +307,7 @@ def _short(text: str) -> str:
 
 def _note(ws: Workspace, arguments: argparse.Namespace) -> int:
     note = log_run.add_note(ws, run_id=arguments.run, text=arguments.text)
-    print(f"noted on {note.run_id}")
+    say(f"noted on {note.run_id}")
     return 0
 
 
@@ -331,11 +333,11 @@ def _lineage(ws: Workspace, arguments: argparse.Namespace) -> int:
         answers = send_lineage(ws, carrier=open_carrier(), catalogue=catalogue, run=arguments.run)
         if not 200 <= answers[-1].status < 300:
             raise Unavailable(f"{catalogue.url} did not take event {len(answers)}: {answers[-1].detail or answers[-1].status}")
-        print(f"sent {len(answers)} events")
+        say(f"sent {len(answers)} events")
         return 0
     lines = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in get_lineage_events(ws, arguments.run))
     if arguments.output is None:
-        print(lines, end="")
+        say(lines, end="")
     else:
         _write(arguments.output, lines)
     return 0

@@ -8,6 +8,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.tiers import read_text
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.registry.names import parse_version_name
@@ -58,7 +59,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         rows = [[one.model, str(len(one.schema.columns)), str(one.seq), show_time(one.at), one.actor, one.digest] for one in found]
         print_table(["model", "columns", "entry", "set", "by", "digest"], rows)
     else:
-        print("no schema yet; `incumbent schemas infer MODEL@VERSION --out schema.yaml` writes a draft")
+        say("no schema yet; `incumbent schemas infer MODEL@VERSION --out schema.yaml` writes a draft")
     return 0
 
 
@@ -67,8 +68,8 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found.to_json())
         return 0
-    print(f"# the schema of {found.model}, set by {found.actor} at {show_time(found.at)} in ledger entry {found.seq}\n# {found.digest}")
-    print(ws.tables.write_schema(found.schema, "yaml"), end="")
+    say(f"# the schema of {found.model}, set by {found.actor} at {show_time(found.at)} in ledger entry {found.seq}\n# {found.digest}")
+    say(ws.tables.write_schema(found.schema, "yaml"), end="")
     return 0
 
 
@@ -87,8 +88,8 @@ def _infer(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"file": str(arguments.out), "form": form})
     else:
-        print(f"{arguments.out} says what the training rows of {arguments.version} imply; edit it to what is expected of any rows, then")
-        print(f"  incumbent schemas set {model} {arguments.out}")
+        say(f"{arguments.out} says what the training rows of {arguments.version} imply; edit it to what is expected of any rows, then")
+        say(f"  incumbent schemas set {model} {arguments.out}")
     return 0
 
 
@@ -97,5 +98,5 @@ def _set(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(done.to_json())
     else:
-        print(f"{done.model} is held to this schema of {len(done.schema.columns)} columns from ledger entry {done.seq} on\n  {done.digest}")
+        say(f"{done.model} is held to this schema of {len(done.schema.columns)} columns from ledger entry {done.seq} on\n  {done.digest}")
     return 0

@@ -5,6 +5,7 @@ import argparse
 from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, show_time
+from incumbent.cli.terminal import say
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.sign_off import sign_off
 
@@ -48,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
         problems: list[Json] = [*missing]
         print_json({**given.to_json(), "entry": done.entry, "missing": problems})
         return 0
-    print(f"{given.person_id} {given.meaning} {model}@{version} for {arguments.slot} as {given.role}, with {given.key_id}")
-    print(f"  good until {show_time(given.expires_at)}; ledger entry {done.entry}{'; a sign-off on own work' if given.is_self else ''}")
+    say(f"{given.person_id} {given.meaning} {model}@{version} for {arguments.slot} as {given.role}, with {given.key_id}")
+    say(f"  good until {show_time(given.expires_at)}; ledger entry {done.entry}{'; a sign-off on own work' if given.is_self else ''}")
     for name, digest in given.names.items():
-        print(f"  {name:<9} {digest}")
-    print("".join(f"  note: {note}\n" for note in done.readiness.notes), end="")
-    print("\n".join(f"  {problem}" for problem in missing) or f"  ready: `incumbent promote {model}@{version} --slot {arguments.slot}`")
+        say(f"  {name:<9} {digest}")
+    say("".join(f"  note: {note}\n" for note in done.readiness.notes), end="")
+    say("\n".join(f"  {problem}" for problem in missing) or f"  ready: `incumbent promote {model}@{version} --slot {arguments.slot}`")
     return 0

@@ -6,6 +6,7 @@ from incumbent.base.errors import InvalidInput
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here, read_time, show_time
 from incumbent.cli.live import render_slot
+from incumbent.cli.terminal import say
 from incumbent.usecases.live import describe_placement, get_live, list_history, list_live
 
 EXAMPLES = """
@@ -34,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"slots": [slot.to_json() for slot in slots]})
         for slot in () if arguments.json else slots:
-            print(f"{slot.slot:<32} {f'{slot.live.model}@{slot.live.version}' if slot.live else 'nothing in Production'}")
+            say(f"{slot.slot:<32} {f'{slot.live.model}@{slot.live.version}' if slot.live else 'nothing in Production'}")
         if not slots and not arguments.json:
-            print("no slot yet: `incumbent promote MODEL@VERSION --slot SLOT` makes one")
+            say("no slot yet: `incumbent promote MODEL@VERSION --slot SLOT` makes one")
         return 0
     if not arguments.slot:
         raise InvalidInput("`incumbent slots show` needs the name of a slot; `incumbent slots ls` lists them")
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"slot": slot.to_json(), "history": [describe_placement(placement) for placement in history]})
         return 0
-    print(render_slot(slot), "\nhistory, newest first", sep="\n")
+    say(f"{render_slot(slot)}\n\nhistory, newest first")
     for p in history:
-        print(f"  {show_time(p.since_at)}  {p.status:<10} {p.model}@{p.version}  by {p.actor}: {p.reason}")
+        say(f"  {show_time(p.since_at)}  {p.status:<10} {p.model}@{p.version}  by {p.actor}: {p.reason}")
     return 0

@@ -9,6 +9,7 @@ from incumbent.bootstrap.trials import Axis, Range, run_trials
 from incumbent.cli.command import print_json
 from incumbent.cli.display import Display
 from incumbent.cli.pipeline_arguments import Chosen, parse_value
+from incumbent.cli.terminal import say
 from incumbent.pipeline.config import Config, merge_setting, resolve_config
 from incumbent.pipeline.graph import Graph
 from incumbent.usecases.run_pipeline import RunResult, run_pipeline
@@ -142,8 +143,8 @@ def _print(found: SweepResult, is_json: bool) -> None:
         return
     for settings, result in found.trials:
         values = "  ".join(f"{path}={value}" for path, value in settings.items())
-        print(f"  {result.run_id}  {values}  {_metrics(result.metrics)}  ({result.ran} run, {result.hits} cached)")
-    print(f"sweep {found.parent_id}: {len(found.trials)} runs, {found.failed} failed")
+        say(f"  {result.run_id}  {values}  {_metrics(result.metrics)}  ({result.ran} run, {result.hits} cached)")
+    say(f"sweep {found.parent_id}: {len(found.trials)} runs, {found.failed} failed")
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:

@@ -3,16 +3,19 @@
 import sys
 from collections.abc import Sequence
 
+from incumbent.base.shown import show_line
+from incumbent.cli.terminal import say
+
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text under their headers. Text is shown as it is, but for control characters."""
-    clean = [[printable(cell) for cell in row] for row in rows]
+    """Print rows of text under their headers. What a run logged cannot steer a terminal."""
+    clean = [[show_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _draw(headers, clean)
         return
     widths = [max(len(line[place]) for line in (headers, *clean)) for place in range(len(headers))]
     for line in (headers, *clean):
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -26,8 +29,3 @@ def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False).print(table)
-
-
-def printable(text: str) -> str:
-    """Return text with a space for each control character: what a run logged must not steer a terminal."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

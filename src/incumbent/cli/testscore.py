@@ -6,6 +6,7 @@ from incumbent.bootstrap.models import open_model_host
 from incumbent.cli.command import print_json
 from incumbent.cli.here import add_allow_pickle
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.gates.policy import Scoring
 from incumbent.gates.test_score import POINTS, VALID_DAYS
@@ -86,7 +87,7 @@ def _run(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json(made.to_json())
     else:
         print_table(["layer", "test", "outcome", "why"], [[r.layer, r.test, r.outcome, r.reason] for r in made.results])
-        print(f"recorded in ledger entry {made.seq}")
+        say(f"recorded in ledger entry {made.seq}")
     return int(any(result.outcome in {"failed", "undecided"} for result in made.results))
 
 
@@ -99,8 +100,8 @@ def _attest(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json(done.to_json())
         return 0
     worth = "half a point" if done.result == "passed" else "no point"
-    print(f"{done.person} attests that {done.point} ({POINTS[done.point]}) {done.result} by hand on {done.version}: {worth}")
-    print(f"  ledger entry {done.seq}")
+    say(f"{done.person} attests that {done.point} ({POINTS[done.point]}) {done.result} by hand on {done.version}: {worth}")
+    say(f"  ledger entry {done.seq}")
     return 0
 
 
@@ -115,6 +116,6 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
         for p in score.points
     ]
     print_table(["point", "score", "test", "evidence, or what is missing"], rows)
-    print("; ".join(f"{layer} {total:g} of 7" for layer, total in score.sections.items()))
-    print(f"ML Test Score {score.final:g} (the least of the sections): {score.band}")
+    say("; ".join(f"{layer} {total:g} of 7" for layer, total in score.sections.items()))
+    say(f"ML Test Score {score.final:g} (the least of the sections): {score.band}")
     return 0

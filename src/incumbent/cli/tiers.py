@@ -7,6 +7,7 @@ from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.cli.command import print_json
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.governance.assessment import LEVELS
 from incumbent.governance.tier import DEFAULT_TIERS, TierPolicy
@@ -58,7 +59,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         return 0
     if models:
         print_table(["model", "tier"], [[name, tier.words] for name, tier in models.items()])
-        print()
+        say()
     _print_policy(policy)
     return 0
 
@@ -72,7 +73,7 @@ def _print_policy(policy: TierPolicy) -> None:
         for rule in policy.rules
     ]  # fmt: skip
     print_table(["tier", "validators", "approvers", "witnesses", "good for", "self-approval", "approvals of a roll-back"], rows)
-    print(f"a model that nobody assessed counts as tier {policy.unassessed}, once people are registered here")
+    say(f"a model that nobody assessed counts as tier {policy.unassessed}, once people are registered here")
 
 
 def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
@@ -103,7 +104,7 @@ def _assess(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(made.to_json())
     else:
-        print(f"{made.model} is in tier {made.tier}{' (an override of the tables)' if made.is_override else ''}")
+        say(f"{made.model} is in tier {made.tier}{' (an override of the tables)' if made.is_override else ''}")
     return 0
 
 
@@ -111,7 +112,7 @@ def _print(_ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"toml": DEFAULT_TIERS})
     else:
-        print(DEFAULT_TIERS, end="")
+        say(DEFAULT_TIERS, end="")
     return 0
 
 

@@ -7,6 +7,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.account_ports import Token
 from incumbent.usecases.tokens import DAYS, DAYS_MAX, list_tokens, new_token, revoke_token
@@ -53,8 +54,8 @@ def _new(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**_describe(made.token), "token": made.secret})
         return 0
-    print(made.secret)
-    print(
+    say(made.secret)
+    say(
         f"{made.token.token_id}, acts as {made.token.person_id}, scope {', '.join(made.token.scope)}, until "
         f"{show_time(made.token.expires_at)}; it is not shown again",
         file=sys.stderr,
@@ -67,7 +68,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"tokens": [_describe(token) for token in found]})
     elif not found:
-        print("no token yet; `incumbent tokens new NAME` makes one")
+        say("no token yet; `incumbent tokens new NAME` makes one")
     else:
         now = ws.clock.now()
         rows = [
@@ -87,7 +88,7 @@ def _revoke(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_describe(revoked))
     else:
-        print(f"{revoked.token_id} of {revoked.person_id} lets nobody in any more")
+        say(f"{revoked.token_id} of {revoked.person_id} lets nobody in any more")
     return 0
 
 

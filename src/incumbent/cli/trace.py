@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
+from incumbent.cli.terminal import say
 from incumbent.registry.lineage import Lineage, Node
 from incumbent.usecases.trace import trace
 
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(lineage.to_json())
     else:
-        print("\n".join(render_lineage(lineage, is_full=arguments.full)))
+        say("\n".join(render_lineage(lineage, is_full=arguments.full)))
     return 0
 
 

@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.governance.acts import ROLES
 from incumbent.usecases.people import PersonRecord, add_person, change_person, list_person_records
@@ -55,7 +56,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"users": [_describe(record) for record in found]})
     elif not found:
-        print("nobody is known here yet: whoever may write this workspace may do everything; `incumbent users add` begins governance")
+        say("nobody is known here yet: whoever may write this workspace may do everything; `incumbent users add` begins governance")
     else:
         rows = [
             [
@@ -88,9 +89,9 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(person.to_json())
     else:
-        print(f"{person.person_id} is known here: {', '.join(sorted(person.roles)) or 'no role yet'}")
+        say(f"{person.person_id} is known here: {', '.join(sorted(person.roles)) or 'no role yet'}")
         if person.kind == "person":
-            print(f"  to sign: `incumbent keys new {person.person_id}` on their machine, as INCUMBENT_ACTOR={person.person_id}")
+            say(f"  to sign: `incumbent keys new {person.person_id}` on their machine, as INCUMBENT_ACTOR={person.person_id}")
     return 0
 
 
@@ -109,5 +110,5 @@ def _change(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json(person.to_json())
     else:
         state = "active" if person.is_active else "inactive"
-        print(f"{person.person_id}: {', '.join(sorted(person.roles)) or 'no role'}; {state}")
+        say(f"{person.person_id}: {', '.join(sorted(person.roles)) or 'no role'}; {state}")
     return 0

@@ -7,6 +7,7 @@ from incumbent.bootstrap.carriers import open_carrier
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.governance.events import EVENTS
 from incumbent.usecases.webhook_delivery import DELIVERIES_KEPT
@@ -67,8 +68,8 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**made.webhook.to_json(), "secret": made.secret})
         return 0
-    print(made.secret, flush=True)  # before what goes to stderr, where both go to one place
-    print(f"{made.webhook.webhook_id} is told of {_events(made.webhook)}; the secret is not shown again", file=sys.stderr)
+    say(made.secret, flush=True)  # before what goes to stderr, where both go to one place
+    say(f"{made.webhook.webhook_id} is told of {_events(made.webhook)}; the secret is not shown again", file=sys.stderr)
     return 0
 
 
@@ -77,7 +78,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"webhooks": [webhook.to_json() for webhook in found]})
     elif not found:
-        print("no webhook yet; `incumbent webhooks add URL` adds one")
+        say("no webhook yet; `incumbent webhooks add URL` adds one")
     else:
         rows = [[one.webhook_id, one.url, _events(one), str(one.cursor), _state(one)] for one in found]
         print_table(["id", "URL", "events", "next entry", "state"], rows)
@@ -89,7 +90,7 @@ def _deliveries(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"deliveries": [delivery.to_json() for delivery in found]})
     elif not found:
-        print("nothing was sent yet; messages go out while `incumbent server` runs")
+        say("nothing was sent yet; messages go out while `incumbent server` runs")
     else:
         rows = [[str(one.number), show_time(one.at), str(one.entry), one.event, str(one.status or ""), one.detail] for one in found]
         print_table(["no.", "at", "entry", "event", "answer", "what went wrong"], rows)
@@ -102,9 +103,9 @@ def _test(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(sent.to_json())
     elif arrived:
-        print(f"it arrived: {sent.status}")
+        say(f"it arrived: {sent.status}")
     else:
-        print(f"it did not arrive: {sent.detail or sent.status}", file=sys.stderr)
+        say(f"it did not arrive: {sent.detail or sent.status}", file=sys.stderr)
     return 0 if arrived else 1
 
 
@@ -120,7 +121,7 @@ def _tell(arguments: argparse.Namespace, webhook: Webhook, what: str) -> int:
     if arguments.json:
         print_json(webhook.to_json())
     else:
-        print(f"{webhook.webhook_id} {what.format(cursor=webhook.cursor)}")
+        say(f"{webhook.webhook_id} {what.format(cursor=webhook.cursor)}")
     return 0
 
 

@@ -3,8 +3,9 @@
 import argparse
 
 from incumbent.cli.command import print_json
-from incumbent.cli.pipeline_arguments import add_setting_arguments, choose, say
+from incumbent.cli.pipeline_arguments import add_setting_arguments, choose, tell_progress
 from incumbent.cli.plan import render_reason
+from incumbent.cli.terminal import say
 from incumbent.usecases.plan_pipeline import Explanation, explain_stage
 
 EXAMPLES = """
@@ -31,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
         config=chosen.config,
         seed=chosen.seed,
         policy=chosen.settings.policy,
-        say=say,
+        say=tell_progress,
     )
     if arguments.json:
         print_json(found.to_json())
     else:
-        print("\n".join(render_explanation(found)))
+        say("\n".join(render_explanation(found)))
     return 0
 
 

@@ -6,6 +6,7 @@ from incumbent.base.documents import Json
 from incumbent.cli.command import print_json
 from incumbent.cli.here import show_time
 from incumbent.cli.table import print_table
+from incumbent.cli.terminal import say
 from incumbent.cli.verbs import run_verb, set_verbs
 from incumbent.usecases.witnesses import add_witness, list_witnesses, revoke_witness
 from incumbent.usecases.workspace import Workspace
@@ -55,7 +56,7 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
         ]  # fmt: skip
         print_table(["witness", "key", "owner", "since", "registered by", "state"], rows)
     else:
-        print("no witness yet: `incumbent ledger witness` prints a key, `incumbent witnesses add VKEY --owner ID` registers it")
+        say("no witness yet: `incumbent ledger witness` prints a key, `incumbent witnesses add VKEY --owner ID` registers it")
     return 0
 
 
@@ -64,7 +65,7 @@ def _add(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(witness.to_json())
     else:
-        print(f"what {witness.key_id} cosigns as {witness.name} counts from now on; {witness.owner} answers for it")
+        say(f"what {witness.key_id} cosigns as {witness.name} counts from now on; {witness.owner} answers for it")
     return 0
 
 
@@ -73,5 +74,5 @@ def _revoke(ws: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(witness.to_json())
     else:
-        print(f"{witness.name} ({witness.key_id}) is revoked: nothing that it cosigned counts any more")
+        say(f"{witness.name} ({witness.key_id}) is revoked: nothing that it cosigned counts any more")
     return 0

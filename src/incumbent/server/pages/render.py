@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from incumbent.base.digest import shorten_digests
 from incumbent.base.errors import IncumbentError
+from incumbent.base.shown import show_marks
 from incumbent.server.errors import HttpProblem, find_status
 from incumbent.server.messages import Request, Response, Server
 from incumbent.server.pages import words
@@ -50,7 +51,7 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> object:
     """Spell out what a name would hide; what a template marked as HTML is ours."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else words.show_marks(value)
+    return value if isinstance(value, Markup) or not isinstance(value, str) else show_marks(value)
 
 
 def link(*segments: object, **fields: object) -> str:

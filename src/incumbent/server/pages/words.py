@@ -2,7 +2,6 @@
 
 import json
 import math
-import unicodedata
 from datetime import datetime
 
 from incumbent.base.documents import Json
@@ -12,21 +11,6 @@ ABSENT = "\u2013"
 NAME_SHOWN = 120
 """Characters of a name or value that are shown; a longer one is cut, with the number of characters that are left out."""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
-_UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_HARMLESS = "\n\t\u200c\u200d\u00ad"
-
-
-def show_marks(text: str) -> str:
-    r"""Return the text with every character spelled out that would not be seen, or would turn the writing round.
-
-    >>> show_marks("safe\u202egnp.exe"), show_marks("caf\u00e9")
-    ('safe⟨U+202E⟩gnp.exe', 'café')
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"⟨U+{ord(one):04X}⟩" if unicodedata.category(one) in _UNSHOWN and one not in _HARMLESS else one for one in text
-    )  # fmt: skip
 
 
 def cut(text: str, shown: int = NAME_SHOWN) -> str:
