@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import zipfile
 from pathlib import Path
 
 from incumbent.bootstrap.mlflow_source import open_mlflow_source
@@ -23,6 +24,13 @@ def copy_store(folder: Path) -> Path:
     with sqlite3.connect(folder / "mlflow.db") as db:
         db.executescript((DATA / "mlflow.sql").read_text("utf-8"))
     db.close()
+    return folder
+
+
+def unpack_folder(folder: Path) -> Path:
+    """Write a store in MLflow's old form into a new folder, and return it."""
+    with zipfile.ZipFile(DATA.with_name("mlflow_folder.zip")) as packed:
+        packed.extractall(folder)
     return folder
 
 

@@ -1,17 +1,19 @@
 """An import is killed where it stands, several times: what the next ones bring is the whole store, and nothing twice."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 
+import pytest
 from command import incumbent_json
 
-from mlflow_store import CHILD_0, change, copy_store
+from mlflow_store import CHILD_0, change, copy_store, unpack_folder
 
-RUNS, POINTS, KILLS = 12, 5_000, 2
+RUNS, POINTS, KILLS = 12, 5_000, {"sqlite": 2, "folder": 1}
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {points} - 1)
 INSERT INTO metrics SELECT 'loss', i * 0.5, 1700000000000 + i, '{run_id}', i, 0 FROM n
@@ -36,6 +38,19 @@ def enlarge(store):
     change(store, *statements)
 
 
+def enlarge_folder(store):
+    [child] = (path.parents[1] for path in store.glob("*/*/tags/mlflow.runName") if path.read_text() == "child 0")
+    for number in range(RUNS):
+        run = child.with_name(f"a{number:031x}")
+        shutil.copytree(child, run)
+        meta = run / "meta.yaml"
+        meta.write_text(meta.read_text().replace(child.name, run.name))
+        shutil.rmtree(run / "metrics")
+        (run / "metrics").mkdir()
+        (run / "metrics" / "loss").write_text("".join(f"{1700000000000 + step} {step * 0.5} {step}\n" for step in range(POINTS)))
+        (run / "artifacts" / "note.txt").write_text(f"note {number}")
+
+
 def count_runs(folder):
     try:
         with sqlite3.connect(f"file:{folder / '.incumbent' / 'incumbent.db'}?mode=ro", uri=True) as db:
@@ -46,13 +61,18 @@ def count_runs(folder):
     return count
 
 
-def test_a_killed_import_goes_on_and_doubles_nothing(tmp_path):
-    store, project = copy_store(tmp_path / "store"), tmp_path / "project"
+@pytest.mark.parametrize("form", ["sqlite", "folder"])
+def test_a_killed_import_goes_on_and_doubles_nothing(tmp_path, form):
+    store, project = tmp_path / "store", tmp_path / "project"
     project.mkdir()
-    enlarge(store)
-    address = f"sqlite:///{store / 'mlflow.db'}"
+    if form == "folder":
+        enlarge_folder(unpack_folder(store))
+        address, code, files = str(store), 0, RUNS + 2
+    else:
+        enlarge(copy_store(store))
+        address, code, files = f"sqlite:///{store / 'mlflow.db'}", 1, RUNS + 3  # 1: one alias is refused, as ever
     killed = 0
-    for _ in range(KILLS):
+    for _ in range(KILLS[form]):
         before = count_runs(project)
         process = subprocess.Popen([sys.executable, "-m", "incumbent", "import", "mlflow", address], cwd=project, stdout=subprocess.DEVNULL)
         while process.poll() is None and count_runs(project) <= before:
@@ -62,7 +82,7 @@ def test_a_killed_import_goes_on_and_doubles_nothing(tmp_path):
     assert killed > 0
     between = count_runs(project)
     assert between > 0
-    report = incumbent_json(project, "import", "mlflow", address, code=1)  # 1: one alias is refused, as ever
+    report = incumbent_json(project, "import", "mlflow", address, code=code)
     runs, points = RUNS + 7, RUNS * POINTS + 616
     assert report["verified"]["differences"] == []
     assert report["verified"]["points"] == {"source": points, "here": points}
@@ -72,6 +92,6 @@ def test_a_killed_import_goes_on_and_doubles_nothing(tmp_path):
     with sqlite3.connect(project / ".incumbent" / "incumbent.db") as db:
         assert db.execute("SELECT count(*) FROM runs").fetchall() == [(runs,)]
         assert db.execute("SELECT count(*) FROM metric_points").fetchall() == [(points,)]
-        assert db.execute("SELECT count(*), count(DISTINCT run_no || name) FROM run_artifacts").fetchall() == [(RUNS + 3, RUNS + 3)]
+        assert db.execute("SELECT count(*), count(DISTINCT run_no || name) FROM run_artifacts").fetchall() == [(files, files)]
         assert db.execute("SELECT model, version FROM model_versions ORDER BY version").fetchall() == [("churn", 1), ("churn", 3)]
     db.close()

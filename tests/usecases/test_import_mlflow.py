@@ -313,7 +313,7 @@ def test_what_is_no_mlflow_database_is_said_to_be_none_and_a_broken_one_loses_no
         (f"sqlite:///{tmp_path / 'absent.db'}", NotFound, "there is no MLflow database"),
         (f"sqlite:///{tmp_path / 'text.db'}", Corrupt, "cannot be read"),
         (f"sqlite:///{tmp_path / 'empty.db'}", InvalidInput, "no database of MLflow"),
-        (str(store), InvalidInput, "mlflow migrate-filestore"),
+        (str(store), InvalidInput, "is no folder of MLflow"),
         ("postgresql://host/x", InvalidInput, "no kind of MLflow store"),
         ("http://", InvalidInput, "no kind of MLflow store"),
         ("http://h:99999", InvalidInput, "no address"),

@@ -20,6 +20,7 @@ examples:
   incumbent import mlflow http://127.0.0.1:5000 --dry-run        what would come, counted
   incumbent import mlflow http://127.0.0.1:5000
   incumbent import mlflow sqlite:///mlflow.db                    artifacts in mlartifacts/ or mlruns/ beside it
+  incumbent import mlflow mlruns                                 a folder, as MLflow made them before it had a database
   incumbent import mlflow sqlite:////srv/mlflow.db --artifacts /srv/artifacts
 
 exit code 1 if something was refused, 4 if the comparison at the end found a difference
@@ -31,9 +32,9 @@ _RUNS_BETWEEN = 25
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     verbs = parser.add_subparsers(metavar="mlflow", required=True)
-    mlflow = verbs.add_parser("mlflow", help="a running MLflow server, or an SQLite file with its artifact folder")
-    mlflow.add_argument("address", metavar="URI", help="http(s)://HOST:PORT or sqlite:///PATH")
-    mlflow.add_argument("--artifacts", type=Path, metavar="DIR", help="with sqlite: the folder of the artifacts")
+    mlflow = verbs.add_parser("mlflow", help="a running MLflow server, an SQLite file with its artifact folder, or a folder of files")
+    mlflow.add_argument("address", metavar="URI", help="http(s)://HOST:PORT, sqlite:///PATH, or a folder")
+    mlflow.add_argument("--artifacts", type=Path, metavar="DIR", help="with sqlite or a folder: the folder of the artifacts")
     mlflow.add_argument("--dry-run", action="store_true", help="only count")
     mlflow.add_argument("--again", action="store_true", help="read everything again, also what looks unchanged since the last import")
     set_verbs([(mlflow, _mlflow)])

@@ -60,18 +60,12 @@ def infer_schema(columns: Mapping[str, Sequence[Scalar]]) -> TableSchema:
 
 
 def write_schema(schema: TableSchema, form: str) -> str:
-    """Return a schema as text, "yaml" or "json", which pandera reads too. Raises Unavailable."""
+    """Return a schema as text, "yaml" or "json", which pandera reads too."""
     if form == "json":
         return json.dumps(schema.to_json(), indent=2, ensure_ascii=False) + "\n"
-    return cast(str, _yaml().safe_dump(schema.to_json(), sort_keys=False, allow_unicode=True, width=120))
+    import yaml
 
-
-def _yaml() -> Any:
-    try:
-        import yaml  # type: ignore[import-untyped] # no stubs are locked
-    except ImportError as error:
-        raise Unavailable("a schema in YAML needs PyYAML (it comes with incumbent[checks]); JSON needs nothing") from error
-    return yaml
+    return cast(str, yaml.safe_dump(schema.to_json(), sort_keys=False, allow_unicode=True, width=120))
 
 
 def parse_schema(text: str) -> TableSchema:
@@ -79,7 +73,6 @@ def parse_schema(text: str) -> TableSchema:
 
     Raises:
         InvalidInput: It is too large or deep, is neither, has tags, anchors or aliases, or is no schema.
-        Unavailable: It is YAML, and PyYAML is not installed.
     """
     if len(text.encode("utf-8", "replace")) > TEXT_BYTES_MAX:
         raise InvalidInput(f"the schema has more than {TEXT_BYTES_MAX:,} bytes")
@@ -120,7 +113,8 @@ def _parse_json(text: str) -> object:
 
 
 def _parse_yaml(text: str) -> object:
-    yaml = _yaml()
+    import yaml
+
     try:
         _check_events(yaml, text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)

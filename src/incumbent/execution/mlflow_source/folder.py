@@ -77,6 +77,8 @@ class ArtifactFolder:
                 if found.is_dir() and found.is_relative_to(root):
                     return found
         plain = (self._base / path).resolve()
+        if self._given is not None and parts.scheme != PROXIED and not plain.is_relative_to(self._given) and plain.is_dir():
+            raise Refused(f"its artifacts are at {str(plain)[:200]!r}, outside of {self._given}")
         if parts.scheme == PROXIED or (self._given is not None and not plain.is_relative_to(self._given)):
             return self._missing(place, path)
         if not plain.is_relative_to(self._given or self._base):
