@@ -22,6 +22,8 @@ USECASES = "incumbent.usecases"
 
 IN_OTHER_WORDS = {
     "get_artifact.list_run_artifacts": "get_run",
+    "list_versions.list_versions": "list_versions",
+    "live.list_history": "list_slot_history",
     "live_run.begin_run": "begin_run",
     "log_run.get_points": "list_points",
     "log_run.seal_run": "end_run",
@@ -44,6 +46,7 @@ NOT_OVER_HTTP = {
     "accounts.make_first_link": "it is printed where the server starts, and nowhere else",
     "accounts.change_password": "one's own password is changed where one logs in with it, at /password",
     "recording.attempting": "it is around an act, and none itself",
+    "live.count_slots": "it is what /readyz asks the store",
     "figures.read_figures": "it is /metrics, in the form that monitoring systems read",
     "webhook_delivery": "the server's own thread sends; nobody asks for it",
     "lineage_delivery": "the server's own thread sends, where its settings say; nobody asks for it",

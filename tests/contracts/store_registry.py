@@ -7,8 +7,9 @@ import pytest
 
 from contracts.store_values import NOW, make_prediction, make_version
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
-from incumbent.registry.model import Placement
+from incumbent.registry.model import ModelVersion, Placement
 from incumbent.usecases.ports import Store
+from incumbent.usecases.registry_ports import ModelCount
 from ledgers import MemoryKeys, add, append, begin, place
 
 
@@ -39,6 +40,44 @@ class RegistryContract:
                     tx.registry.get_version(model, version)
         with pytest.raises(Conflict), store.begin() as tx:
             tx.registry.add_version(replace(first, seq=append(tx, "version m@1").seq))
+
+    def test_pages_go_on_where_the_one_before_ended_in_the_order_of_bytes(self, store: Store, keys: MemoryKeys) -> None:
+        names = ["B", "Zoe", "a", "b", "ß", "ü", "😀"]
+        with store.begin() as tx:
+            begin(tx, keys)
+            assert (tx.registry_pages.list_models(), tx.registry_pages.list_versions(limit=9)) == ([], [])
+            made = [add(tx, make_version(model=name)) for name in reversed(names)]
+            made += [add(tx, make_version(model="b", created_at=NOW + timedelta(seconds=place))) for place in (2, 1, 0)]
+            counts = [ModelCount(name, 4 if name == "b" else 1, 4 if name == "b" else 1) for name in names]
+            assert tx.registry_pages.list_models() == counts
+            assert tx.registry_pages.list_models(after="Zoe", limit=2) == counts[2:4]
+            assert tx.registry_pages.list_models(after="😀") == []
+            whole = sorted(made, key=lambda one: (one.created_at, one.model, one.version), reverse=True)
+            for model in (None, "b"):
+                asked = [one for one in whole if model in (None, one.model)]
+                found, before = list[ModelVersion](), None
+                while page := tx.registry_pages.list_versions(limit=2, model=model, before=before):
+                    found += page
+                    before = (page[-1].created_at, page[-1].model, page[-1].version)
+                assert found == asked
+            assert tx.registry_pages.list_versions(limit=9, model="none") == []
+
+    def test_a_place_in_a_history_stays_where_it_is(self, store: Store, keys: MemoryKeys) -> None:
+        with store.begin() as tx:
+            begin(tx, keys)
+            for _ in range(4):
+                add(tx, make_version())
+            assert tx.registry_pages.list_history("s", limit=9) == []
+            made = [place(tx, Placement("s", "m", number, "Staging", NOW, "me", "ask")) for number in (1, 2, 3)]
+            place(tx, Placement("t", "m", 1, "Staging", NOW, "me", "ask"))
+            numbered = [*enumerate(made)][::-1]
+            assert tx.registry_pages.list_history("s", limit=9) == numbered
+            assert tx.registry_pages.list_history("s", limit=1) == numbered[:1]
+            place(tx, Placement("s", "m", 4, "Staging", NOW, "me", "ask"))
+            assert tx.registry_pages.list_history("s", limit=9, before=2) == numbered[1:]
+            assert tx.registry_pages.list_history("s", limit=1, before=2) == numbered[1:2]
+            assert tx.registry_pages.list_history("s", limit=9, before=0) == []
+            assert len(tx.registry_pages.list_history("s", limit=9, before=99)) == 4
 
     def test_a_slot_keeps_its_history(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:

@@ -1,7 +1,7 @@
 """Is the process up; can it answer."""
 
 from incumbent.server.messages import Request, Response, Server, json_response
-from incumbent.usecases.live import list_live
+from incumbent.usecases.live import count_slots
 
 
 def get_health(_server: Server, _request: Request) -> Response:
@@ -11,4 +11,4 @@ def get_health(_server: Server, _request: Request) -> Response:
 
 def get_readiness(server: Server, _request: Request) -> Response:
     """Answer once the store can be read; what goes wrong there becomes a problem document."""
-    return json_response({"status": "ready", "slots": len(list_live(server.ws))})
+    return json_response({"status": "ready", "slots": count_slots(server.ws)})

@@ -5,7 +5,7 @@ from incumbent.base.version import __version__
 from incumbent.server.api.slots import name_answer
 from incumbent.server.messages import Request, Response, Server, json_response
 from incumbent.serving.tensors import describe_tensors, output_tensors, parse_infer_request
-from incumbent.usecases.live import list_live
+from incumbent.usecases.live import count_slots
 from incumbent.usecases.predict import Target, get_target, predict
 
 
@@ -21,7 +21,7 @@ def get_live(_server: Server, _request: Request) -> Response:
 
 def get_ready(server: Server, _request: Request) -> Response:
     """Say that the store can be read. The protocol's own object says `live` here; clients look for either."""
-    list_live(server.ws)
+    count_slots(server.ws)
     return json_response({"ready": True, "live": True})
 
 

@@ -1,6 +1,7 @@
 """Models, versions, placements and predictions, in SQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from incumbent.base.artifact import artifact_from_json
 from incumbent.base.digest import Digest
@@ -8,6 +9,7 @@ from incumbent.base.errors import Corrupt, InvalidInput, NotFound
 from incumbent.registry.model import ModelVersion, Placement, Prediction
 from incumbent.storage.cells import from_json, from_micros, object_from_json, to_json, to_micros, to_text
 from incumbent.storage.session import Row, Session
+from incumbent.usecases.registry_ports import ModelCount
 
 _VERSION = "model, version, bundle, run_id, key, manifest, created_at, actor, facts, ledger_seq"
 _PLACEMENT = "slot, model, version, status, since_at, actor, reason, ledger_seq, is_current"
@@ -120,6 +122,43 @@ class SqlRegistry:
         sql = "SELECT DISTINCT slot FROM placements"
         rows = self._session.all(sql) if among is None else self._session.among(f"{sql} WHERE slot IN (*)", list(dict.fromkeys(among)))
         return sorted(str(row[0]) for row in rows)
+
+
+class SqlRegistryPages:
+    """Models, versions and histories by pages. Names are in the order of their bytes, whatever the database's own collation."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._model = "model" if session.dialect == "sqlite" else 'model COLLATE "C"'
+
+    def list_models(self, *, after: str = "", limit: int | None = None) -> Sequence[ModelCount]:
+        """Return the models that have versions, by name, those after a name."""
+        sql = f"SELECT model, COUNT(*), MAX(version) FROM model_versions WHERE {self._model} > ? GROUP BY model ORDER BY {self._model}"
+        rows = self._session.all(sql, (after,)) if limit is None else self._session.all(f"{sql} LIMIT ?", (after, limit))
+        return [ModelCount(str(model), int(versions), int(newest)) for model, versions, newest in rows]
+
+    def list_versions(
+        self, *, limit: int, model: str | None = None, before: tuple[datetime, str, int] | None = None
+    ) -> Sequence[ModelVersion]:
+        """Return versions (of a model), newest first, those before a time, model and number."""
+        conditions, values = ["TRUE"], list[object]()
+        if model is not None:
+            conditions, values = ["model = ?"], [model]
+        if before is not None:
+            conditions.append(f"(created_at, {self._model}, version) < (?, ?, ?)")
+            values += [to_micros(before[0]), before[1], before[2]]
+        order = f"created_at DESC, {self._model} DESC, version DESC"
+        sql = f"SELECT {_VERSION} FROM model_versions WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?"
+        return [_version(row) for row in self._session.all(sql, (*values, limit))]
+
+    def list_history(self, slot: str, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Placement]]:
+        """Return placements of a slot, newest first, those before a place; each with its place, counted from 0, the first ever."""
+        row = self._session.one("SELECT COUNT(*) FROM placements WHERE slot = ?", (slot,))
+        size = int(row[0]) if row is not None else 0
+        end = size if before is None else min(before, size)
+        sql = f"SELECT {_PLACEMENT}, {_ACT} FROM placements WHERE slot = ? ORDER BY placement_no DESC LIMIT ? OFFSET ?"
+        rows = self._session.all(sql, (slot, limit, size - end))
+        return [(end - 1 - place, _placement(row)) for place, row in enumerate(rows)]
 
 
 class SqlPredictions:

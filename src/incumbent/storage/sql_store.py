@@ -14,7 +14,7 @@ from incumbent.storage.sql_logged_models import SqlLoggedModels, SqlModelWords, 
 from incumbent.storage.sql_metrics import SqlMetrics
 from incumbent.storage.sql_open_artifacts import SqlOpenArtifacts
 from incumbent.storage.sql_records import SqlRecords
-from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry
+from incumbent.storage.sql_registry import SqlPredictions, SqlRegistry, SqlRegistryPages
 from incumbent.storage.sql_repeats import SqlRepeats
 from incumbent.storage.sql_runs import SqlRuns
 from incumbent.storage.sql_search import SqlRunIndex
@@ -25,7 +25,7 @@ from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Token
 from incumbent.usecases.governed_ports import Checkpoints, Keys, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.lineage_ports import Lineage
 from incumbent.usecases.ports import Actions, Documents, Metrics, RunIndex, Runs, Store, Transaction
-from incumbent.usecases.registry_ports import Predictions, Registry
+from incumbent.usecases.registry_ports import Predictions, Registry, RegistryPages
 from incumbent.usecases.repeat_ports import Repeats
 from incumbent.usecases.tracked_ports import Experiments, LoggedModels, ModelWords, OpenArtifacts, OpenRuns, RunLinks
 from incumbent.usecases.webhook_ports import Webhooks
@@ -67,6 +67,7 @@ class SqlTransaction:
         self.logged_models: LoggedModels = SqlLoggedModels(session)
         self.model_words: ModelWords = SqlModelWords(session)
         self.registry: Registry = SqlRegistry(session)
+        self.registry_pages: RegistryPages = SqlRegistryPages(session)
         self.predictions: Predictions = SqlPredictions(session)
         self.log = SqlLedger(session, keys)
         self.ledger: Ledger = self.log

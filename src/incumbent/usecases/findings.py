@@ -116,7 +116,7 @@ def list_findings(ws: Workspace, *, subject: str | None = None, is_open: bool = 
 
 def _check_subject(tx: Transaction, subject: str) -> None:
     """Raise NotFound unless there is such a model, registered or assessed, or slot: a finding on nothing would block nothing."""
-    models = {version.model for version in tx.registry.list_versions()} | {record.record_id for record in tx.records.list_all("tier")}
+    models = {one.model for one in tx.registry_pages.list_models()} | {record.record_id for record in tx.records.list_all("tier")}
     known = sorted({*models, *tx.registry.list_slots()})
     if subject not in known:
         near = get_close_matches(subject, known, n=3)

@@ -15,7 +15,8 @@ from incumbent.governance.vouching import NO_BACKING, Backing
 from incumbent.ledger.entry import Entry
 from incumbent.registry.grounds import FOUNDER, SIGN_OFF, read_backing
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.registry.slot import Name, at_time, find_live, find_status, find_target, name_of
+from incumbent.registry.slot import Name, at_time, find_live, find_target, name_of
+from incumbent.usecases.list_versions import NAMED_MAX
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.standing import bound, read_words
 from incumbent.usecases.workspace import Workspace
@@ -132,10 +133,17 @@ def describe_placement(placement: Placement) -> dict[str, Json]:
     }
 
 
-def list_live(ws: Workspace) -> Sequence[LiveSlot]:
-    """Return every slot, by name."""
+def list_live(ws: Workspace, *, after: str = "", limit: int | None = None) -> Sequence[LiveSlot]:
+    """Return every slot, by name; of those after a name, at most so many."""
     with ws.store.begin(read_only=True) as tx:
-        return [_describe(tx, slot, tx.registry.list_placements(slot)) for slot in tx.registry.list_slots()]
+        names = [slot for slot in tx.registry.list_slots() if slot > after][:limit]
+        return [_describe(tx, slot, tx.registry.list_placements(slot)) for slot in names]
+
+
+def count_slots(ws: Workspace) -> int:
+    """Return how many slots there are."""
+    with ws.store.begin(read_only=True) as tx:
+        return len(tx.registry.list_slots())
 
 
 def get_live(ws: Workspace, slot: str, at: datetime | None = None) -> LiveSlot:
@@ -149,8 +157,7 @@ def get_live(ws: Workspace, slot: str, at: datetime | None = None) -> LiveSlot:
         if at is not None:
             history = at_time(history, at)
         if not history:
-            asked = f"there was no slot {slot[:200]!r} at {at.isoformat()}" if at else f"there is no slot {slot[:200]!r}"
-            raise NotFound(f"{asked}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
+            raise _no_slot(tx, slot, at)
         return _describe(tx, slot, history)
 
 
@@ -160,22 +167,49 @@ def list_history(ws: Workspace, slot: str) -> Sequence[Placement]:
     Raises:
         NotFound: Nothing was ever placed there.
     """
-    get_live(ws, slot)
     with ws.store.begin(read_only=True) as tx:
-        return tx.registry.list_placements(slot)
+        found = tx.registry.list_placements(slot)
+        if not found:
+            raise _no_slot(tx, slot)
+        return found
+
+
+def page_history(ws: Workspace, slot: str, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Placement]]:
+    """Return placements of a slot, newest first, each with its place in the slot's history, counted from 0, the first ever.
+
+    Args:
+        ws: The workspace.
+        slot: Its name.
+        limit: At most so many.
+        before: Only those before this place.
+
+    Raises:
+        NotFound: Nothing was ever placed there.
+    """
+    with ws.store.begin(read_only=True) as tx:
+        found = tx.registry_pages.list_history(slot, limit=limit, before=before)
+        if not found and before is None:
+            raise _no_slot(tx, slot)
+        return found
+
+
+def _no_slot(tx: Transaction, slot: str, at: datetime | None = None) -> NotFound:
+    asked = f"there was no slot {slot[:200]!r} at {at.isoformat()}" if at else f"there is no slot {slot[:200]!r}"
+    return NotFound(f"{asked}; there are: {', '.join(tx.registry.list_slots()[:NAMED_MAX]) or 'none yet'}")
 
 
 def _describe(tx: Transaction, slot: str, history: Sequence[Placement]) -> LiveSlot:
     live = find_live(history)
-    names = dict.fromkeys(name_of(placement) for placement in history)
-    waiting = [next(p for p in history if name_of(p) == name) for name in names if find_status(history, name) == "Staging"]
+    newest: dict[Name, Placement] = {}
+    for placement in history:
+        newest.setdefault(name_of(placement), placement)
     return LiveSlot(
         slot=slot,
         live=live,
         version=tx.registry.get_version(live.model, live.version) if live else None,
         basis=find_basis(tx, live) if live else None,
         roll_back_to=find_target(history),
-        staging=tuple(waiting),
+        staging=tuple(placement for placement in newest.values() if placement.status == "Staging"),
     )
 
 

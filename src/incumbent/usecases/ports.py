@@ -21,7 +21,7 @@ from incumbent.tracking.search import Query
 from incumbent.usecases.account_ports import Accounts, Attempts, Sessions, Tokens
 from incumbent.usecases.governed_ports import Checkpoints, Ledger, LedgerRows, Payloads, Records
 from incumbent.usecases.lineage_ports import Catalogued
-from incumbent.usecases.registry_ports import Predictions, Registry
+from incumbent.usecases.registry_ports import Predictions, Registry, RegistryPages
 from incumbent.usecases.repeat_ports import Repeating
 from incumbent.usecases.tracked_ports import Tracked
 from incumbent.usecases.webhook_ports import Told
@@ -187,6 +187,7 @@ class Transaction(Tracked, Told, Repeating, Catalogued, Protocol):
     index: RunIndex
     metrics: Metrics
     registry: Registry
+    registry_pages: RegistryPages
     predictions: Predictions
     ledger: Ledger
     ledger_rows: LedgerRows

@@ -1,6 +1,8 @@
 """Ports of models, their versions, the slots that these stand in, and what was answered from there."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from incumbent.registry.model import ModelVersion, Placement, Prediction
@@ -38,6 +40,30 @@ class Registry(Protocol):
 
     def list_slots(self, among: Sequence[str] | None = None) -> Sequence[str]:
         """Return the names of all slots (or of those among some names), sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCount:
+    """A model that has versions: how many, and the number of the newest."""
+
+    model: str
+    versions: int
+    newest: int
+
+
+class RegistryPages(Protocol):
+    """The registry by pages: a long list is not read whole for fifty lines of it."""
+
+    def list_models(self, *, after: str = "", limit: int | None = None) -> Sequence[ModelCount]:
+        """Return the models that have versions, by name, those after a name."""
+
+    def list_versions(
+        self, *, limit: int, model: str | None = None, before: tuple[datetime, str, int] | None = None
+    ) -> Sequence[ModelVersion]:
+        """Return versions (of a model), newest first, those before a time, model and number."""
+
+    def list_history(self, slot: str, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Placement]]:
+        """Return placements of a slot, newest first, those before a place; each with its place, counted from 0, the first ever."""
 
 
 class Predictions(Protocol):

@@ -14,7 +14,7 @@ from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.registry.names import check_model_name
 from incumbent.registry.table_schema import TableSchema
 from incumbent.usecases.examine_subject import find_subject
-from incumbent.usecases.ports import Transaction
+from incumbent.usecases.list_versions import check_model
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.schema_in_force import SCHEMA, find_schema
 from incumbent.usecases.workspace import Workspace
@@ -90,18 +90,12 @@ def set_schema(ws: Workspace, *, model: str, text: str, reason: str = "") -> Set
     schema = ws.tables.parse_schema(text)
     with attempting(ws, act="set-schema", kind=SCHEMA, object_id=model), governed(ws) as tx:
         acting = check_acting(ws, tx, "set-schema")
-        _check_model(tx, model)
+        check_model(tx, model)
         body: Document = {"kind": SCHEMA, "model": model, "schema": schema.to_json(), "text": text}
         entry = record_act(ws, tx, act="set-schema", kind=SCHEMA, object_id=model, acting=acting, body=body, reason=reason)
     if entry.draft.object.digest is None:
         raise InvalidInput(f"the schema of {model} was recorded without a digest")
     return SetSchema(model, schema, entry.draft.object.digest, entry.seq, entry.at, acting.actor)
-
-
-def _check_model(tx: Transaction, model: str) -> None:
-    if not tx.registry.list_versions(model):
-        known = sorted({version.model for version in tx.registry.list_versions()})
-        raise NotFound(f"there is no model {model!r}; there are: {', '.join(known[:20]) or 'none yet'}")
 
 
 def get_schema(ws: Workspace, *, model: str) -> SetSchema:

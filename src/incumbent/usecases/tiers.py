@@ -75,11 +75,12 @@ def get_tiers(ws: Workspace) -> TierPolicy:
         return find_tiers(tx)
 
 
-def list_tiers(ws: Workspace) -> Mapping[str, Tier]:
-    """Return the tier that every registered or assessed model is held to."""
+def list_tiers(ws: Workspace, *, after: str = "", limit: int | None = None) -> Mapping[str, Tier]:
+    """Return the tier that every registered or assessed model is held to, by name; of those after a name, at most so many."""
     with ws.store.begin(read_only=True) as tx:
-        names = {version.model for version in tx.registry.list_versions()} | {record.record_id for record in tx.records.list_all("tier")}
-        return {name: find_tier(tx, name) for name in sorted(names)}
+        names = {one.model for one in tx.registry_pages.list_models(after=after)}
+        names |= {record.record_id for record in tx.records.list_all("tier") if record.record_id > after}
+        return {name: find_tier(tx, name) for name in sorted(names)[:limit]}
 
 
 def list_assessments(ws: Workspace, model: str) -> list[dict[str, Json]]:

@@ -8,6 +8,7 @@ cut, or meant for another list is refused and does not skip or repeat rows in si
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +20,8 @@ from incumbent.server.api.operation import Call, Page
 
 Place = Sequence[str | int]
 _CHECK_CHARACTERS = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _CURSOR_CHARACTERS_MAX = 2_000
 _OF_ANOTHER_LIST = "the cursor is of another list; begin without one"
 _T = TypeVar("_T")
@@ -79,6 +82,32 @@ def read_place(call: Call, *kinds: type[int] | type[str]) -> tuple[Any, ...] | N
     if not fits or not all(0 <= part < INT_LIMIT for part in call.after if isinstance(part, int)):
         raise InvalidInput(_OF_ANOTHER_LIST)
     return tuple(call.after)
+
+
+def place_of_time(at: datetime) -> int:
+    """Return a time as part of a place: microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def time_of_place(part: int) -> datetime:
+    """Return the time that a part of a place stands for. Raises InvalidInput when there is no such time."""
+    try:
+        return _EPOCH + part * _MICROSECOND
+    except OverflowError:
+        raise InvalidInput(_OF_ANOTHER_LIST) from None
+
+
+def end_page(found: Sequence[_T], *, place: Callable[[_T], tuple[str | int, ...]], show: Callable[[_T], object], call: Call) -> Page:
+    """Return the page of what a store found when it was asked for one item more than the page has.
+
+    Args:
+        found: In the list's order.
+        place: What an item is known by.
+        show: Turns an item into what is given.
+        call: Says how many the page has at most.
+    """
+    shown = found[: call.limit]
+    return Page([show(item) for item in shown], place(shown[-1]) if len(found) > call.limit else None)
 
 
 def cut_page(

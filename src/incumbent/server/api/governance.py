@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from incumbent.base.documents import Document as Json
 from incumbent.governance.assessment import Level
-from incumbent.server.api.cursor import cut_page
+from incumbent.server.api.cursor import cut_page, end_page, read_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Name, Reason, Time
 from incumbent.server.messages import Server
@@ -170,8 +170,9 @@ def set_tier_policy(server: Server, call: Call) -> object:
 
 def list_model_tiers(server: Server, call: Call) -> Page:
     """List the tiers of models."""
-    return cut_page(
-        list_tiers(server.ws).items(), place=lambda one: (one[0],), call=call,
+    [after] = read_place(call, str) or ("",)
+    return end_page(
+        list(list_tiers(server.ws, after=after, limit=call.limit + 1).items()), place=lambda one: (one[0],), call=call,
         show=lambda one: {"model": one[0], "tier": one[1].number, "words": one[1].words},
     )  # fmt: skip
 

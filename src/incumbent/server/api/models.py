@@ -1,18 +1,17 @@
 """Models and their versions: what there is, and what is on record about one."""
 
-from collections import Counter
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from incumbent.base.documents import Document as Json
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.server.api.cursor import cut_page
+from incumbent.server.api.cursor import cut_page, end_page, place_of_time, read_place, time_of_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Time
 from incumbent.server.messages import Server
 from incumbent.usecases.evidence import get_evidence, list_evidence
-from incumbent.usecases.list_versions import VersionRecord, list_versions
+from incumbent.usecases.list_versions import VersionRecord, page_models, page_versions
 from incumbent.usecases.rights import READ
 from incumbent.usecases.version_card import get_version_card
 
@@ -146,21 +145,22 @@ def _describe_status(placement: Placement) -> Json:
 
 def list_models(server: Server, call: Call) -> Page:
     """List the models."""
-    versions = [record.version for record in list_versions(server.ws)]
-    counted = Counter(version.model for version in versions)
-    newest = {model: max(one.version for one in versions if one.model == model) for model in counted}
-    return cut_page(
-        counted, place=lambda model: (model,), call=call,
-        show=lambda model: {"model": model, "versions": counted[model], "newest": newest[model]},
+    [after] = read_place(call, str) or ("",)
+    found = page_models(server.ws, after=after, limit=call.limit + 1)
+    return end_page(
+        found, place=lambda one: (one.model,), call=call,
+        show=lambda one: {"model": one.model, "versions": one.versions, "newest": one.newest},
     )  # fmt: skip
 
 
 def list_all_versions(server: Server, call: Call) -> Page:
     """List versions, newest first."""
     asked: OfModel = call.query
-    return cut_page(
-        list_versions(server.ws, model=asked.model), show=_describe_record, call=call, is_descending=True,
-        place=lambda one: (one.version.created_at.isoformat(timespec="microseconds"), one.version.model, one.version.version),
+    place = read_place(call, int, str, int)
+    before = None if place is None else (time_of_place(place[0]), place[1], place[2])
+    return end_page(
+        page_versions(server.ws, model=asked.model, before=before, limit=call.limit + 1), show=_describe_record, call=call,
+        place=lambda one: (place_of_time(one.version.created_at), one.version.model, one.version.version),
     )  # fmt: skip
 
 
@@ -204,11 +204,11 @@ EVIDENCE: Document = {
 OPERATIONS = (
     Operation(
         "list_models", "models", "GET", "/models", READ, "List the models, by name.",
-        list_models, Model, {"model": "credit", "versions": 3, "newest": 3}, is_paged=True, by=("list_versions.list_versions",),
+        list_models, Model, {"model": "credit", "versions": 3, "newest": 3}, is_paged=True, by=("list_versions.page_models",),
     ),
     Operation(
         "list_versions", "models", "GET", "/versions", READ, "List versions, newest first, with the slots that they stand in.",
-        list_all_versions, VersionRow, _ROW, query=OfModel, is_paged=True, by=("list_versions.list_versions",),
+        list_all_versions, VersionRow, _ROW, query=OfModel, is_paged=True, by=("list_versions.page_versions",),
     ),
     Operation(
         "get_version", "models", "GET", "/models/{model}/versions/{version}", READ,

@@ -1,7 +1,6 @@
 """Runs: the table of them, one run whole, its points, and where runs differ."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -9,7 +8,7 @@ from msgspec import Meta
 from incumbent.base.documents import Document as Json
 from incumbent.base.errors import InvalidInput
 from incumbent.base.metric import MetricPoint
-from incumbent.server.api.cursor import read_place
+from incumbent.server.api.cursor import place_of_time, read_place, time_of_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Time, Value, show_value
 from incumbent.server.messages import Server
@@ -22,7 +21,6 @@ from incumbent.usecases.rights import READ
 
 POINTS_MAX = 25_000
 RUNS_COMPARED_MAX = 50
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Code(Out):
@@ -156,31 +154,24 @@ def _list_newest(server: Server, query: Query, call: Call) -> tuple[Sequence[Run
     runs = found[: call.limit]
     if len(found) <= call.limit:
         return runs, None
-    last = _micros(runs[-1].started_at)
-    equal = sum(1 for one in runs if _micros(one.started_at) == last)
+    last = place_of_time(runs[-1].started_at)
+    equal = sum(1 for one in runs if place_of_time(one.started_at) == last)
     return runs, [last, equal + (shown if micros == last else 0)]
 
 
 def _list_ordered(server: Server, query: Query, call: Call) -> tuple[Sequence[RunValue], list[str | int] | None]:
     """Count from the start, among the runs that had begun when the first page was asked for."""
     micros, shown = read_place(call, int, int) or (None, 0)
-    until = _micros(server.ws.clock.now()) if micros is None else micros
+    until = place_of_time(server.ws.clock.now()) if micros is None else micros
     found = search_runs(server.ws, query=_begun_by(query, until), limit=call.limit + 1, offset=shown)
     runs = found[: call.limit]
     return runs, [until, shown + call.limit] if len(found) > call.limit else None
 
 
 def _begun_by(query: Query, micros: int) -> Query:
-    try:
-        at = (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")
-    except OverflowError:
-        raise InvalidInput("the cursor is of another list; begin without one") from None
+    at = time_of_place(micros).isoformat(timespec="microseconds")
     pinned = Comparison("attributes", "started_at", "<=", at)
     return Query(pinned if query.condition is None else Combination("and", (pinned, query.condition)), query.order)
-
-
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def show_run(run: RunValue, points: Mapping[str, MetricPoint]) -> Json:
@@ -214,8 +205,7 @@ def list_points(server: Server, call: Call) -> Page:
 
 
 def _show_cells(value: float | None, step: int, micros: int) -> Json:
-    at = _EPOCH + timedelta(microseconds=micros)
-    return {"value": "NaN" if value is None else show_value(value), "step": step, "at": at.isoformat()}
+    return {"value": "NaN" if value is None else show_value(value), "step": step, "at": time_of_place(micros).isoformat()}
 
 
 def get_seal(server: Server, call: Call) -> object:

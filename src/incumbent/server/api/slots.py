@@ -6,13 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from incumbent.base.errors import InvalidInput
-from incumbent.registry.model import Placement as PlacementValue
-from incumbent.server.api.cursor import cut_page
+from incumbent.server.api.cursor import end_page, read_place
 from incumbent.server.api.operation import Answer, Call, In, Operation, Out, Page
 from incumbent.server.api.shapes import AT, DIGEST, PLACEMENT, RUN, Document, Placement, Time
 from incumbent.server.messages import Server
 from incumbent.serving.rows import columns_from_rows
-from incumbent.usecases.live import describe_placement, get_live, list_history, list_live
+from incumbent.usecases.live import describe_placement, get_live, list_live, page_history
 from incumbent.usecases.live_today import get_today
 from incumbent.usecases.predict import Answer as Predicted
 from incumbent.usecases.predict import get_target, predict
@@ -142,7 +141,9 @@ class Lineage(Out):
 
 def list_slots(server: Server, call: Call) -> Page:
     """List all slots with what is live in each."""
-    return cut_page(list_live(server.ws), place=lambda one: (one.slot,), show=lambda one: one.to_json(), call=call)
+    [after] = read_place(call, str) or ("",)
+    found = list_live(server.ws, after=after, limit=call.limit + 1)
+    return end_page(found, place=lambda one: (one.slot,), show=lambda one: one.to_json(), call=call)
 
 
 def get_slot(server: Server, call: Call) -> object:
@@ -158,13 +159,9 @@ def get_slot_today(server: Server, call: Call) -> object:
 
 def list_slot_history(server: Server, call: Call) -> Page:
     """List every placement of a slot, newest first."""
-    history = list_history(server.ws, call.path["slot"])
-    numbered = list(enumerate(reversed(history)))
-
-    def show(one: tuple[int, PlacementValue]) -> object:
-        return describe_placement(one[1])
-
-    return cut_page(numbered, place=lambda one: (one[0],), show=show, call=call, is_descending=True)
+    place = read_place(call, int)
+    found = page_history(server.ws, call.path["slot"], limit=call.limit + 1, before=place[0] if place else None)
+    return end_page(found, place=lambda one: (one[0],), show=lambda one: describe_placement(one[1]), call=call)
 
 
 def predict_rows(server: Server, call: Call) -> Answer:
@@ -233,7 +230,7 @@ OPERATIONS = (
     ),
     Operation(
         "list_slot_history", "slots", "GET", "/slots/{slot}/history", READ, "List every placement of a slot, newest first.",
-        list_slot_history, Placement, PLACEMENT, is_paged=True, by=("live.list_history",),
+        list_slot_history, Placement, PLACEMENT, is_paged=True, by=("live.page_history",),
     ),
     Operation(
         "predict", "slots", "POST", "/slots/{slot}/predict", PREDICT, "Answer rows with the version that is live; the answer is recorded.",

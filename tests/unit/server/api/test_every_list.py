@@ -14,6 +14,7 @@ from incumbent.base.metric import MetricPoint
 from incumbent.bootstrap.models import open_model_host
 from incumbent.gates.examined import TestResult
 from incumbent.server.api.table import OPERATIONS
+from incumbent.storage.sql_registry import SqlRegistry
 from incumbent.tracking.run import StageRun
 from incumbent.usecases.archive import archive
 from incumbent.usecases.attest import attest
@@ -182,6 +183,19 @@ def key_of(item, fields):
 
 def test_every_list_is_walked_here():
     assert set(LISTS) == {one.name for one in OPERATIONS if one.is_paged}
+
+
+@pytest.mark.parametrize("path", ["/models", "/versions", "/versions?model=double", "/slots/double%2Feu/history", "/model-tiers"])
+def test_what_may_be_long_is_not_read_whole_for_one_page(world, monkeypatch, path):
+    def read_whole(_self, *given, **named):
+        assert named.get("name"), "a version's own placements are few; everything else is read by pages"
+        return of_one(_self, *given, **named)
+
+    of_one = SqlRegistry.list_placements
+    monkeypatch.setattr(SqlRegistry, "list_placements", read_whole)
+    monkeypatch.setattr(SqlRegistry, "list_versions", lambda *_given, **_named: pytest.fail("all versions were read"))
+    answer = world.client.get(f"/api/v1{path}")
+    assert (answer.status, len(json.loads(answer.body)["items"]) > 0) == (200, True)
 
 
 @pytest.mark.parametrize("name", LISTS)
