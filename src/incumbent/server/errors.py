@@ -56,6 +56,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             Problem("method-not-allowed", 405, "The address does not take this method; the header Allow lists those it takes."),
             Problem("too-slow", 408, "The request did not arrive in time."),
             Problem("conflict", 409, "Somebody else got there first, or the same request is being done now. Look, then send it again."),
+            Problem("precondition-failed", 412, "If-Match names another state, or came with a write, which does not take it."),
             Problem("too-large", 413, "The body is over the limit."),
             Problem("unsupported-type", 415, "The body is of another media type than the one that is read here."),
             Problem("range-not-satisfiable", 416, "The range lies outside of what there is."),

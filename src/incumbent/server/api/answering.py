@@ -21,6 +21,7 @@ _PAGE_FIELDS: Mapping[str, type] = {"limit": int, "cursor": str}
 def answer(operation: Operation, server: Server, request: Request) -> Response:
     """Answer a request by a line of the table; what goes wrong is answered as a problem document."""
     try:
+        _check_unconditional(operation, request)
         call = _read(operation, request)
         key = request.headers.get("idempotency-key")
         if operation.takes_key and key is not None:
@@ -37,9 +38,9 @@ def _do(operation: Operation, server: Server, call: Call) -> Response:
         if isinstance(done, Response):
             return done
         response = _write(operation, call, done)
+        return response if operation.is_write else _compare(response, call.request)
     except (HttpProblem, IncumbentError) as error:
         return tell(error)
-    return response if operation.is_write else _compare(response, call.request)
 
 
 def tell(error: HttpProblem | IncumbentError) -> Response:
@@ -101,14 +102,34 @@ def _write_page(operation: Operation, call: Call, page: Page) -> tuple[object, d
     return {"items": page.items, "next_cursor": cursor}, {"link": link}
 
 
+def _check_unconditional(operation: Operation, request: Request) -> None:
+    """Refuse a write that is to be done only if nothing has changed: nobody here holds the world still between a look and the act.
+
+    To pass over the header would do what its sender said not to do (RFC 9110, 13.1.1). Raises HttpProblem (412).
+    """
+    if operation.is_write and "if-match" in request.headers:
+        raise HttpProblem(
+            412, "If-Match is not promised for a write, so nothing was done: what is decided is judged again as it is done, by its rules, "
+            "and what was before stays in the ledger; send it without the header"
+        )  # fmt: skip
+
+
 def _compare(response: Response, request: Request) -> Response:
-    """Give what was read its ETag, and leave the body away where the caller has it already (RFC 9110, 13.1.2)."""
+    """Give what was read its ETag, and leave the body away where the caller has it already (RFC 9110, 13.1.2).
+
+    Raises:
+        HttpProblem: It is not what If-Match names (412).
+    """
     etag = f'"{digest_bytes(response.body).partition(":")[2][:32]}"'
+    wanted = request.headers.get("if-match")
+    if wanted is not None and not _names(wanted, etag, is_strong=True):
+        raise HttpProblem(412, f"this is another by now: its ETag is {etag}, and If-Match does not name it")
     headers = {**response.headers, "etag": etag, "cache-control": "private, no-cache", "vary": "authorization, cookie"}
     if _names(request.headers.get("if-none-match", ""), etag):
         return Response(304, b"", response.media_type, headers)
     return Response(response.status, response.body, response.media_type, headers)
 
 
-def _names(given: str, etag: str) -> bool:
-    return any(one.strip() in {"*", etag, f"W/{etag}"} for one in given.split(","))
+def _names(given: str, etag: str, *, is_strong: bool = False) -> bool:
+    fitting = {"*", etag} if is_strong else {"*", etag, f"W/{etag}"}
+    return any(one.strip() in fitting for one in given.split(","))

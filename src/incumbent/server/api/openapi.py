@@ -172,6 +172,8 @@ def _describe_others(one: Operation) -> Document:
 def list_statuses(one: Operation) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
     found = {400, 404, 421, 500, 503, *one.statuses}
+    if one.is_write or one.media_type == "application/json":
+        found.add(412)
     if one.right != PUBLIC:
         found |= {401, 403}
     if one.body is not None or one.takes_stream:

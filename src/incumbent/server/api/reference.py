@@ -21,7 +21,8 @@ does, with an example of each; [rights](rights.md) says who has which right, and
   bits and nesting beyond 32 are refused, and so is a field of the query string that is not known. The `/` in a name is written `%2F`.
 - **Lists** are `{"items": […], "next_cursor": …}`, at most `limit` items a page. `next_cursor`, and the header `Link` with
   `rel="next"`, lead on; a cursor is good for its own list and question alone. What is added meanwhile moves no later page.
-- **ETags.** What is read has one; with it as `If-None-Match` the answer is 304 until something has changed.
+- **ETags.** What is read has one; with it as `If-None-Match` the answer is 304 until something has changed. With another one
+  as `If-Match` it is 412; so is every write that has `If-Match`, and nothing is done: what is decided is judged again as it is done.
 - **Doing it once.** A writing request with an `Idempotency-Key` (1 to 255 visible ASCII characters, new for each request) is done once,
   and answered alike for 24 hours. The same key with another request is 422. While it is being done, 409: send it again.
 - **Errors** are problem documents (RFC 9457), `application/problem+json`. `detail` says what was asked, what stands in the way and what to

@@ -131,6 +131,24 @@ def test_what_is_read_has_an_etag_and_whoever_has_it_already_gets_no_body(world)
     assert (head.status, head.body, head.get("etag")) == (200, b"", changed.get("etag"))
 
 
+def test_a_read_is_refused_where_if_match_names_another_state_and_a_write_with_it_always_is(world):
+    client, clock = world
+    run = begin(client, clock)
+    etag = client.get(f"/api/v1/runs/{run}").get("etag")
+    for named in (etag, "*", f'"other", {etag}'):
+        assert client.get(f"/api/v1/runs/{run}", headers={"if-match": named}).status == 200
+    for named in (f"W/{etag}", '"other"', "", etag[:-2] + '"'):
+        answer = client.get(f"/api/v1/runs/{run}", headers={"if-match": named})
+        assert (answer.status, json.loads(answer.body)["type"]) == (412, "/api/v1/problems/precondition-failed"), named
+    for named in (etag, "*", '"other"'):
+        answer = client.post(
+            f"/api/v1/runs/{run}/settings", body=b'{"tags":{"a":"1"}}', headers={"if-match": named, "idempotency-key": "k"}
+        )
+        assert (answer.status, "nothing was done" in json.loads(answer.body)["detail"]) == (412, True)
+    assert client.get(f"/api/v1/runs/{run}").get("etag") == etag
+    assert client.post(f"/api/v1/runs/{run}/settings", body=b'{"tags":{"a":"1"}}', headers={"idempotency-key": "k"}).status == 200
+
+
 def test_pages_have_every_run_once_while_others_begin(world):
     client, clock = world
     mine = [begin(client, clock, tags={"walk": "one"}) for _ in range(5)]

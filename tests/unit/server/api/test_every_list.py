@@ -218,9 +218,9 @@ def test_what_was_there_is_on_the_pages_once_and_in_order_whatever_is_added_mean
             items, link = get(world, link)
             assert 1 <= len(items) <= size
             found += [key_of(item, fields) for item in items]
+            assert len(set(found)) == len(found), "an item is on two pages"
             if link and additions:
                 add_one()
                 additions -= 1
-        assert len(set(found)) == len(found), "an item is on two pages"
         assert [one for one in found if one in set(before)] == before, "one is missing, or out of order"
         assert additions < 3, "nothing was added between pages"
