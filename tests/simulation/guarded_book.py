@@ -74,6 +74,8 @@ class Book(Authority):
     def _document(self, entry, kind, name, body):
         plain = {"person": self.people, "key": self.keys, "finding": self.findings}
         if kind in plain:
+            if kind == "key":
+                self.keys.pop(name, None)  # whoever signs takes the one that was bound last
             plain[kind][name] = body
             return
         match kind:
