@@ -115,6 +115,21 @@ def check_text(what: str, name: str, text: str) -> str:
     return text
 
 
+def check_time(at: datetime) -> datetime:
+    """Return a time in UTC, if it is one at which something can have been logged.
+
+    Raises:
+        InvalidInput: It is before 1970, or after the year 9000, as when somebody mistook the unit.
+    """
+    try:
+        moved = at.astimezone(UTC)
+    except OverflowError:
+        moved = None
+    if moved is None or not 1970 <= moved.year <= 9000:
+        raise InvalidInput(f"{at.isoformat()} is no time at which something can have been logged")
+    return moved
+
+
 def microseconds(at: datetime) -> int:
     """Return whole microseconds since 1970 of an aware time."""
     return (at - _EPOCH) // _MICROSECOND

@@ -11,11 +11,11 @@ from incumbent.base.documents import Json, document_bytes
 from incumbent.base.errors import Corrupt, InvalidInput, Refused
 from incumbent.base.metric import MetricPoint
 from incumbent.tracking.compare import RunComparison, RunDetails, compare_runs
-from incumbent.tracking.record import Began, check_name, check_text
+from incumbent.tracking.record import Began, check_name, check_text, check_time
 from incumbent.tracking.run import Note, Run, RunState
 from incumbent.tracking.search import Query, parse_query
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.run_records import describe_manifest, is_equal, list_histories, record_beginning, seal
+from incumbent.usecases.run_records import describe_manifest, is_equal, list_histories, record_beginning, record_note, seal
 from incumbent.usecases.sink import Logging
 from incumbent.usecases.workspace import Workspace
 
@@ -117,19 +117,26 @@ def verify_seal(ws: Workspace, *, run_id: str) -> Digest:
     return run.manifest
 
 
-def add_note(ws: Workspace, *, run_id: str, text: str) -> Note:
+def add_note(ws: Workspace, *, run_id: str, text: str, at: datetime | None = None) -> Note:
     """Append words to a run, sealed or not; return the note.
+
+    Args:
+        ws: The workspace.
+        run_id: The run.
+        text: The words.
+        at: When they were written, if that is not now; with it, the same note sent again is there once.
 
     Raises:
         NotFound: There is no such run.
-        InvalidInput: The text is empty or too long.
+        InvalidInput: The text is empty or too long, or the time is none at which something can have been written.
     """
     if not text.strip():
         raise InvalidInput("an empty note says nothing")
     with ws.store.begin() as tx:
         run = tx.runs.get(run_id)
-        note = Note(run.run_id, ws.clock.now(), ws.actor, check_text("note on", run.run_id, text))
-        tx.index.add_note(note)
+        written = ws.clock.now() if at is None else check_time(at)
+        note = Note(run.run_id, written, ws.actor, check_text("note on", run.run_id, text))
+        record_note(tx, note)
     return note
 
 

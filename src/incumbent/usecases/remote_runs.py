@@ -8,18 +8,18 @@ keeps its first value, an artifact is there once, and a run that ended in a stat
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import Conflict, InvalidInput, NotFound
 from incumbent.base.metric import MetricPoint
 from incumbent.tracking.param import plain_value
-from incumbent.tracking.record import Settings, check_artifact_name, check_name, check_text
+from incumbent.tracking.record import Settings, check_artifact_name, check_name, check_text, check_time
 from incumbent.tracking.run import CodeVersion, Run, RunArtifact, RunState
 from incumbent.usecases.log_run import seal_run
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.run_records import record_settings
+from incumbent.usecases.run_records import record_artifact, record_settings
 from incumbent.usecases.tracked_runs import get_tracked_run
 from incumbent.usecases.workspace import Workspace
 
@@ -34,6 +34,7 @@ class Described:
     Attributes:
         run_id: Chosen by the client, so that a beginning that is sent twice is one run; "" lets the server choose.
         started_at: None: now.
+        script: Name of the file that runs, "" if there is none.
         environment: What the client's interpreter and distributions are; {} if it does not say.
     """
 
@@ -47,6 +48,7 @@ class Described:
     params: Mapping[str, Json] | None = None
     tags: Mapping[str, str] | None = None
     environment: Document | None = None
+    script: str = ""
 
 
 def begin_remote_run(ws: Workspace, tx: Transaction, *, described: Described) -> Run:
@@ -64,6 +66,8 @@ def begin_remote_run(ws: Workspace, tx: Transaction, *, described: Described) ->
     if found is not None:
         return found
     facts: dict[str, Json] = {"actor": ws.actor, "logged_by": "http"}
+    if described.script:
+        facts["script"] = check_text("the name of", "script", described.script)
     if described.environment:
         text = document_bytes(described.environment)
         if len(text) > ENVIRONMENT_BYTES_MAX:
@@ -88,21 +92,6 @@ def begin_remote_run(ws: Workspace, tx: Transaction, *, described: Described) ->
     )
     tx.runs.create(run)
     return run
-
-
-def check_time(at: datetime) -> datetime:
-    """Return a time in UTC, if it is one at which something can have been logged.
-
-    Raises:
-        InvalidInput: It is before 1970, or after the year 9000, as when somebody mistook the unit.
-    """
-    try:
-        moved = at.astimezone(UTC)
-    except OverflowError:
-        moved = None
-    if moved is None or not 1970 <= moved.year <= 9000:
-        raise InvalidInput(f"{at.isoformat()} is no time at which something can have been logged")
-    return moved
 
 
 def _find_begun(ws: Workspace, tx: Transaction, run_id: str) -> Run | None:
@@ -157,6 +146,7 @@ def attach(ws: Workspace, tx: Transaction, *, artifact: RunArtifact) -> None:
     Raises:
         NotFound: There is no run of exactly this id, or no blob of this digest.
         InvalidInput: The name leaves its folder, or the size is not that of the blob.
+        Conflict: Another one has the name, and stays.
         Refused: The run is sealed.
     """
     get_tracked_run(tx, artifact.run_id)
@@ -167,7 +157,8 @@ def attach(ws: Workspace, tx: Transaction, *, artifact: RunArtifact) -> None:
         raise NotFound(f"no blob {given.digest} in this workspace; send its bytes first")
     if given.codec == "file" and size != given.size:
         raise InvalidInput(f"artifact {artifact.name!r} is said to have {given.size} bytes, and its blob has {size}")
-    tx.runs.record_artifacts([artifact])
+    for problem in record_artifact(tx, artifact):
+        raise Conflict(problem)
 
 
 def end_remote_run(ws: Workspace, *, run_id: str, state: RunState, error: str = "", ended_at: datetime | None = None) -> Run:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from incumbent.base.digest import Digest, parse_digest
+from incumbent.base.digest import Algorithm, Digest, parse_digest
 from incumbent.base.errors import InvalidInput
 from incumbent.server.api.operation import Call, In, Operation, Out
 from incumbent.server.files import send_blob
@@ -37,6 +37,7 @@ class Missing(Out):
     """Those whose bytes are not here."""
 
     missing: list[str]
+    algorithm: Annotated[Algorithm, msgspec.Meta(description="By which bytes are named here.")]
 
 
 class Blob(Out):
@@ -56,7 +57,7 @@ class Part(Out):
 
 def find_missing(server: Server, call: Call) -> object:
     """Say which bytes would have to be sent."""
-    return {"missing": blob_upload.find_missing(server.ws, digests=call.body.digests)}
+    return {"missing": blob_upload.find_missing(server.ws, digests=call.body.digests), "algorithm": server.ws.blobs.algorithm}
 
 
 def get_blob(server: Server, call: Call) -> Response:
@@ -136,7 +137,8 @@ def _repr_digest(digest: Digest) -> dict[str, str]:
 OPERATIONS = (
     Operation(
         "find_missing_blobs", "blobs", "POST", "/blobs/missing", TRACK, "Say which of these digests have no bytes here.",
-        find_missing, Missing, {"missing": [_DIGEST]}, body=Asked, sent={"digests": [_DIGEST]}, by=("blob_upload.find_missing",),
+        find_missing, Missing, {"missing": [_DIGEST], "algorithm": "blake3"}, body=Asked, sent={"digests": [_DIGEST]},
+        by=("blob_upload.find_missing",),
     ),
     Operation(
         "get_blob", "blobs", "GET", "/blobs/{digest}", READ, "Read bytes by their digest.", get_blob, None, "", statuses=(416,),

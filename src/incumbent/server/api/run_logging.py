@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Meta
 
 from incumbent.base.artifact import artifact_from_json
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import MetricPoint, Value, read_value
 from incumbent.server.api.operation import Call, In, Operation, Out
 from incumbent.server.api.runs import RUN_SHOWN, Note, Run, show_run
-from incumbent.server.api.shapes import ARTIFACT, AT, RUN, Document, Name, Time, Value, read_value
+from incumbent.server.api.shapes import ARTIFACT, AT, RUN, Document, Name, Time
 from incumbent.server.messages import Server
 from incumbent.tracking.run import CodeVersion, RunArtifact
 from incumbent.usecases.log_run import add_note, get_last_points
@@ -40,6 +40,7 @@ class NewRun(In):
     seed: int | None = None
     started_at: Annotated[Time | None, Meta(description="Now, if it is left out.")] = None
     code: NewCode = msgspec.field(default_factory=NewCode)
+    script: Annotated[str, Meta(max_length=250, description="Name of the file that runs.")] = ""
     params: Document = msgspec.field(default_factory=dict)
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     environment: Annotated[Document, Meta(description="Interpreter and distributions of the machine that runs.")] = msgspec.field(
@@ -121,6 +122,7 @@ class NewNote(In):
     """Words about a run."""
 
     text: Annotated[str, Meta(min_length=1, max_length=16_000)]
+    at: Annotated[Time | None, Meta(description="When it was written; sent twice, it is there once. Now, if it is left out.")] = None
 
 
 def begin_run(server: Server, call: Call) -> object:
@@ -129,7 +131,7 @@ def begin_run(server: Server, call: Call) -> object:
     described = Described(
         experiment=asked.experiment, run_id=asked.run_id, name=asked.name, parent_id=asked.parent_id, seed=asked.seed,
         started_at=asked.started_at, code=CodeVersion(asked.code.commit, asked.code.is_dirty, asked.code.tree), params=asked.params,
-        tags=asked.tags, environment=asked.environment,
+        tags=asked.tags, environment=asked.environment, script=asked.script,
     )  # fmt: skip
     run = server.writer.write(server.ws.store, lambda tx: begin_remote_run(server.ws, tx, described=described))
     return show_run(run, {})
@@ -176,7 +178,7 @@ def end_run(server: Server, call: Call) -> object:
 def note_run(server: Server, call: Call) -> object:
     """Add words to a run."""
     asked: NewNote = call.body
-    note = add_note(server.ws, run_id=call.path["run"], text=asked.text)
+    note = add_note(server.ws, run_id=call.path["run"], text=asked.text, at=asked.at)
     return {"at": note.at.isoformat(), "actor": note.actor, "text": note.text}
 
 
@@ -201,7 +203,8 @@ OPERATIONS = (
     Operation(
         "attach_artifact", "runs", "POST", "/runs/{run}/artifacts", TRACK, "Add an input or output whose bytes are in the blob store.",
         attach_artifact, Attachment, {"run_id": RUN, "name": "model", "digest": ARTIFACT["digest"]},
-        body=NewArtifact, sent={"name": "model", "artifact": ARTIFACT}, status=201, refuses=True, by=("remote_runs.attach",),
+        body=NewArtifact, sent={"name": "model", "artifact": ARTIFACT}, status=201, refuses=True, may_conflict=True,
+        by=("remote_runs.attach",),
     ),
     Operation(
         "end_run", "runs", "POST", "/runs/{run}/end", TRACK, "End a run: what it logged is sealed, and it takes notes only from now on.",

@@ -7,10 +7,10 @@ from msgspec import Meta
 
 from incumbent.base.documents import Document as Json
 from incumbent.base.errors import InvalidInput
-from incumbent.base.metric import MetricPoint
+from incumbent.base.metric import MetricPoint, Value, show_value
 from incumbent.server.api.cursor import place_of_time, read_place, time_of_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page
-from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Time, Value, show_value
+from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Time
 from incumbent.server.messages import Server
 from incumbent.tracking.manifest import stage_document
 from incumbent.tracking.record import artifact_document, run_document

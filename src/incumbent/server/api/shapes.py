@@ -1,12 +1,10 @@
 """Shapes that several nouns share: what a placement, an artifact, a metric's value and a reason look like in JSON."""
 
-import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from incumbent.base.errors import InvalidInput
 from incumbent.server.api.operation import In, Out
 
 Time = Annotated[datetime, Meta(tz=True, description="ISO 8601 with its zone.")]
@@ -15,8 +13,6 @@ Reason = Annotated[str, Meta(min_length=1, max_length=280, description="Why, in 
 Number = Annotated[int, Meta(ge=1, le=2**53)]
 Number0 = Annotated[int, Meta(ge=0, le=2**53)]
 Document = dict[str, Any]
-Value = float | Literal["NaN", "Infinity", "-Infinity"]
-"""A metric's value: JSON has no NaN and no infinities, so they are spelled out, as in MLflow's API."""
 
 AT = "2026-11-25T09:30:00+00:00"
 DIGEST = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
@@ -60,26 +56,3 @@ ARTIFACT: Document = {"codec": "bundle", "digest": DIGEST, "size": 18_204, "name
 PLACEMENT: Document = {
     "model": "credit", "version": 3, "status": "Production", "since": AT, "actor": "olga", "reason": "better on every group", "entry": 41,
 }  # fmt: skip
-
-
-def show_value(value: float) -> Value:
-    """Return a metric's value as JSON can have it.
-
-    >>> show_value(0.5), show_value(float("-inf"))
-    (0.5, '-Infinity')
-    """
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def read_value(value: Value) -> float:
-    """Return a metric's value as a number. Raises InvalidInput.
-
-    >>> read_value("Infinity")
-    inf
-    """
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"{str(value)[:40]!r} is no value of a metric") from None

@@ -58,11 +58,11 @@ def missing(client, *digests):
 
 
 def test_what_is_missing_is_sent_once_and_is_there_then(ws, client):
-    assert missing(client, DIGEST, ABSENT, DIGEST) == {"missing": [DIGEST, ABSENT]}
+    assert missing(client, DIGEST, ABSENT, DIGEST) == {"missing": [DIGEST, ABSENT], "algorithm": "blake3"}
     answer = put(client, DATA)
     assert (answer.status, json.loads(answer.body)) == (201, {"digest": DIGEST, "size": 3_000_000})
     assert ws.blobs.get(DIGEST) == DATA
-    assert missing(client, DIGEST, ABSENT) == {"missing": [ABSENT]}
+    assert missing(client, DIGEST, ABSENT) == {"missing": [ABSENT], "algorithm": "blake3"}
 
 
 def test_bytes_that_are_not_what_they_are_called_are_not_stored(ws, client):
