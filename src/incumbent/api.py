@@ -1,12 +1,12 @@
 """The Python face: the verbs on the workspace of the current project.
 
 Each opens the workspace (`.incumbent/` at the project's root, or what INCUMBENT_URL and INCUMBENT_BLOBS name), calls one use
-case, and gives back its value.
+case, and gives back its value. Of a server's workspace (INCUMBENT_URL=https://…) there are `run` and `search_runs`.
 """
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,7 @@ from incumbent.usecases.reproduce import Reproduction
 from incumbent.usecases.roll_back import RollBack
 from incumbent.usecases.run_pipeline import RunResult
 from incumbent.usecases.sign_off import SignedOff
+from incumbent.usecases.sink import Logging
 from incumbent.usecases.workspace import Workspace
 
 
@@ -151,10 +152,10 @@ def run(
     """
     _refuse_inside()
     settings = read_settings(find_root(Path.cwd()))
-    ws = open_workspace(settings)
+    place, close = _open_logging(settings)
     return begin_run(
-        ws, experiment=experiment or settings.experiment or "default", name=name, parent=parent, seed=seed, params=params, tags=tags,
-        on_end=ws.store.close,
+        place, experiment=experiment or settings.experiment or "default", name=name, parent=parent, seed=seed, params=params, tags=tags,
+        on_end=close,
     )  # fmt: skip
 
 
@@ -164,6 +165,11 @@ def search_runs(query: str = "", *, limit: int = 100) -> Sequence[Run]:
     Raises:
         InvalidInput: The query does not parse; the message points at the place.
     """
+    settings = read_settings(find_root(Path.cwd()))
+    if settings.is_remote:
+        from incumbent.bootstrap import server  # noqa: PLC0415  (brings an HTTP client, which only this takes)
+
+        return server.search_runs(settings, query=query, limit=limit)
     with _opened(None) as (ws, _, _reference):
         drain_spools(ws)
         return log_run.search_runs(ws, query=query, limit=limit)
@@ -285,6 +291,17 @@ def trace(subject: str) -> Lineage:
     """
     with _opened(None) as (ws, _, _reference):
         return trace_usecase.trace(ws, subject)
+
+
+def _open_logging(settings: Settings) -> tuple[Logging, Callable[[], None]]:
+    """Open what a run is logged to, and return with it what closes it."""
+    if settings.is_remote:
+        from incumbent.bootstrap.server import open_desk  # noqa: PLC0415  (brings an HTTP client, which only this takes)
+
+        desk = open_desk(settings)
+        return desk, desk.close
+    ws = open_workspace(settings)
+    return ws, ws.store.close
 
 
 @contextmanager

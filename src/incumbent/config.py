@@ -35,7 +35,8 @@ class Settings:
         stage_config: Stage -> parameter -> value, under `--set`.
         policy: What an undeclared input does.
         workers: Number of stages that run at once.
-        url: Metadata store: "" for SQLite in the workspace folder, or `postgresql://…`.
+        url: Metadata store: "" for SQLite in the workspace folder, `postgresql://…`, or the `http(s)://…` of a server.
+        token: What is shown to that server; from the environment alone.
         blobs_url: Blob store: "" for the workspace folder, or `s3://…`.
         algorithm: Digest algorithm of a workspace that is created now; an existing one keeps its own.
         actor: Who acts, for records.
@@ -70,11 +71,17 @@ class Settings:
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
 
     @property
     def folder(self) -> Path:
         """The workspace folder."""
         return self.root / FOLDER
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the workspace is a server's, reached over HTTP."""
+        return self.url.lower().startswith(("http://", "https://"))
 
 
 def find_root(start: Path) -> Path:
@@ -131,6 +138,7 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         oidc_issuer=_text("oidc_issuer", environ.get("INCUMBENT_OIDC_ISSUER", "")),
         oidc_client_id=_text("oidc_client_id", environ.get("INCUMBENT_OIDC_CLIENT_ID", "")),
         oidc_client_secret=_text("oidc_client_secret", environ.get("INCUMBENT_OIDC_CLIENT_SECRET", "")),
+        token=_text("token", environ.get("INCUMBENT_TOKEN", "")),
     )
 
 

@@ -36,11 +36,16 @@ def open_workspace(settings: Settings) -> Workspace:
     """Open the workspace that the settings describe, made new if there is none.
 
     Raises:
-        InvalidInput: An address that is none, or a workspace of a newer version.
+        InvalidInput: An address that is none or a server's, or a workspace of a newer version.
         Corrupt: The store is damaged.
         Unavailable: The folder cannot be written, or a server cannot be reached.
     """
     folder = settings.folder
+    if settings.is_remote:
+        raise InvalidInput(
+            "INCUMBENT_URL names a server, and this works on a workspace itself: over HTTP there are incumbent.run and "
+            "incumbent.search_runs in Python; for the rest, use the server's pages or its API, or unset INCUMBENT_URL"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _keep_out_of_git(folder)

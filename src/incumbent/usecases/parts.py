@@ -1,16 +1,25 @@
 """Artifacts made of artifacts: the items of a "list", the files of a "tree"."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.canonical import split_items
 from incumbent.base.documents import Json, document_bytes, parse_document
 from incumbent.base.errors import Corrupt, InvalidInput
-from incumbent.usecases.ports import Stored
+from incumbent.usecases.ports import Blobs, Stored
 from incumbent.usecases.workspace import Workspace
 
 
-def list_parts(ws: Workspace, artifact: Artifact) -> list[Artifact]:
+class Holder(Protocol):
+    """Whoever has bytes at hand: a workspace, or what sends them to one."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """The bytes."""
+
+
+def list_parts(ws: Holder, artifact: Artifact) -> list[Artifact]:
     """Return the artifacts that a "list" or "tree" artifact names, in order; none for any other.
 
     Raises:
@@ -53,7 +62,7 @@ def list_items(ws: Workspace, artifact: Artifact) -> list[Artifact] | None:
     return [Artifact("value", item.digest, item.size) for item in stored]
 
 
-def list_tree(ws: Workspace, tree: Artifact) -> dict[str, Artifact]:
+def list_tree(ws: Holder, tree: Artifact) -> dict[str, Artifact]:
     """Return the files of a "tree" artifact by path, with forward slashes, sorted.
 
     Raises:
