@@ -6,14 +6,29 @@ signature is not lying about in what is copied and shared.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from incumbent.execution.private_files import read_private, write_new, write_private
 from incumbent.ledger.note import key_name, key_text, parse_key
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 _LEDGER = re.compile(r"ledger(-[0-9]+)?", re.ASCII)
+_Stamp = tuple[tuple[int, int, int, int] | None, tuple[int, int, int, int] | None]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A key that was signed with, and what its two files were when they were read: each entry of the ledger asks for the same key."""
+
+    path: Path
+    stamp: _Stamp
+    private: "Ed25519PrivateKey"
 
 
 class KeyFolder:
@@ -27,6 +42,7 @@ class KeyFolder:
     def __init__(self, *, ledger: Path, personal: Path) -> None:
         self._ledger = ledger
         self._personal = personal
+        self._read: dict[bytes, _Pair] = {}
 
     def make(self, name: str) -> bytes:
         """Make a key pair under a name and return the public key.
@@ -63,9 +79,17 @@ class KeyFolder:
 
     def sign(self, public: bytes, data: bytes) -> bytes:
         """Sign with the private half. Raises NotFound if it is not on this machine."""
+        pair = self._read.pop(public, None)
+        if pair is None or pair.stamp != _stamp(pair.path):
+            pair = self._find_pair(public)
+        self._read[public] = pair
+        return pair.private.sign(data)
+
+    def _find_pair(self, public: bytes) -> _Pair:
         for path in self._list_public():
+            stamp = _stamp(path)  # before the files are read, so that what is written meanwhile is a change
             if _read_public(path) == public:
-                return read_private(path.with_suffix(".key")).sign(data)
+                return _Pair(path, stamp, read_private(path.with_suffix(".key")))
         raise NotFound(
             f"the private half of key {key_name(public)} is not on this machine; it was looked for in {self._ledger} and "
             f"{self._personal} (INCUMBENT_KEYS names the second)"
@@ -80,3 +104,16 @@ def _read_public(path: Path) -> bytes:
         return parse_key(path.read_text("utf-8").strip())
     except (OSError, UnicodeDecodeError, InvalidInput) as error:
         raise Corrupt(f"{path} is no public key: {error}") from error
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Return what changes when somebody writes, replaces or locks away one of the two files; None for one that is not there."""
+    return _file_stamp(path), _file_stamp(path.with_suffix(".key"))
+
+
+def _file_stamp(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
