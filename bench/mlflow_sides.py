@@ -179,7 +179,20 @@ def measure(row, side, calls):
     return load.per_second * row.times, cpu
 
 
-def show(row, taken):
+def ask_disk(size, seconds=0.2):
+    """Return how often a second the disk takes so many bytes and says that it has them: the limit of durable calls in turn."""
+    done, piece = 0, os.urandom(size)
+    with tempfile.TemporaryFile() as file:
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            file.write(piece)
+            file.flush()
+            os.fdatasync(file.fileno())
+            done += 1
+        return done / (time.perf_counter() - begun)
+
+
+def show(row, taken, disk):
     """Print a line from the rounds of each side, by its name."""
     (mine, my_cpu), *others = ([statistics.median(column) for column in zip(*rounds, strict=True)] for rounds in taken.values())
     goal_is_met = mine <= row.goal if row.unit == "ms" else mine >= row.goal
@@ -187,17 +200,22 @@ def show(row, taken):
     for other, other_cpu in others:
         ratio = other / mine if row.unit == "ms" else mine / other
         cells += f" {other:12,.1f} {other_cpu:9.2f} {ratio:8.1f} x"
-    print(f"{row.name:58} {cells}   goal {row.goal:,.0f}: {'met' if goal_is_met else 'missed'}", flush=True)
+    is_files = row.unit == "MiB/s"
+    rate = f"{statistics.median(disk) * row.times:,.1f} MiB/s" if is_files else f"{statistics.median(disk):,.0f} syncs/s"
+    beside = f"disk {rate}, load {os.getloadavg()[0]:.1f}"
+    print(f"{row.name:58} {cells}   goal {row.goal:,.0f}: {'met' if goal_is_met else 'missed'}; {beside}", flush=True)
 
 
 def compare(rows, sides, rounds):
     """Ask all sides in turns, a row at a time."""
     for row in rows:
         taken = {side.name: [] for side in sides}
+        disk = []
         for _ in range(rounds):
+            disk.append(ask_disk(round(row.times * 2**20) if row.unit == "MiB/s" else 4096))
             for number, side in enumerate(sides):
                 taken[side.name].append(measure(row, side, row.calls[number]))
-        show(row, taken)
+        show(row, taken, disk)
 
 
 def bench(parser, run):
