@@ -57,8 +57,12 @@ def render_reason(stage: StagePlan) -> str:
     """Return the first reason in words."""
     items = f"{stage.items[0]} of {stage.items[1]} items cached" if stage.items and stage.state == "run" else ""
     if stage.state == "waits":
-        return f"below {', '.join(stage.waits_for)}; spared if the bytes come out the same"
+        above = f"below {', '.join(stage.waits_for)}"
+        return f"{above}; {stage.differences[0]}{_more(stage)}" if stage.differences else f"{above}; spared if the bytes come out the same"
     if not stage.differences:
         return items
-    more = f" (and {len(stage.differences) - 1} more)" if len(stage.differences) > 1 else ""
-    return "; ".join(part for part in (f"{stage.differences[0]}{more}", items) if part)
+    return "; ".join(part for part in (f"{stage.differences[0]}{_more(stage)}", items) if part)
+
+
+def _more(stage: StagePlan) -> str:
+    return f" (and {len(stage.differences) - 1} more)" if len(stage.differences) > 1 else ""

@@ -50,6 +50,7 @@ def render_explanation(found: Explanation) -> list[str]:
     elif plan.state == "waits":
         lines = [f"{plan.stage} waits to see what {', '.join(plan.waits_for)} will give{against}"]
         lines += [f"  {cause.stage} reruns: {render_reason(cause)}" for cause in found.causes]
+        lines += [f"  and whatever that is: {difference}" for difference in plan.differences]
     else:
         lines = [f"{plan.stage} would rerun{against}:"]
         lines += [f"  {difference}" for difference in plan.differences]

@@ -11,7 +11,7 @@ from incumbent.base.documents import Json
 from incumbent.pipeline.difference import Difference
 
 PlanState = Literal["hit", "run", "waits"]
-"""`waits`: something above it reruns; it is spared if that gives the same bytes as before (early cutoff)."""
+"""`waits`: something above it reruns; it is spared if that gives the same bytes as before (early cutoff), unless it differs itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StagePlan:
     Attributes:
         key: Action key; None while it waits, and for a mapped stage (its items have keys).
         outputs: Output name -> artifact, for a hit.
-        differences: For "run": what differs from the last run, most telling first.
+        differences: What differs from the last run, most telling first. For "waits": what does so whatever the stages above will give.
         waits_for: For "waits": the nearest stages above that rerun.
         items: For a mapped stage: how many of its items are hits, and how many there are.
         widened: Where code could not be resolved symbol by symbol, in words.

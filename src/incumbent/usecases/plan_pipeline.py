@@ -97,7 +97,8 @@ class _Planner:
             blockers = self._find_blockers(stage)
             if blockers:
                 self.causes[stage] = blockers
-                self.plans[stage] = StagePlan(stage, "waits", waits_for=blockers, widened=self.prepared.code.closures[stage].widened)
+                differences, widened = self._explain_waiting(stage), self.prepared.code.closures[stage].widened
+                self.plans[stage] = StagePlan(stage, "waits", differences=differences, waits_for=blockers, widened=widened)
             else:
                 jobs[stage] = self._list_jobs(stage)
         actions = self.tx.actions.find([key for found in jobs.values() for _, _, key in found])
@@ -159,6 +160,24 @@ class _Planner:
             return [Difference("new", stage)]
         found = diff_recipes(old, recipe, lambda digest: find_document(self.tx, digest) or self.present.get(digest))
         return found or [Difference("gone", "the cache entry")]
+
+    def _explain_waiting(self, stage: str) -> tuple[Difference, ...]:
+        """Return what differs whatever the stages above will give; the same bytes as before do not spare the stage then."""
+        if stage in self.edited:
+            return (Difference("edited", stage),)
+        if not self.prepared.graph.stages[stage].options.cache:
+            return (Difference("uncached", stage),)
+        before = self.previous.get((stage, None))
+        old = find_document(self.tx, before) if before else None
+        if old is None:
+            return ()
+        wires = self.prepared.graph.wires[stage]
+        known = {parameter: self.known[wire.name] for parameter, wire in wires.items() if wire.name in self.known}
+        new = self.prepared.recipe(stage, known).document()
+        supposed = {name: value for table in (old.get("data"), new["data"]) if isinstance(table, dict) for name, value in table.items()}
+        return tuple(
+            diff_recipes(old, {**new, "data": supposed}, lambda digest: find_document(self.tx, digest) or self.present.get(digest))
+        )
 
     def _explain_undeclared(self, action: Action) -> list[Difference]:
         if stands(self.ws, action, self.policy):

@@ -64,11 +64,14 @@ def _list_rows(name: str, found: PipelineMap) -> list[StageRow]:
 
 def explain(plan: StagePlan) -> str:
     """Return in words why a stage would do what the plan says."""
+    more = f", and {len(plan.differences) - 1} more" if len(plan.differences) > 1 else ""
     if plan.state == "waits":
-        return f"{', '.join(plan.waits_for)} would rerun first; spared if that gives the same bytes as before"
+        first = f"{', '.join(plan.waits_for)} would rerun first"
+        return (
+            f"{first}; then {plan.differences[0]}{more}" if plan.differences else f"{first}; spared if that gives the same bytes as before"
+        )
     if plan.state == "hit":
         return "data, code, config, environment and seed are as they were"
-    more = f", and {len(plan.differences) - 1} more" if len(plan.differences) > 1 else ""
     return f"{plan.differences[0]}{more}" if plan.differences else "something it needs is not as it was"
 
 

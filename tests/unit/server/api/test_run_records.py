@@ -89,6 +89,7 @@ def test_why_says_what_an_edit_reruns_with_the_config_of_the_last_run(world):
         assert "+    return sum(numbers) + 1" in total["code"]["little.py::total"].splitlines()
         waits = get("/pipelines/little/stages/silent/why")[1]
         assert (waits["plan"]["state"], [one["stage"] for one in waits["causes"]]) == ("waits", ["total"])
+        assert waits["plan"]["differences"] == []
         assert get("/pipelines/little/stages/numbers/why")[1]["plan"]["state"] == "hit"
     finally:
         source.write_text(PIPELINE)

@@ -296,12 +296,26 @@ def test_a_pipeline_shows_what_an_edit_would_rerun_and_after_its_code_has_gone_w
     assert "1 would rerun, 1 wait to see, 1 cached" in page.text
     assert "taken as edited" in page.text
     assert "total would rerun first; spared if that gives the same bytes as before" in page.text
+    assert [a["class"] for a in page.all("span") if a.get("class", "").startswith("state")] == [
+        "state good",
+        "state wait run",
+        "state wait",
+    ]
     boxes = [a["class"] for a in page.all("rect")]
     assert sorted(boxes) == ["box hit", "box run", "box waits"]
     source = full.project / "little.py"
     try:
         source.write_text(PIPELINE.replace("sum(numbers)", "sum(numbers) + 1"))
         assert "code: little.py::total edited" in open_page(full, "/pipelines/little")[1].text
+        both = PIPELINE.replace("sum(numbers)", "sum(numbers) + 1").replace("2 * total", "3 * total")
+        for text, address, then in (
+            (PIPELINE.replace("sum(numbers)", "sum(numbers) + 1"), "/pipelines/little?edited=doubled", "taken as edited"),
+            (both, "/pipelines/little", "code: little.py::doubled edited"),
+        ):
+            source.write_text(text)
+            page = open_page(full, address)[1]
+            assert f"total would rerun first; then {then}" in page.text
+            assert "spared" not in page.text, "what differs itself is not spared by the same bytes above it"
         source.unlink()
         page = open_page(full, "/pipelines/little")[1]
         assert "It cannot be planned now" in page.text
