@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 import incumbent.storage
 from incumbent.storage.migrate import migrate_sqlite
 from incumbent.storage.new_sqlite import create_sqlite
+from incumbent.storage.rules import POSTGRES_RULES, postgres_rules
 from incumbent.storage.schema import metadata
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.storage.versions import HEAD, REVISIONS
@@ -47,6 +48,16 @@ def test_a_new_sqlite_database_is_what_the_migrations_leave_behind() -> None:
 def test_a_new_postgres_database_is_what_the_schema_says(postgres_url: str) -> None:
     open_sql_store(postgres_url, algorithm="blake3").close()
     assert differences("postgresql+psycopg://" + postgres_url.partition("://")[2]) == []
+
+
+def test_the_rules_of_postgres_are_what_the_migrations_leave_behind(postgres_url: str) -> None:
+    """`postgres_rules.json`, which every database is held to, has all that a database has that was just migrated, and no more."""
+    store = open_sql_store(postgres_url, algorithm="blake3")
+    with store._database.begin(durable=False, read_only=True) as session:  # type: ignore[attr-defined]
+        found = session.all(POSTGRES_RULES)
+    store.close()
+    assert len(dict(found)) == len(found)
+    assert dict(found) == postgres_rules(), "run scripts/postgres_rules.py"
 
 
 def test_the_revisions_are_one_line_and_all_listed() -> None:

@@ -273,17 +273,6 @@ def test_a_database_that_is_not_ours_to_open_is_refused_untouched(tmp_path: Path
     assert path.read_bytes() == before
 
 
-def test_a_rule_that_somebody_dropped_is_reported(tmp_path: Path) -> None:
-    path = tmp_path / "incumbent.db"
-    make_file(path)
-    with sqlite3.connect(path) as raw:
-        raw.execute("DROP TRIGGER runs_sealed_update")
-    raw.close()
-    store = open_sql_store(f"sqlite:///{path}", algorithm="blake3")
-    assert store.check() == ["trigger runs_sealed_update is missing: the database no longer refuses what it forbids"]
-    store.close()
-
-
 def test_a_held_database_is_a_conflict_after_the_timeout_and_readers_are_not_held(tmp_path: Path) -> None:
     path = tmp_path / "incumbent.db"
     make_file(path)

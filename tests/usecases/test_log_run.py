@@ -5,7 +5,6 @@ import pytest
 
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused
 from incumbent.base.metric import MetricPoint
-from incumbent.storage.versions import TRIGGERS
 from incumbent.tracking.record import Settings
 from incumbent.usecases import log_run
 from incumbent.usecases.run_records import record_settings
@@ -95,8 +94,8 @@ def test_the_database_itself_refuses_to_change_a_sealed_run(ws, tmp_path, statem
 def test_a_change_behind_the_triggers_back_breaks_the_seal(ws, tmp_path):
     run = sealed(ws, params={"lr": 0.1})
     raw = sqlite3.connect(tmp_path / "incumbent.db")
-    for name in TRIGGERS:
-        raw.execute(f"DROP TRIGGER IF EXISTS {name}")
+    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        raw.execute(f"DROP TRIGGER {name}")
     for statement, part in (
         ("UPDATE metric_points SET value = 0.125 WHERE seq = 1", "metrics"),
         ("UPDATE params SET value = '0.2'", "params"),

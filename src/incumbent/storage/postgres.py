@@ -16,8 +16,9 @@ from psycopg.pq import TransactionStatus
 
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, Refused, Unavailable
+from incumbent.storage.rules import POSTGRES_RULES, postgres_rules, tell_differences
 from incumbent.storage.session import Dialect, Session
-from incumbent.storage.versions import HEAD, TRIGGERS, TRUNCATE_TRIGGERS, judge_settings, missing_triggers
+from incumbent.storage.versions import HEAD, judge_settings
 
 LOCK_TIMEOUT_S = 30.0
 _IDLE_MAX = 8
@@ -147,22 +148,9 @@ class PostgresDatabase:
         return "postgresql " + " ".join(str(part) for part in row)
 
     def check(self) -> Sequence[str]:
-        """Return rules and constraints that are missing or switched off, in words; its files are watched by the server itself."""
+        """Return rules that are missing, changed or switched off, in words; its files are watched by the server itself."""
         with self.begin(durable=False, read_only=True) as session:
-            present = {
-                str(row[0])
-                for row in session.all(
-                    "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-                    "WHERE NOT tgisinternal AND tgenabled <> 'D' AND relnamespace = current_schema()::regnamespace"
-                )
-            }
-            loose = session.all(
-                "SELECT conname FROM pg_constraint "
-                "WHERE NOT convalidated AND connamespace = current_schema()::regnamespace ORDER BY conname"
-            )
-        return missing_triggers(present, TRIGGERS | TRUNCATE_TRIGGERS) + [
-            f"constraint {row[0]} does not hold for all rows" for row in loose
-        ]
+            return tell_differences(postgres_rules(), session.all(POSTGRES_RULES))
 
     def close(self) -> None:
         """Close idle connections."""

@@ -22,8 +22,9 @@ from urllib.parse import unquote
 from incumbent.base.digest import Algorithm
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, Refused, Unavailable
 from incumbent.storage.new_sqlite import create_sqlite
+from incumbent.storage.rules import SQLITE_RULES, sqlite_rules, tell_differences
 from incumbent.storage.session import Dialect, Session
-from incumbent.storage.versions import HEAD, judge_settings, missing_triggers
+from incumbent.storage.versions import HEAD, judge_settings
 
 BUSY_TIMEOUT_S = 30.0
 _MEMORY = ":memory:"
@@ -238,16 +239,16 @@ class SqliteDatabase:
         return f"sqlite {found.st_dev} {found.st_ino}"
 
     def check(self) -> Sequence[str]:
-        """Return what SQLite finds wrong with the file, rows that point nowhere, and rules that are missing."""
+        """Return what SQLite finds wrong with the file, rows that point nowhere, and rules that are missing or changed."""
         try:
             with self.begin(durable=False, read_only=True) as session:
                 found = [str(row[0]) for row in session.all("PRAGMA integrity_check") if row[0] != "ok"]
                 for table, row, parent, _ in session.all("PRAGMA foreign_key_check"):
                     found.append(f"row {row} of {table} points to a row of {parent} that is not there")
-                present = {str(row[0]) for row in session.all("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+                found += tell_differences(sqlite_rules(), session.all(SQLITE_RULES))
         except Corrupt as error:
             return [str(error)]
-        return found + missing_triggers(present)
+        return found
 
     def close(self) -> None:
         """Close idle connections. Closing the last one of a file folds its WAL in."""
