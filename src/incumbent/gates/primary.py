@@ -4,10 +4,13 @@
                     upper bound <= margin                                   failed
                     otherwise                                               undecided, with the rows that would settle it
 
-The difference is turned so that more is better. The bounds are those of the same rows answered by both models.
+The difference is turned so that more is better. The bounds are those of the same rows answered by both models. Where the Ladder prices
+reuse, a challenger that climbed a rung is judged by all digits, and told to 1/m.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -48,26 +51,33 @@ def judge_primary(
     if short:
         return RuleResult(name, "undecided", tell_short(rule.metric, metric, scored.truth), n=m, rows_needed=short)
     _check_defined(rule.metric, m, mine, theirs)
-    margin = noise_margin(theirs, m) if rule.margin == "noise" else rule.margin
+    tell = partial(_round_to_rows, m=m) if holdout.reuse == "ladder" else float
+    margin = noise_margin(tell(theirs), m) if rule.margin == "noise" else rule.margin
     paired = compare(metric, scored.truth, incumbents, answers, rng=rng)
     if holdout.thresholdout is not None:
         return judge_thresholdout(name, paired, sample.reused, rule=holdout.thresholdout, margin=margin, level=level)
     facts: dict[str, Json] = {
-        "champion": theirs, "challenger": mine, "margin": margin, "alpha": level.alpha, "method": rule.method, "look": level.note,
+        "champion": tell(theirs), "challenger": tell(mine), "margin": margin,
+        "alpha": level.alpha, "method": rule.method, "look": level.note,
     }  # fmt: skip
     if paired.discordant is not None:
         facts["only_challenger_right"], facts["only_champion_right"] = paired.discordant
     if holdout.reuse == "ladder":
-        best = sample.rung.best if sample.rung.best is not None else metric.sign * theirs
-        if not math.isfinite(paired.se):
-            return _judge_paired(name, paired, margin, level, facts)
+        best = sample.rung.best if sample.rung.best is not None else metric.sign * tell(theirs)
+        if not math.isfinite(paired.se):  # nobody can say whether it climbed, so nothing of it is told
+            return _judge_paired(name, paired, margin, level, {})
         step = ladder(best, metric.sign * mine, se=paired.se, m=m)
         if not step.improved:
             return _no_rung(name, best, level, m)
         facts["ladder_best"] = step.released
     if rule.method == "points":
-        return _judge_points(name, metric.sign * (mine - theirs), m, level, facts)
-    return _judge_paired(name, paired, margin, level, facts)
+        return _judge_points(name, metric.sign * (mine - theirs), m, level, facts, tell=tell)
+    return _judge_paired(name, paired, margin, level, facts, tell=tell)
+
+
+def _round_to_rows(value: float, *, m: int) -> float:
+    """Return a score as the Ladder releases it, which is what its promise rests on: each further digit is a look for nothing."""
+    return round(value * m) / m
 
 
 def _check_defined(metric: str, m: int, *values: float) -> None:
@@ -92,21 +102,32 @@ def _no_rung(name: str, best: float, level: Level, m: int) -> RuleResult:
     return RuleResult(name, "failed", reason, n=m, facts={"ladder_best": best})
 
 
-def _judge_points(name: str, gain: float, m: int, level: Level, facts: dict[str, Json]) -> RuleResult:
+def _judge_points(
+    name: str, gain: float, m: int, level: Level, facts: dict[str, Json], *, tell: Callable[[float], float] = float
+) -> RuleResult:
     margin = cast(float, facts["margin"])
-    beats = gain > margin
+    beats, gain = gain > margin, tell(gain)
     note = level.note.split(":")[0]
     reason = f"gain {gain:+.6g} is {'above' if beats else 'not above'} the margin {margin:.6g} on points (EQ V7.3), noise aside; {note}"
     return RuleResult(name, "passed" if beats else "failed", reason, gain, n=m, facts=facts)
 
 
-def _judge_paired(name: str, paired: PairedDifference, margin: float, level: Level, facts: dict[str, Json]) -> RuleResult:
-    low, high = paired.low(level.alpha), paired.high(level.alpha)
-    found = f"gain {paired.difference:+.6g}, {low:+.6g} to {high:+.6g} by {paired.method} on {paired.m:,} rows"
-    outcome: Outcome
-    needed: int | None = None
+def _judge_paired(
+    name: str,
+    paired: PairedDifference,
+    margin: float,
+    level: Level,
+    facts: dict[str, Json],
+    *,
+    tell: Callable[[float], float] = float,
+) -> RuleResult:
     if not math.isfinite(paired.se):
         return RuleResult(name, "undecided", f"{NOISE_UNKNOWN} ({paired.method} on {paired.m:,} rows)", n=paired.m, facts=facts)
+    low, high = paired.low(level.alpha), paired.high(level.alpha)
+    gain, least, most = tell(paired.difference), tell(low), tell(high)
+    found = f"gain {gain:+.6g}, {least:+.6g} to {most:+.6g} by {paired.method} on {paired.m:,} rows"
+    outcome: Outcome
+    needed: int | None = None
     if paired.exceeds(margin, level.alpha):
         outcome, says = "passed", f"all of it above the margin {margin:.6g}"
     elif high <= margin:
@@ -120,4 +141,4 @@ def _judge_paired(name: str, paired: PairedDifference, margin: float, level: Lev
             says = f"all of it above the margin {margin:.6g}, but on {apart} McNemar's exact test is open"
         says += f"; {tell_needed(needed)}"
     reason = f"{found}, {says}; {level.note}"
-    return RuleResult(name, outcome, reason, paired.difference, low, high, paired.m, needed, facts)
+    return RuleResult(name, outcome, reason, gain, least, most, paired.m, needed, facts)
