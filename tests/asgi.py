@@ -133,6 +133,6 @@ def form_secret_in(page: Answer) -> str:
     return found[1]
 
 
-def open_app(ws, *, single_user: str = "while nobody is registered", **door) -> App:
+def open_app(ws, *, single_user: str = "while nobody is registered", host: object | None = None, **door) -> App:
     """Return the application over a workspace."""
-    return App(Server(ws, NoModels(), Door(single_user, **{"passwords": CHEAP, **door})))
+    return App(Server(ws, host or NoModels(), Door(single_user, **{"passwords": CHEAP, **door})))

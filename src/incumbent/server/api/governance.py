@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from incumbent.base.documents import Document as Json
 from incumbent.governance.assessment import Level
+from incumbent.governance.tier import DEFAULT_TIERS
 from incumbent.server.api.cursor import cut_page, end_page, read_place
 from incumbent.server.api.operation import Call, In, Operation, Out, Page, read_number
 from incumbent.server.api.shapes import ARTIFACT, AT, DIGEST, RUN, Artifact, Document, Name, Reason, Time
@@ -249,7 +250,10 @@ _HOLDOUT: Document = {
     "name": "frozen", "rows": 12_000, "looks": 4, "shares": [], "unread": [], "columns": ["age", "income", "defaulted"],
     "artifact": {**ARTIFACT, "codec": "arrow", "name": "holdout.arrow"}, "run": RUN, "registered_at": AT, "actor": "rita",
 }  # fmt: skip
-_SENT_POLICY: Document = {"text": 'format = 1\n[primary]\nmetric = "auc"\nmargin = 0.005\n', "reason": "the margin that risk asked for"}
+_SENT_POLICY: Document = {
+    "text": 'format = 1\n[primary]\nmetric = "auc"\nmargin = 0.005\nlabel = "defaulted"\noutput = "score"\n[holdout]\nname = "frozen"\n',
+    "reason": "the margin that risk asked for",
+}
 
 OPERATIONS = (
     Operation(
@@ -271,7 +275,7 @@ OPERATIONS = (
     ),
     Operation(
         "set_tiers", "tiers", "PUT", "/tiers", "set-tiers", "Set what each risk tier asks for from now on, as TOML.",
-        set_tier_policy, TierPolicy, _TIERS, body=NewPolicy, sent={"text": "unassessed = 2\n", "reason": "as the board decided"},
+        set_tier_policy, TierPolicy, _TIERS, body=NewPolicy, sent={"text": DEFAULT_TIERS, "reason": "as the board decided"},
         refuses=True, by=("tiers.set_tiers",),
     ),
     Operation(
