@@ -191,6 +191,67 @@ def test_autolog_logs_a_fit_and_its_score(client, monkeypatch):
     assert len(found.outputs.model_outputs) == 1
 
 
+def train_lightgbm(rows, truth):
+    import lightgbm
+
+    data = lightgbm.Dataset(rows, truth)
+    lightgbm.train({"objective": "binary", "verbose": -1, "min_data_in_leaf": 1}, data, 5, valid_sets=[data])
+
+
+def train_xgboost(rows, truth):
+    import xgboost
+
+    data = xgboost.DMatrix(rows, truth)
+    xgboost.train({"objective": "binary:logistic"}, data, 5, evals=[(data, "training")], verbose_eval=False)
+
+
+@pytest.mark.parametrize(
+    ("flavour", "train", "metric", "rounds"),
+    [
+        ("lightgbm", train_lightgbm, "training-binary_logloss", lambda model: model.num_trees()),
+        ("xgboost", train_xgboost, "training-logloss", lambda model: model.num_boosted_rounds()),
+    ],
+    ids=["lightgbm", "xgboost"],
+)
+def test_autolog_of_boosted_trees_logs_every_round_and_a_model_that_loads(client, monkeypatch, flavour, train, metric, rounds):
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT", "1")
+    module = pytest.importorskip(f"mlflow.{flavour}")
+    mlflow.set_experiment(flavour)
+    module.autolog(silent=True, disable_for_unsupported_versions=False)
+    try:
+        with mlflow.start_run() as run:
+            train(np.arange(40.0).reshape(-1, 1), np.arange(40) > 20)
+    finally:
+        module.autolog(disable=True, silent=True)
+    found = client.get_run(run.info.run_id)
+    history = client.get_metric_history(run.info.run_id, metric)
+    assert [point.step for point in history] == [0, 1, 2, 3, 4]
+    assert found.data.metrics[metric] == history[-1].value < history[0].value
+    assert found.data.params["num_boost_round"] == "5"
+    assert any("feature_importance" in one.path for one in client.list_artifacts(run.info.run_id))
+    [output] = found.outputs.model_outputs
+    assert rounds(module.load_model(f"models:/{output.model_id}")) == 5
+
+
+def test_a_search_over_parameters_leaves_a_child_for_each(client, monkeypatch):
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT", "1")
+    sklearn = pytest.importorskip("mlflow.sklearn")
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.tree import DecisionTreeClassifier
+
+    experiment = mlflow.set_experiment("grid").experiment_id
+    sklearn.autolog(log_models=False, silent=True, max_tuning_runs=3, disable_for_unsupported_versions=False)
+    try:
+        with mlflow.start_run() as run:
+            rows = np.arange(40.0).reshape(-1, 1) % 20
+            GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2, 3]}, cv=2).fit(rows, rows[:, 0] > 9)
+    finally:
+        sklearn.autolog(disable=True, silent=True)
+    children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run.info.run_id}'", order_by=["params.max_depth ASC"])
+    assert [child.data.params["max_depth"] for child in children] == ["1", "2", "3"]
+    assert all("mean_test_score" in child.data.metrics for child in children)
+
+
 @pytest.fixture
 def local(tmp_path):
     ws = open_tracked(tmp_path)

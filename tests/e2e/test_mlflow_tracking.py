@@ -115,6 +115,26 @@ def test_search_filters_orders_and_pages(served):
     assert set(find()) == set(ids)
 
 
+@pytest.mark.parametrize(("order", "wanted"), [("ASC", [2, 5, 0, 4, 1, 3]), ("DESC", [4, 0, 5, 2, 1, 3])])
+def test_what_is_no_number_and_what_is_absent_come_last_in_either_order(served, order, wanted):
+    """As in SQL stores of MLflow: NaN after every number, absent after NaN."""
+    client = served.client
+    experiment = client.create_experiment(f"order {order}")
+    ids = []
+    for value in (3.0, math.nan, 1.0, None, math.inf, 2.0):
+        ids.append(client.create_run(experiment).info.run_id)
+        if value is not None:
+            client.log_metric(ids[-1], "m", value)
+    found = client.search_runs([experiment], order_by=[f"metrics.m {order}"])
+    assert [ids.index(run.info.run_id) for run in found] == wanted
+
+
+def test_a_search_of_traces_is_refused_in_words(served):
+    with pytest.raises(MlflowException, match="spans go to an OpenTelemetry collector") as refused:
+        served.client.search_traces(locations=["0"])
+    assert refused.value.error_code == "ENDPOINT_NOT_FOUND"
+
+
 def test_experiments_are_renamed_deleted_restored_and_searched(served):
     client = served.client
     one = client.create_experiment("alpha one", tags={"a": "1"})
