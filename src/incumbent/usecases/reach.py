@@ -9,21 +9,34 @@ its stages gave may go, unless something else needs them. A script's run is neve
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from incumbent.base.artifact import Artifact
+from incumbent.base.artifact import Artifact, artifact_from_json
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound
 from incumbent.tracking.run import Run
 from incumbent.tracking.search import Query
+from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.parts import list_parts
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
 PAGE_RUNS = 500
+GOVERNED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "version": ("bundle",),
+        "holdout": ("artifact",),
+        "look": ("data",),
+        "evidence": ("bundle", "holdout.data", "predictions"),
+        "examination": ("bundle", "holdout.data", "training"),
+        "attestation": ("bundle",),
+    }
+)
+"""Kind of governed document -> where it names a blob that it rests on: as an artifact, or by the digest alone."""
 _MENTION = re.compile(r"(?:\b(list|tree) )?((?:blake3|sha256):[0-9a-f]{64})(?![0-9a-f])", re.ASCII)
 
 
@@ -62,6 +75,7 @@ def find_reach(ws: Workspace, tx: Transaction, *, spent: AbstractSet[str] = froz
         walk.mention([version.manifest, version.key, dict(version.facts)])
     for record in tx.records.list_history():
         walk.mention([record.body])
+        walk.add_governed(record)
     for body in tx.ledger.read():
         walk.mention([body.decode("utf-8")])
     for file in tx.logged_models.list_files():
@@ -134,6 +148,21 @@ class _Walk:
                 if artifact.digest not in began_from:
                     self._add_given(artifact, f"{where}, {name!r}")
             self.mention([stage.key])
+
+    def add_governed(self, record: Record) -> None:
+        """Mark the blobs that a governed document rests on: what was judged, on what data, and the answers that gave the verdict."""
+        for place in GOVERNED.get(record.kind, ()):
+            value: Json = dict(record.body)
+            for name in place.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            if value in (None, ""):
+                continue
+            try:
+                named = artifact_from_json(value if isinstance(value, dict) else {"codec": "bytes", "digest": value, "size": 0})
+            except InvalidInput as error:
+                self.reach.unread.append(f"{record.kind} {record.record_id}, {place}: {error}")
+            else:
+                self.add_artifact(named, f"{record.kind} {record.record_id}")
 
     def _add_given(self, artifact: Artifact, origin: str) -> None:
         """Mark what a stage gave: it must be there while an action says so, and may be gone when its run was spent once."""

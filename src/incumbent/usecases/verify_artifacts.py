@@ -5,7 +5,7 @@
 3. Every document: its bytes hashed again.
 4. Every action: its recipe is there, has the key as its digest, and is of the stage that the action names.
 5. Every sealed run: its manifest computed again from its rows.
-6. Everything that a run or version needs: present.
+6. Everything that a run, a version or a governed document needs: present.
 """
 
 from collections.abc import Callable, Iterator
@@ -112,4 +112,4 @@ def _judge_reach(ws: Workspace, reach: Reach) -> Iterator[str]:
     yield from reach.unread
     for digest, origin in reach.blobs.items():
         if ws.blobs.size(digest) is None:
-            yield f"blob {digest} is not in the store: {origin} needs it; the next run that does rebuilds it from its recipe"
+            yield f"blob {digest} is not in the store: {origin} needs it; run what gave it again, or put it back from a backup"
