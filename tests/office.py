@@ -119,6 +119,27 @@ def make_evaluated(folder: Path) -> None:
     ws.store.close()
 
 
+def make_live(folder: Path, *, tier: int) -> None:
+    """Make a workspace in an empty folder in which two versions went live: the second is, and the first is the way back.
+
+    In tier 4 nobody signs; in any other all do.
+    """
+    for name in ("project", "bundles"):
+        (folder / name).mkdir()
+    ws = open_workspace(read_settings(folder / "project", {"INCUMBENT_KEYS": str(folder / "keys")}))
+    people = open_office(ws)
+    prepare(people, folder / "bundles", tier=tier)
+    register_factor(people["ann"], folder / "bundles", 2.0)
+    host = open_model_host(ws)
+    for version in (1, 2):
+        evaluate(people["rita"], host, model=MODEL, slot=SLOT, version=version)
+        if tier < 4:
+            sign_all(people, version)
+        promote(people["olga"], model=MODEL, slot=SLOT, version=version, reason="better")
+    host.close()
+    ws.store.close()
+
+
 def open_copy(made: Path, folder: Path) -> Workspace:
     """Open a copy of such a workspace, with its keys."""
     shutil.copytree(made, folder / "copy")

@@ -62,6 +62,7 @@ NOT_OVER_HTTP = {
     "get_artifact.get_artifact": "it makes files on the caller's machine; get_blob gives the bytes",
     "person_keys.new_key": "a private key is made where its holder is, and never comes here",
     "ledger_rotate.rotate_key": "the key that signs the ledger is on the server's machine, and so is its successor",
+    "ledger_clock.accept_clock": "whoever accepts has looked at the clock of the machine that writes the ledger",
     "ledger_attack.attack_copy": "it works on copies that it makes on the machine",
     "ledger_prove.check_entry_proof": "a server that checks its own proof proves nothing; it is checked where the checker is",
     "ledger_witness.witness_ledger": "a witness acts from a second place, by its own key; keep_cosignatures takes what it says",

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from contracts.store_values import make_version
 from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused
-from incumbent.ledger.entry import Actor, Draft, ObjectRef, commit, parse_entry
+from incumbent.ledger.entry import Actor, Draft, ObjectRef, commit, format_time, parse_entry
 from incumbent.ledger.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from incumbent.ledger.note import checkpoint_body, key_text, signature_line
 from incumbent.registry.model import Placement
@@ -167,6 +167,16 @@ class LedgerContract:
             append(tx, at=AT - timedelta(minutes=1))
         with store.begin() as tx:
             assert tx.ledger.size() == 2
+
+    def test_an_entry_that_may_lag_takes_the_time_before_it_and_says_what_its_clock_said(self, store: Store, keys: MemoryKeys) -> None:
+        with store.begin() as tx:
+            begin(tx, keys)
+            draft = Draft("note", ObjectRef("version", "m@1"), Actor("me"), refs={"cause": "0"})
+            asked = []
+            entry = tx.ledger.append(draft, AT - timedelta(days=3), may_lag=lambda last: asked.append(last.seq) is None)
+            assert (entry.at, entry.draft.refs) == (AT, {"cause": "0", "clock": format_time(AT - timedelta(days=3))})
+            on_time = tx.ledger.append(draft, AT + timedelta(days=3), may_lag=lambda last: asked.append(last.seq) is None)
+            assert (on_time.draft.refs, asked) == ({"cause": "0"}, [0])
 
     def test_after_a_rotation_both_keys_sign_once_and_then_the_new_one_alone(self, store: Store, keys: MemoryKeys) -> None:
         with store.begin() as tx:

@@ -236,12 +236,29 @@ class Book(Authority):
             )
             if is_good:
                 seats[given["role"]].add(person["group"] if asked["distinct_groups"] else person["person_id"])
-        if self.tier_of(version, slot)[1] > 2 and not asked["distinct_groups"]:
+        return self._is_seated(seats, asked, self.tier_of(version, slot)[1])
+
+    @staticmethod
+    def _is_seated(seats, asked, tier):
+        if tier > 2 and not asked["distinct_groups"]:
             return len(seats["validator"]) >= asked["validators"] and len(seats["approver"]) >= asked["approvers"]
         return any(
             len(seats["approver"] - set(first)) >= asked["approvers"]
             for first in itertools.combinations(sorted(seats["validator"]), asked["validators"])
         )
+
+    def lasts(self, given, version, slot, now):
+        """Say whether what a version went live on is as much as its tier asks for now, whoever has left meanwhile."""
+        asked = self.rule_of(version, slot)
+        seats = {"validator": set(), "approver": set()}
+        for one in given:
+            days = now - datetime.fromisoformat(one["at"])
+            group = self.people[one["person_id"]]["group"]
+            is_own = one["is_self"] and not asked["self_approval"]
+            if one["meaning"] in ACT_ROLE and not is_own and days < timedelta(days=asked["valid_days"]):
+                unit = group if asked["distinct_groups"] else one["person_id"]
+                seats[one["role"]] |= {unit} if unit else set()
+        return self._is_seated(seats, asked, self.tier_of(version, slot)[1])
 
     def _rejecting(self, today, now):
         newest = {}
@@ -267,7 +284,8 @@ class Book(Authority):
 
     def may_roll_back(self, who, slot, target, now, *, is_glass):
         place = self.slots.get(slot, Slot())
-        if not self.can_record(now) or not self.may(who, "roll-back") or (is_glass and not self.has_key(who)):
+        now = now if is_glass else max(now, self.last_at)  # setting the clock back brings no expired approval to life
+        if not self.may(who, "roll-back") or (is_glass and not self.has_key(who)):
             return False
         if place.statuses.get(target) != "Archived" or target not in place.promoted:
             return False
@@ -283,7 +301,7 @@ class Book(Authority):
             return False
         asked = self.rule_of(target, slot)
         approvers = asked["roll_back_approvals"]
-        if is_expired:
+        if is_expired or not self.lasts(rested_on, target, slot, now):
             approvers = max(1, approvers, asked["approvers"])
         if approvers and any(self.find_person(name) is None for name in self.authors(target, slot)):
             return False

@@ -7,20 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from incumbent.base.errors import NotFound, Refused
-from incumbent.bootstrap.models import open_model_host
-from incumbent.bootstrap.workspace import open_workspace
 from incumbent.cli import main
-from incumbent.config import read_settings
-from incumbent.usecases.evaluate import evaluate
 from incumbent.usecases.findings import list_findings
 from incumbent.usecases.ledger_reconcile import reconcile
 from incumbent.usecases.live_today import get_today
 from incumbent.usecases.people import change_person
-from incumbent.usecases.promote import promote
 from incumbent.usecases.roll_back import roll_back
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.tiers import assess_tier
-from office import MODEL, PEOPLE, SLOT, as_actor, open_copy, open_office, prepare, register_factor
+from office import MODEL, PEOPLE, SLOT, as_actor, make_live, open_copy
 
 WHO = {"model": MODEL, "slot": SLOT}
 LEVELS = {1: ("high", "high", "medium"), 2: ("medium", "medium", "high"), 3: ("medium", "medium", "medium")}
@@ -28,20 +23,8 @@ LEVELS = {1: ("high", "high", "medium"), 2: ("medium", "medium", "high"), 3: ("m
 
 @pytest.fixture(scope="module")
 def unsigned(tmp_path_factory):
-    """Two versions that went live in tier 4, which asks nobody: the second is live, the first is what a roll-back goes to."""
     folder = tmp_path_factory.mktemp("unsigned")
-    for name in ("project", "bundles"):
-        (folder / name).mkdir()
-    ws = open_workspace(read_settings(folder / "project", {"INCUMBENT_KEYS": str(folder / "keys")}))
-    people = open_office(ws)
-    prepare(people, folder / "bundles", tier=4)
-    register_factor(people["ann"], folder / "bundles", 2.0)
-    host = open_model_host(ws)
-    for version in (1, 2):
-        evaluate(people["rita"], host, **WHO, version=version)
-        promote(people["olga"], **WHO, version=version, reason="better")
-    host.close()
-    ws.store.close()
+    make_live(folder, tier=4)
     return folder
 
 

@@ -42,7 +42,7 @@ Run = Callable[[Workspace, argparse.Namespace], int]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     verbs = parser.add_subparsers(
-        metavar="log|show|checkpoint|verify|prove|export|witness|rotate|erase|reconcile|attack|own", required=True
+        metavar="log|show|checkpoint|verify|prove|export|witness|rotate|erase|accept-clock|reconcile|attack|own", required=True
     )
 
     def verb(name: str, run_verb: Run, text: str) -> argparse.ArgumentParser:

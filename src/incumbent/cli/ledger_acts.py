@@ -1,4 +1,4 @@
-"""The verbs of `incumbent ledger` that act, or hold the ledger against something else: witness, rotate, erase, reconcile, attack, own."""
+"""The verbs of `incumbent ledger` that act, or hold the ledger against something else."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,10 @@ from incumbent.base.shown import show_line
 from incumbent.cli.command import print_json
 from incumbent.cli.table import print_table
 from incumbent.cli.terminal import say
+from incumbent.ledger.clock import tell_lag
+from incumbent.ledger.entry import format_time
 from incumbent.usecases.ledger_attack import Row, attack_copy
+from incumbent.usecases.ledger_clock import accept_clock
 from incumbent.usecases.ledger_erase import erase_text
 from incumbent.usecases.ledger_own import ownership_sql
 from incumbent.usecases.ledger_reconcile import reconcile
@@ -36,6 +39,10 @@ def add_verbs(verb: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     erase = verb("erase", _erase, "erase a text behind a commitment for ever; the entries stay, and still verify")
     erase.add_argument("commitment", metavar="COMMITMENT", help="sha256:…, as `ledger show` names it")
     erase.add_argument("--reason", required=True, help="why; it stays, so it must not repeat what is erased")
+    accept = verb(
+        "accept-clock", _accept_clock, "let acts go on at the time of the last entry, where its clock was ahead, until it is past"
+    )
+    accept.add_argument("--reason", required=True, help="whose clock was ahead, and what was done about it")
     verb("reconcile", _reconcile, "compute versions, placements and documents again from the entries, and compare")
     attack = verb("attack", _attack, "do to a copy what somebody with the database could do, and say what was caught")
     attack.add_argument("--keep", type=Path, metavar="DIR", help="leave the attacked copies in this new folder")
@@ -92,6 +99,19 @@ def _erase(ws: Workspace, arguments: argparse.Namespace) -> int:
         print_json({"seq": entry.seq, "erased": arguments.commitment})
     else:
         say(f"entry {entry.seq}: the text behind {arguments.commitment} is erased here; backups and exports made before still have it")
+    return 0
+
+
+def _accept_clock(ws: Workspace, arguments: argparse.Namespace) -> int:
+    done = accept_clock(ws, reason=arguments.reason)
+    until = format_time(done.entry.at)
+    if arguments.json:
+        print_json({"seq": done.entry.seq, "until": until, "lag_s": done.lag.total_seconds()})
+    else:
+        say(
+            f"entry {done.entry.seq}: the clock here runs behind the ledger by {tell_lag(done.lag)}; until {until}, entries have that time,"
+        )
+        say("and this clock's beside it, as `clock`")
     return 0
 
 

@@ -5,6 +5,7 @@ import argparse
 from incumbent.cli.command import print_json
 from incumbent.cli.here import open_here
 from incumbent.cli.terminal import say
+from incumbent.ledger.clock import CLOCK_SLACK, tell_lag
 from incumbent.registry.names import parse_version_name
 from incumbent.usecases.roll_back import roll_back
 
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         say(f"{name} is live in slot {arguments.slot} again" + (f"; {left} is archived" if left else ""))
         say(f"  bundle verified: {done.version.bundle.digest}\n  ledger entry {done.placement.seq}")
+        if done.lag > CLOCK_SLACK:
+            say(f"  the clock here runs behind the ledger by {tell_lag(done.lag)}: the entry has the ledger's time, and its own beside it")
         if done.finding:
             say(f"  {done.finding} is open: no promotion into {arguments.slot} until `incumbent findings close {done.finding}`")
     return 0

@@ -102,6 +102,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             ),
             _act("erase", "admin", "erases a text that stands outside of its entry; the entry stays"),
             _act("rotate-key", "admin", "replaces the key that signs the ledger's checkpoints"),
+            _act("accept-clock", "admin", "accepts that the ledger's last entry is later than the clock, and has acts go on at its time"),
             _act("witness", "auditor service", "cosigns a checkpoint from a second place"),
             _act("make-token", "*", "makes an API token of one's own, or of a service that one answers for", "automatic"),
             _act("revoke-token", "*", "ends an API token", "automatic"),

@@ -22,13 +22,14 @@ whom depends on people and lineages that entries do not hold; the promotion itse
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.governance.sign_off import NAMES
 from incumbent.governance.tier import DEFAULT_TIER_POLICY, TIERS, TierPolicy, TierRule, tier_policy_from_json
 from incumbent.governance.vouching import Backing
+from incumbent.ledger.clock import read_clock
 from incumbent.ledger.entry import Draft, Entry
 
 SIGN_OFF = "sign-off"
@@ -40,6 +41,7 @@ FOUNDER = "founder"
 UNGOVERNED_TIER = 4
 """The tier of a model that nobody assessed, while nobody is registered here: a single user's own installation."""
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _WAYS_BACK = ("roll-back", "break-glass")
 _SIGNED = ("validated", "approved", "accepted-risk")
 
@@ -98,11 +100,14 @@ class Grounds:
     _judgements: dict[str, list[Entry]] = field(default_factory=dict)
     _blocking: dict[str, str] = field(default_factory=dict)
     _broken: dict[int, str] = field(default_factory=dict)
+    _clock: datetime = _BEGINNING
+    _last: datetime | None = None
     _has_people: bool = False
     _has_tiers: bool = False
 
     def read(self, entry: Entry) -> list[str]:
         """Take in an entry; return what it contradicts, in words."""
+        self._clock, self._last = read_clock(entry, self._last), entry.at
         problems = self._judge(entry)
         draft = entry.draft
         if draft.object.kind == "placement":
@@ -221,7 +226,7 @@ class Grounds:
         if about != entry.draft.object.object_id:
             yield f"{told} is about {about}"
         expires_at = _time(body.get("expires_at"))
-        if expires_at is None or expires_at <= entry.at:
+        if expires_at is None or expires_at <= self._clock:
             yield f"{told} had expired"
 
     def _judge_policy(self, entry: Entry, evidence: Entry | None, model: str) -> Iterable[str]:

@@ -4,10 +4,12 @@ Writers take turns (SQLite has one writer; on PostgreSQL an advisory lock is hel
 in a transaction that appended: it stores the nodes and one checkpoint, signed, over all that the transaction added.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from incumbent.base.errors import Corrupt, NotFound, Refused
+from incumbent.ledger.clock import CLOCK, CLOCK_SLACK, tell_backwards
 from incumbent.ledger.entry import Draft, Entry, commit, encode_entry, format_time, parse_entry
 from incumbent.ledger.merkle import Node, Tree, frontier_places
 from incumbent.ledger.note import checkpoint_body, parse_key, signature_line, write_note
@@ -18,11 +20,13 @@ from incumbent.usecases.governed_ports import Checkpoint, Keys, Payload
 _LOCK = 0x1EDC_E4
 _READ_ROWS = 2_048
 """A page: enough that asking costs nothing beside the rows, and little enough to forget again."""
-_CLOCK_SLACK = timedelta(seconds=2)
-"""Two hosts' clocks differ, and one is set back a little now and then: within this, an entry takes the time of the one before it."""
 TENANT = "default"
 _BEFORE_ALL = -(2**63)
 """Below every number that a row can have, so that one which nobody should have written is read, too."""
+
+
+def _never(_last: Entry) -> bool:
+    return False
 
 
 class SqlLedger:
@@ -44,7 +48,7 @@ class SqlLedger:
             self._session.all("SELECT 1 FROM (SELECT pg_advisory_xact_lock(?)) AS taken", (_LOCK,))
         self._is_locked = True
 
-    def append(self, draft: Draft, at: datetime) -> Entry:
+    def append(self, draft: Draft, at: datetime, *, may_lag: Callable[[Entry], bool] = _never) -> Entry:
         """Append an entry. The first one of all has to begin the ledger: its `after` is the key that signs."""
         self.lock()
         if self._tree is None:
@@ -55,11 +59,10 @@ class SqlLedger:
             raise Refused("a ledger begins with the act 'begin', once")
         log = draft.object.object_id if self._last is None else self._last.log
         if self._last is not None and at < self._last.at:
-            if self._last.at - at > _CLOCK_SLACK:
-                raise Refused(
-                    f"the clock says {format_time(at)}, but the ledger's last entry is of {format_time(self._last.at)}: "
-                    "an entry is never older than the one before it. Set the clock and try again"
-                )
+            if self._last.at - at > CLOCK_SLACK:
+                if not may_lag(self._last):
+                    raise Refused(tell_backwards(at, self._last.at))
+                draft = replace(draft, refs={**draft.refs, CLOCK: format_time(at)})
             at = self._last.at
         entry = encode_entry(draft, log=log, tenant=TENANT, seq=seq, at=at)
         self._session.run(

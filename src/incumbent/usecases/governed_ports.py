@@ -1,6 +1,6 @@
 """Ports of what is governed: the ledger, its checkpoints, texts that can be erased, documents that stand on entries, private keys."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -66,8 +66,11 @@ class Ledger(Protocol):
     def lock(self) -> None:
         """Become the only writer until the transaction ends: what is read from here on is still so when it is appended to."""
 
-    def append(self, draft: Draft, at: datetime) -> Entry:
-        """Append an entry. Raises Refused when `at` is before the last entry: a clock that runs backwards records nothing."""
+    def append(self, draft: Draft, at: datetime, *, may_lag: Callable[[Entry], bool] = ...) -> Entry:
+        """Append an entry. Raises Refused when `at` is before the last entry: a clock that runs backwards records nothing.
+
+        `may_lag` is asked then, with the last entry: if it says so, the new one takes its time, and names `at` as its own clock's.
+        """
 
     def size(self) -> int:
         """Return how many entries there are."""

@@ -11,6 +11,7 @@ from incumbent.registry.slot import Name, find_target
 from incumbent.usecases.lasting import list_missing, read_sign_offs, tell_lapsed
 from incumbent.usecases.live import find_basis, get_live
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.recording import find_time
 from incumbent.usecases.tier_in_force import find_tier
 from incumbent.usecases.way_back import judge_way_back
 from incumbent.usecases.workspace import Workspace
@@ -61,14 +62,14 @@ def _judge_version(ws: Workspace, tx: Transaction, slot: str) -> tuple[str, tupl
     live = tx.registry.find_live(slot)
     if live is None:
         return "", ()
-    tier, basis, now = find_tier(tx, live.model, slot), find_basis(tx, live), ws.clock.now()
+    tier, basis, now = find_tier(tx, live.model, slot), find_basis(tx, live), find_time(tx, ws.clock.now())
     sign_offs = read_sign_offs(tx, (approval.seq for approval in basis.approvals) if basis else ())
     lapsed = tell_lapsed(tx, sign_offs, now)
     return tier.words, (*([f"its approval {lapsed}"] if lapsed else []), *list_missing(tx, sign_offs, tier, now))
 
 
 def _judge_back(ws: Workspace, tx: Transaction, slot: str, back: Name) -> tuple[str, ...]:
-    found = judge_way_back(ws, tx, tx.registry.get_version(*back), slot)
+    found = judge_way_back(tx, tx.registry.get_version(*back), slot, now=find_time(tx, ws.clock.now()))
     if not found.problems:
         return ()
     return (*([f"its approval {found.lapsed}"] if found.lapsed else []), *found.missing, *found.problems)

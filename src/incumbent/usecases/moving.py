@@ -38,6 +38,7 @@ def move(
     refs: Mapping[str, str] | None = None,
     at: datetime | None = None,
     signed: Signed | None = None,
+    may_lag: bool = False,
 ) -> Placement:
     """Give a version another status in a slot, in the transaction that the ledger's turn was taken in.
 
@@ -62,6 +63,7 @@ def move(
         at=at,
         statement=signed.statement if signed else None,
         payloads=signed.payloads if signed else None,
+        may_lag=may_lag,
     )
     shown_reason = entry.draft.reason or f"in ledger entry {entry.seq}"  # a long one can be erased there, and rows cannot
     placement = Placement(slot, version.model, version.version, to, entry.at, acting.actor, shown_reason, entry.seq, act)

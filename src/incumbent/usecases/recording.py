@@ -18,6 +18,7 @@ from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import Corrupt, IncumbentError, Refused
 from incumbent.governance.acts import ROLES, get_act
 from incumbent.governance.person import Person, check_may, find_person, person_from_json
+from incumbent.ledger.clock import CLOCK, CLOCK_SLACK, read_clock
 from incumbent.ledger.entry import REASON_CHARACTERS_MAX, Actor, Draft, Entry, ObjectRef
 from incumbent.ledger.note import key_text
 from incumbent.registry.model import Placement
@@ -25,7 +26,7 @@ from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.workspace import Workspace
 
-LEDGER_KEY = "ledger"
+LEDGER_KEY, ACCEPT_CLOCK = "ledger", "accept-clock"
 ACCOUNTS_TOLD = "accounts_told"
 """In the document of the first entry: every token and password of this installation has an entry of its own."""
 
@@ -101,6 +102,7 @@ def record_act(
     payloads: Mapping[str, str] | None = None,
     statement: Document | None = None,
     at: datetime | None = None,
+    may_lag: bool = False,
 ) -> Entry:
     """Append the entry of an act, and with `body` the document that it makes.
 
@@ -120,9 +122,10 @@ def record_act(
         payloads: Name -> commitment of texts that were kept already.
         statement: DSSE envelope of a human act.
         at: Of an earlier entry of this transaction, when both are one moment; now, otherwise.
+        may_lag: It cannot wait for a clock that is behind the ledger's last entry to be right: it takes that one's time.
 
     Raises:
-        Refused: The clock runs backwards, or a human act has no statement.
+        Refused: The clock runs backwards, and no admin accepted that the ledger is ahead of it; or a human act has no statement.
     """
     if get_act(act).is_human and statement is None:
         raise Refused(f"{act} needs a statement signed with the person's own key, and there is none")
@@ -145,10 +148,32 @@ def record_act(
         payloads=kept,
         statement=statement,
     )
-    entry = tx.ledger.append(draft, at or ws.clock.now())
+    now = at or ws.clock.now()
+    entry = tx.ledger.append(draft, now, may_lag=lambda last: may_lag or _is_accepted(tx, last, now))
     if body is not None and digest is not None:
         tx.records.put(Record(kind, object_id, entry.seq, digest, body))
     return entry
+
+
+def find_time(tx: Transaction, now: datetime) -> datetime:
+    """Return the time to judge by: `now` of the clock, or the last entry's where that is later and no admin accepted that it is.
+
+    Setting a clock back brings nothing to life that expired.
+    """
+    size = tx.ledger.size()
+    last = tx.ledger.get(size - 1) if size else None
+    return now if last is None or last.at <= now or _is_accepted(tx, last, now) else last.at
+
+
+def _is_accepted(tx: Transaction, last: Entry, at: datetime) -> bool:
+    """Tell whether an admin accepted that the ledger is at the time of this entry, whatever the clock says.
+
+    The clock still goes one way: it is not before what it was at the acceptance, or at the last entry.
+    """
+    newest = next(iter(tx.ledger.find(act=ACCEPT_CLOCK, limit=1)), None)
+    if newest is None or last.at > newest.at:
+        return False
+    return at + CLOCK_SLACK >= max(read_clock(newest, newest.at), read_clock(last, newest.at) if CLOCK in last.draft.refs else at)
 
 
 def keep_words(tx: Transaction, reason: str, salt: Callable[[], bytes]) -> tuple[str, dict[str, str]]:
@@ -179,15 +204,13 @@ def _record_refusal(ws: Workspace, act: str, kind: str, object_id: str, message:
         people = list_people(tx)
         person = find_person(people, ws.actor) if people else None
         who = Acting(person.person_id if person else ws.actor, person, person.roles if person else frozenset())
-        now, size = ws.clock.now(), tx.ledger.size()
-        last = tx.ledger.get(size - 1).at if size else now
-        if size == 0:
+        if tx.ledger.size() == 0:
             _begin(ws, tx, who)
         shown, kept = keep_words(tx, message, ws.ids.salt)
         roles = tuple(who.roles) if person else ()
         actor = replace(_actor(who), actor_id=_printable(who.actor))
         draft = Draft("refuse", ObjectRef(kind, _printable(object_id)), actor, roles, after=act, reason=_printable(shown), payloads=kept)
-        tx.ledger.append(draft, max(now, last))  # also when it was refused because the clock runs backwards
+        tx.ledger.append(draft, ws.clock.now(), may_lag=lambda _: True)  # also when it was refused because the clock runs backwards
 
 
 def _printable(text: str) -> str:

@@ -4,13 +4,16 @@ What is gone back to was promoted here once: its gate passed and its quorum sign
 (`incumbent.usecases.way_back`). Its bytes are verified first. Where the tier asks for approvals of a roll-back and there is no time
 for them, one operator may break the glass: the act is signed with their own key, opens a finding with a due date, and the slot takes
 no promotion until somebody else has closed it.
+
+The way back is there whatever a clock says: where an entry was written by a clock that was ahead, this one takes its time.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.governance.finding import open_finding
+from incumbent.ledger.clock import CLOCK_SLACK, tell_lag
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, find_target
 from incumbent.usecases.moving import check_move, move, verify_bundle
@@ -30,12 +33,14 @@ class RollBack:
     Attributes:
         left: What was live until now, None if nothing was.
         finding: Id of the finding that breaking the glass opened, "" otherwise.
+        lag: How far the clock was behind the ledger's last entry, whose time this one took.
     """
 
     placement: Placement
     version: ModelVersion
     left: Placement | None
     finding: str = ""
+    lag: timedelta = timedelta()
 
 
 def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | None = None, break_glass: bool = False) -> RollBack:
@@ -77,12 +82,11 @@ def _roll_back(
         raise Conflict(f"slot {slot} was re-pointed meanwhile; look at `incumbent live {slot}` again")
     check_move(tx, target, slot, "Production", act)
     refs = check_way_back(ws, tx, target, slot, break_glass=is_break_glass).refs()
-    at = None
+    at = ws.clock.now()
     if left is not None:
         live = tx.registry.get_version(left.model, left.version)
         why = f"rolled back to {target.model}@{target.version}"
-        at = move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why).since_at
-    at = at or ws.clock.now()
+        move(ws, tx, acting=acting, act="supersede", version=live, slot=slot, to="Archived", reason=why, at=at, may_lag=True)
     signed = None
     if is_break_glass:
         signed = sign_act(
@@ -99,10 +103,11 @@ def _roll_back(
             reason=reason,
         )
     placement = move(
-        ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed
-    )
-    finding = _open_finding(ws, tx, acting, slot, placement) if is_break_glass else ""
-    return RollBack(placement, target, left, finding)
+        ws, tx, acting=acting, act=act, version=target, slot=slot, to="Production", reason=reason, refs=refs, at=at, signed=signed,
+        may_lag=True,
+    )  # fmt: skip
+    finding = _open_finding(ws, tx, acting, slot, placement, at=at) if is_break_glass else ""
+    return RollBack(placement, target, left, finding, max(placement.since_at - at, timedelta()))
 
 
 def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tuple[Placement | None, ModelVersion]:
@@ -121,20 +126,21 @@ def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tupl
     return live, tx.registry.get_version(*found)
 
 
-def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, placement: Placement) -> str:
-    name = ws.ids.new("finding")
+def _open_finding(ws: Workspace, tx: Transaction, acting: Acting, slot: str, placement: Placement, *, at: datetime) -> str:
+    name, lag = ws.ids.new("finding"), placement.since_at - at
+    clock = f", by a clock that is {tell_lag(lag)} behind the ledger" if lag > CLOCK_SLACK else ""
     finding = open_finding(
         name,
         kind="break-glass",
-        title=f"{slot} was rolled back to {placement.model}@{placement.version} without the approvals of its tier",
+        title=f"{slot} was rolled back to {placement.model}@{placement.version} without the approvals of its tier{clock}",
         severity="high",
         subject=slot,
         opened_by=acting.actor,
-        opened_at=placement.since_at,
-        due_at=placement.since_at + FINDING_DUE,
+        opened_at=at,
+        due_at=at + FINDING_DUE,
     )
     record_act(
         ws, tx, act="open-finding", kind="finding", object_id=name, acting=acting, body=finding.to_json(),
-        refs={"cause": str(placement.seq)}, at=placement.since_at,
+        refs={"cause": str(placement.seq)}, at=at, may_lag=True,
     )  # fmt: skip
     return name

@@ -12,12 +12,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from incumbent.base.errors import Refused
 from incumbent.governance.independence import Authorship
 from incumbent.governance.quorum import Quorum, Standing, judge_quorum
 from incumbent.governance.sign_off import SignOff
 from incumbent.governance.vouching import Backing
+from incumbent.ledger.clock import tell_lag
 from incumbent.registry.grounds import FOUNDER, SIGN_OFF, name_sign_offs, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, list_line, name_of
@@ -36,7 +38,7 @@ from incumbent.usecases.readiness import (
     tell_rejections,
     tell_unknown,
 )
-from incumbent.usecases.recording import list_people
+from incumbent.usecases.recording import find_time, list_people
 from incumbent.usecases.standing import find_standing
 from incumbent.usecases.tier_in_force import Tier, find_tier
 from incumbent.usecases.workspace import Workspace
@@ -72,14 +74,14 @@ class WayBack:
         return {**self.promotion, **name_sign_offs(self.sign_offs)}
 
 
-def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str) -> WayBack:
-    """Say what going back to a version that was live in a slot would rest on, and what stands in its way."""
+def judge_way_back(tx: Transaction, version: ModelVersion, slot: str, *, now: datetime) -> WayBack:
+    """Say what going back to a version that was live in a slot would rest on at a time, and what stands in its way."""
     history = tx.registry.list_placements(slot)
     promotion = _find_promotion(tx, history, version)
     refs: Mapping[str, str] = {} if promotion is None else tx.ledger.get(int(promotion)).draft.refs
     sign_offs = read_sign_offs(tx, (int(seq) for name, seq in refs.items() if name.startswith(SIGN_OFF)))
     tier = find_tier(tx, version.model, slot)
-    lapsed, missing = tell_lapsed(tx, sign_offs, ws.clock.now()), list_missing(tx, sign_offs, tier, ws.clock.now())
+    lapsed, missing = tell_lapsed(tx, sign_offs, now), list_missing(tx, sign_offs, tier, now)
     rule = tier.rule.for_roll_back()
     if lapsed or missing:  # they take the place of what lapsed or lacks, where the tier asks for none of a roll-back too
         rule = replace(rule, approvers=max(1, rule.approvers, tier.rule.approvers))
@@ -87,7 +89,7 @@ def judge_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: 
     since = next((p.seq for p in history if name_of(p) == (version.model, version.version) and p.status == "Archived"), None)
     fresh = [(seq, found) for seq, found in given if since is None or seq > since]
     standing = find_standing(tx, fresh, is_grouped=rule.distinct_groups)
-    quorum, authorships = _judge_approvals(ws, tx, version, slot, tier=replace(tier, rule=rule), fresh=fresh, standing=standing)
+    quorum, authorships = _judge_approvals(tx, version, slot, now=now, tier=replace(tier, rule=rule), fresh=fresh, standing=standing)
     problems = tell_rejections(given, version)
     if quorum is not None:
         problems += tell_quorum(quorum, version)
@@ -114,17 +116,27 @@ def _list_backing(tx: Transaction, promotion: str | None, seqs: Sequence[int]) -
 def check_way_back(ws: Workspace, tx: Transaction, version: ModelVersion, slot: str, *, break_glass: bool) -> WayBack:
     """Return what going back to a version rests on.
 
+    A broken glass is judged by this machine's clock: it is there where another's was ahead, and its finding shows it to whoever looks.
+
     Raises:
         Refused: It may not be gone back to; the message says all that stands in the way.
     """
     name = f"{version.model}@{version.version}"
     _check_line(tx, version, slot)
-    found = judge_way_back(ws, tx, version, slot)
+    clock = ws.clock.now()
+    now = clock if break_glass else find_time(tx, clock)
+    found = judge_way_back(tx, version, slot, now=now)
     if not found.problems or (break_glass and not found.lapsed):
         return found
     sign = f"`incumbent sign-off {name} --slot {slot} --as approver`"
     listed = "".join(f"\n  - {problem}" for problem in found.problems)
     if found.lapsed:
+        if now > clock:
+            raise Refused(
+                f"{name}'s approval {found.lapsed} by the ledger's time, which is {tell_lag(now - clock)} ahead of this clock: go at once "
+                "with --break-glass, which goes by this clock and opens a finding, or have an admin accept the time with "
+                f"`incumbent ledger accept-clock`{listed}"
+            )
         raise Refused(
             f"{name}'s approval {found.lapsed}, so {slot} cannot go back to it: have it approved anew with "
             f"{sign} ({found.asked} asked, {found.given} there), name another with --to, or stop the slot with `incumbent archive`{listed}"
@@ -166,11 +178,11 @@ def _find_promotion(tx: Transaction, history: Sequence[Placement], version: Mode
 
 
 def _judge_approvals(
-    ws: Workspace,
     tx: Transaction,
     version: ModelVersion,
     slot: str,
     *,
+    now: datetime,
     tier: Tier,
     fresh: Sequence[tuple[int, SignOff]],
     standing: Mapping[str, Standing],
@@ -187,7 +199,7 @@ def _judge_approvals(
         digests=names_now(version, evidence, policy, tier),
         people=list_people(tx),
         authorships=authorships,
-        now=ws.clock.now(),
+        now=now,
         model=version.model,
         version=version.version,
         slot=slot,
