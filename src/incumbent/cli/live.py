@@ -82,6 +82,8 @@ def _render_basis(basis: Basis | None) -> list[str]:
     ]
     if basis.founder:
         lines.append(f"  note          {tell_founder(basis.founder)}")
+    if basis.policy_change:
+        lines.append(f"  note          {basis.policy_change}")
     if basis.evidence:
         lines.append(f"  evidence      {basis.verdict}, entry {basis.evidence_entry}, {basis.evidence}")
     return [*lines, f"  ledger        entry {basis.entry} ({basis.act})"]

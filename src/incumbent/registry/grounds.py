@@ -38,6 +38,8 @@ ASKS = "tier-asks"
 """What an entry of a promotion names its tier's numbers by; since there is one, the tier is that of the slot."""
 FOUNDER = "founder"
 """What an entry names whoever began the installation by, where they are an author and all its sign-offs rest on them."""
+POLICY_CHANGED = "policy-changed"
+"""What an entry of a promotion says of a policy by: that it is another than at the first look at the version, and how."""
 UNGOVERNED_TIER = 4
 """The tier of a model that nobody assessed, while nobody is registered here: a single user's own installation."""
 

@@ -13,7 +13,7 @@ from incumbent.base.errors import NotFound
 from incumbent.governance.person import key_from_json
 from incumbent.governance.vouching import NO_BACKING, Backing
 from incumbent.ledger.entry import Entry
-from incumbent.registry.grounds import FOUNDER, SIGN_OFF, read_backing
+from incumbent.registry.grounds import FOUNDER, POLICY_CHANGED, SIGN_OFF, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import Name, at_time, find_live, find_target, name_of
 from incumbent.usecases.list_versions import NAMED_MAX
@@ -67,6 +67,7 @@ class Basis:
         verdict: What the gate said, in a word.
         tier: The tier that it was promoted under, in words.
         founder: Whoever began the installation, where they are an author of the version, and all the sign-offs rest on them; or "".
+        policy_change: How the policy differed from that of the first look at the version, in words; or "".
     """
 
     act: str
@@ -77,6 +78,7 @@ class Basis:
     verdict: str
     tier: str
     founder: str = ""
+    policy_change: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """Return the document form."""
@@ -84,6 +86,7 @@ class Basis:
         evidence: Json = {"digest": self.evidence, "entry": self.evidence_entry, "verdict": self.verdict} if self.evidence else None
         return {
             "act": self.act, "entry": self.entry, "approvals": approvals, "evidence": evidence, "tier": self.tier, "founder": self.founder,
+            "policy_change": self.policy_change,
         }  # fmt: skip
 
 
@@ -236,6 +239,7 @@ def find_basis(tx: Transaction, placement: Placement) -> Basis | None:
         verdict=tx.ledger.get(evidence).draft.after if evidence is not None else "",
         tier=refs.get("tier-name", ""),
         founder=made.draft.refs.get(FOUNDER) or refs.get(FOUNDER, ""),
+        policy_change=refs.get(POLICY_CHANGED, ""),
     )
 
 

@@ -12,19 +12,21 @@ from incumbent.base.digest import digest_bytes
 from incumbent.base.documents import Document, Json, document_bytes
 from incumbent.base.errors import NotFound
 from incumbent.gates.policy import GatePolicy, policy_from_json
+from incumbent.gates.policy_change import list_values
 from incumbent.governance.finding import Finding, find_blocking
 from incumbent.governance.independence import Authorship, find_unknown
 from incumbent.governance.person import Person
 from incumbent.governance.quorum import Quorum, judge_quorum
 from incumbent.governance.sign_off import SignOff, sign_off_from_json
 from incumbent.governance.vouching import Backing, tell_founder
-from incumbent.registry.grounds import ASKS, FOUNDER, name_sign_offs, tell_asks
+from incumbent.registry.grounds import ASKS, FOUNDER, POLICY_CHANGED, name_sign_offs, tell_asks
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_champion
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import Evidence, find_evidence
 from incumbent.usecases.live import EVIDENCE
+from incumbent.usecases.policy_change import tell_policy_change
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
@@ -64,6 +66,7 @@ class Readiness:
 
     Attributes:
         evidence: The newest on this bundle in this slot, None if there is none.
+        policy_change: How the policy differs from that of the first look at the version, in words; "" where it does not.
         backing: Id of a sign-off -> on whose word it rests that it is its person's.
         problems: What stands in the way, in words; empty when the version may go live.
     """
@@ -78,11 +81,12 @@ class Readiness:
     sign_offs: tuple[tuple[int, SignOff], ...]
     backing: Mapping[str, Backing]
     problems: tuple[str, ...]
+    policy_change: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever reads the sign-offs has to know about them, in words."""
-        told = [*self.tier.ignored]
+        told = [*([self.policy_change] if self.policy_change else []), *self.tier.ignored]
         if self.tier.lowered_by:
             told.append(f"{self.tier.lowered_by} lowered what tier {self.tier.number} asks for, and fills no place of it")
         if self.quorum is not None and self.quorum.self_approved:
@@ -101,6 +105,8 @@ class Readiness:
             found["policy-entry"] = str(self.policy.seq)
         if self.evidence is not None:
             found |= {"evidence": self.evidence.digest, EVIDENCE: str(self.evidence.seq)}
+        if self.policy_change:
+            found[POLICY_CHANGED] = self.policy_change
         if self.quorum is not None and self.quorum.founder:
             found[FOUNDER] = self.quorum.founder
         return found | name_sign_offs((seq, self.backing[given.sign_off_id]) for seq, given in self.sign_offs)
@@ -176,7 +182,8 @@ def judge_readiness(ws: Workspace, tx: Transaction, version: ModelVersion, slot:
     filled = {sign_off.sign_off_id for sign_off in (*quorum.given, *quorum.accepted_risks)} if quorum else set()
     counted = tuple((seq, sign_off) for seq, sign_off in given if sign_off.sign_off_id in filled)
     backing = {name: found.backing for name, found in standing.items()}
-    return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, backing, tuple(problems))
+    changed = tell_policy_change(tx, version, policy=list_values(policy.policy), seq=policy.seq)
+    return Readiness(version, slot, tier, policy, evidence, quorum, findings, counted, backing, tuple(problems), changed)
 
 
 def _find_champion(tx: Transaction, version: ModelVersion, slot: str) -> str | None:

@@ -51,6 +51,7 @@ class Basis(Out):
     evidence: LiveEvidence | None
     tier: str
     founder: Annotated[str, Meta(description="Who began the installation, if they are an author: all sign-offs rest on them.")] = ""
+    policy_change: Annotated[str, Meta(description="How the policy differed from that of the first look at the version, if it did.")] = ""
 
 
 class Live(Placement):
