@@ -1,7 +1,8 @@
 """The Python face: the verbs on the workspace of the current project.
 
 Each opens the workspace (`.incumbent/` at the project's root, or what INCUMBENT_URL and INCUMBENT_BLOBS name), calls one use
-case, and gives back its value. Of a server's workspace (INCUMBENT_URL=https://…) there are `run` and `search_runs`.
+case, and gives back its value. Where INCUMBENT_URL names a server (https://…), some ask it instead; the
+others say that they need the workspace itself.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from incumbent.base.documents import Json
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.bootstrap.models import open_model_host
+from incumbent.bootstrap.server import Verbs, open_desk, open_server
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import Settings, find_root, read_settings
 from incumbent.governance.sign_off import Meaning, Seat
@@ -165,11 +167,8 @@ def search_runs(query: str = "", *, limit: int = 100) -> Sequence[Run]:
     Raises:
         InvalidInput: The query does not parse; the message points at the place.
     """
-    settings = read_settings(find_root(Path.cwd()))
-    if settings.is_remote:
-        from incumbent.bootstrap import server  # noqa: PLC0415  (brings an HTTP client, which only this takes)
-
-        return server.search_runs(settings, query=query, limit=limit)
+    if (server := _find_server()) is not None:
+        return server.search_runs(query=query, limit=limit)
     with _opened(None) as (ws, _, _reference):
         drain_spools(ws)
         return log_run.search_runs(ws, query=query, limit=limit)
@@ -196,6 +195,8 @@ def register(
         InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.register`.
     """
     run_id = run.run_id if isinstance(run, RunResult) else run
+    if (server := _find_server()) is not None:
+        return server.register(model=model, run=run_id, artifact=artifact, slot=slot, serving=serving)
     with _opened(None) as (ws, _, _reference):
         return register_usecase.register(ws, model=model, run=run_id, artifact=artifact, slot=slot, serving=serving)
 
@@ -206,6 +207,8 @@ def propose(*, model: str, version: int, slot: str) -> Placement:
     Raises:
         InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.propose`.
     """
+    if (server := _find_server()) is not None:
+        return server.propose(model=model, version=version, slot=slot)
     with _opened(None) as (ws, _, _reference):
         return propose_usecase.propose(ws, model=model, version=version, slot=slot)
 
@@ -219,6 +222,8 @@ def evaluate(*, model: str, version: int, slot: str) -> Evidence:
     Raises:
         InvalidInput, NotFound, Refused, Corrupt: See `incumbent.usecases.evaluate`.
     """
+    if (server := _find_server()) is not None:
+        return server.evaluate(model=model, version=version, slot=slot)
     with _opened(None) as (ws, _, _reference):
         host = open_model_host(ws)
         try:
@@ -259,6 +264,8 @@ def roll_back(*, slot: str, reason: str, to: tuple[str, int] | None = None, brea
     Raises:
         InvalidInput, NotFound, Refused, Conflict, Corrupt: See `incumbent.usecases.roll_back`.
     """
+    if not break_glass and (server := _find_server()) is not None:
+        return server.roll_back(slot=slot, reason=reason, to=to)
     with _opened(None) as (ws, _, _reference):
         return roll_back_usecase.roll_back(ws, slot=slot, reason=reason, to=to, break_glass=break_glass)
 
@@ -269,6 +276,8 @@ def archive(*, model: str, version: int, slot: str, reason: str) -> Placement:
     Raises:
         InvalidInput, NotFound, Refused: See `incumbent.usecases.archive`.
     """
+    if (server := _find_server()) is not None:
+        return server.archive(model=model, version=version, slot=slot, reason=reason)
     with _opened(None) as (ws, _, _reference):
         return archive_usecase.archive(ws, model=model, version=version, slot=slot, reason=reason)
 
@@ -279,6 +288,8 @@ def live(*, slot: str) -> LiveSlot:
     Raises:
         NotFound: There is no such slot.
     """
+    if (server := _find_server()) is not None:
+        return server.live(slot=slot)
     with _opened(None) as (ws, _, _reference):
         return live_usecase.get_live(ws, slot)
 
@@ -289,6 +300,8 @@ def trace(subject: str) -> Lineage:
     Raises:
         InvalidInput, NotFound: It is none of these, or not here.
     """
+    if (server := _find_server()) is not None:
+        return server.trace(subject)
     with _opened(None) as (ws, _, _reference):
         return trace_usecase.trace(ws, subject)
 
@@ -296,12 +309,17 @@ def trace(subject: str) -> Lineage:
 def _open_logging(settings: Settings) -> tuple[Logging, Callable[[], None]]:
     """Open what a run is logged to, and return with it what closes it."""
     if settings.is_remote:
-        from incumbent.bootstrap.server import open_desk  # noqa: PLC0415  (brings an HTTP client, which only this takes)
-
         desk = open_desk(settings)
         return desk, desk.close
     ws = open_workspace(settings)
     return ws, ws.store.close
+
+
+def _find_server() -> Verbs | None:
+    """Return the server whose workspace this works on, None where it is one of its own."""
+    _refuse_inside()
+    settings = read_settings(find_root(Path.cwd()))
+    return open_server(settings) if settings.is_remote else None
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Scripts that log to a real server process: while it is there, while it is away, and while either of both is killed."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,43 +10,11 @@ from pathlib import Path
 
 import pytest
 from command import incumbent, incumbent_json
+from served import CLEAN, ServerProcess
 
 import incumbent as inc
-from incumbent.bootstrap.workspace import open_workspace
-from incumbent.config import read_settings
 from incumbent.usecases import log_run
 from logins import open_people
-
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("INCUMBENT_")}
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-class ServerProcess:
-    """A server that comes back at the same address."""
-
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = None
-
-    def start(self):
-        command = [sys.executable, "-m", "incumbent", "server", "--project", str(self.folder), "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=CLEAN)
-        assert self.url in self.process.stdout.readline()
-        return self
-
-    def kill(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        self.process.wait(timeout=60)
-        self.process.stdout.close()
-
-    def open(self):
-        return open_workspace(read_settings(self.folder, {}))
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,29 +22,31 @@ from incumbent.execution.environment import LocalEnvironment
 from incumbent.execution.processes import HostProcesses
 from incumbent.execution.spool import DiskSpools
 from incumbent.execution.system_clock import SystemClock, TimeIds
-from incumbent.remote import reading
 from incumbent.remote.connection import LOGGING, Connection
 from incumbent.remote.desk import Desk
 from incumbent.remote.run_sink import ServerSink
 from incumbent.remote.uploads import ask_algorithm
-from incumbent.tracking.run import Run
+from incumbent.remote.verbs import Verbs
 from incumbent.usecases.drain_spools import drain_spools
 
+__all__ = ["Verbs", "open_desk", "open_server"]
 _KEPT = "server.json"
 
 
-def search_runs(settings: Settings, *, query: str, limit: int) -> Sequence[Run]:
-    """Return the server's runs that a query matches, after sending what earlier runs left here; see `log_run.search_runs`."""
+def open_server(settings: Settings) -> Verbs:
+    """Return what can be asked of the server. What earlier runs left here is sent first, where the server takes it.
+
+    Raises:
+        InvalidInput: An address that is none, or of something that is no server of ours.
+        Unavailable: The folder cannot be written.
+    """
     connection = Connection(settings.url, settings.token)
     if any((_folder(settings, connection) / "spool").glob("*.spool")):
         try:
             open_desk(settings).close()
         except (Refused, Unavailable) as error:  # whoever may only read reads all the same
             _warn(settings, connection, error)
-    try:
-        return reading.search_runs(connection, query=query, limit=limit)
-    finally:
-        connection.close()
+    return Verbs(connection, lambda: TimeIds().new("key"))
 
 
 def open_desk(settings: Settings) -> Desk:

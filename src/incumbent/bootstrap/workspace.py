@@ -43,8 +43,8 @@ def open_workspace(settings: Settings) -> Workspace:
     folder = settings.folder
     if settings.is_remote:
         raise InvalidInput(
-            "INCUMBENT_URL names a server, and this works on a workspace itself: over HTTP there are incumbent.run and "
-            "incumbent.search_runs in Python; for the rest, use the server's pages or its API, or unset INCUMBENT_URL"
+            "INCUMBENT_URL names a server, and this works on a workspace itself: over HTTP Python has run, search_runs, live, trace, "
+            "register, propose, evaluate, roll_back and archive; for the rest, use the server's pages or its API, or unset INCUMBENT_URL"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

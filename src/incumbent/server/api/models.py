@@ -36,6 +36,7 @@ class Version(Out):
     created_at: Time
     actor: str
     can_serve: Annotated[bool, Meta(description="Whether its bundle can be asked.")]
+    entry: Annotated[int | None, Meta(description="Number of the ledger entry that made it; null from before there was a ledger.")]
 
 
 class VersionRow(Version):
@@ -82,10 +83,13 @@ class Evidence(Out):
     model: str
     version: int
     slot: str
+    bundle: Annotated[str, Meta(description="Digest of what was judged.")]
     champion: Annotated[str | None, Meta(description="What it was judged against, MODEL@VERSION: live in the slot, or live last.")]
     policy: str
+    policy_entry: Annotated[int | None, Meta(description="The entry that had put it in force; null for the built-in one.")]
     holdout: Document | None
     verdict: Verdict
+    predictions: Annotated[str, Meta(description="Digest of the answers that were scored; empty if none were.")]
     at: Time
     expires_at: Time
     actor: str
@@ -113,6 +117,7 @@ class VersionCard(VersionRow):
     """A version, and all that was said and signed of it."""
 
     manifest_document: Document
+    facts: Annotated[Document, Meta(description="How its bundle is opened, and where it came from; the manifest names their digest.")]
     tier: VersionTier
     evidence: list[Evidence]
     sign_offs: list[Document]
@@ -131,7 +136,7 @@ def describe_version(version: ModelVersion) -> Json:
     return {
         "model": version.model, "version": version.version, "bundle": version.bundle.to_json(), "manifest": version.manifest,
         "run": version.run_id, "recipe": version.key, "created_at": version.created_at.isoformat(), "actor": version.actor,
-        "can_serve": "bundle" in version.facts,
+        "can_serve": "bundle" in version.facts, "entry": version.seq,
     }  # fmt: skip
 
 
@@ -167,7 +172,8 @@ def list_all_versions(server: Server, call: Call) -> Page:
 def get_one_version(server: Server, call: Call) -> object:
     """Show all that is on record about a version."""
     card = get_version_card(server.ws, model=call.path["model"], version=read_number(call, "version"))
-    return {**_describe_record(card.record), "manifest_document": card.record.manifest, **card.to_json()}
+    facts = dict(card.record.version.facts)
+    return {**_describe_record(card.record), "manifest_document": card.record.manifest, "facts": facts, **card.to_json()}
 
 
 def list_version_evidence(server: Server, call: Call) -> Page:
@@ -183,12 +189,13 @@ def get_one_evidence(server: Server, call: Call) -> object:
 
 VERSION: Document = {
     "model": "credit", "version": 3, "bundle": ARTIFACT, "manifest": DIGEST, "run": RUN, "recipe": None, "created_at": AT, "actor": "ann",
-    "can_serve": True,
+    "can_serve": True, "entry": 35,
 }  # fmt: skip
 _ROW: Document = {**VERSION, "slots": [{"slot": "credit/eu", "status": "Production", "since": AT}]}
 EVIDENCE: Document = {
     "evidence": "evidence-0mjq1k2v3-7f3a", "digest": DIGEST, "entry": 38, "model": "credit", "version": 3, "slot": "credit/eu",
-    "champion": "credit@2", "policy": DIGEST, "holdout": {"name": "frozen", "looks": 4},
+    "bundle": DIGEST, "champion": "credit@2", "policy": DIGEST, "policy_entry": 12, "predictions": DIGEST,
+    "holdout": {"name": "frozen", "looks": 4},
     "verdict": {
         "outcome": "passed",
         "results": [
@@ -215,7 +222,7 @@ OPERATIONS = (
         "Show a version: manifest, tier, evidence, sign-offs, notes and tags.",
         get_one_version, VersionCard,
         {
-            **_ROW, "manifest_document": {"files": []}, "evidence": [EVIDENCE], "sign_offs": [],
+            **_ROW, "manifest_document": {"files": []}, "facts": {}, "evidence": [EVIDENCE], "sign_offs": [],
             "tier": {"tier": 2, "words": "tier 2", "is_assessed": True, "in_slots": {}},
             "notes": [{"actor": "ann", "at": AT, "text": "retrained on November", "entry": 36}], "tags": {"team": "risk"},
         },
