@@ -1,5 +1,7 @@
 """The tests of a version's rows and answers: each passes where nothing is wrong, and fails where exactly its rule is broken."""
 
+import re
+
 import polars as pl
 import pytest
 
@@ -70,7 +72,7 @@ def test_distributions_fails_what_moved_and_names_it(ws, host, tmp_path, held):
 
 def test_distributions_is_undecided_on_few_rows(ws, host, tmp_path):
     found = ask(ws, host, make_subject(ws, tmp_path, holdout=make_rows(2, 40)), "distributions")
-    assert found.outcome == "undecided"
+    assert found.outcome == "undecided", found
     assert "too few rows" in found.reason
 
 
@@ -217,7 +219,7 @@ def test_feature_benefit_fails_only_by_the_number_that_the_policy_names(ws, host
 
 def test_feature_benefit_needs_rows(ws, host, tmp_path):
     found = ask(ws, host, make_subject(ws, tmp_path, holdout=make_rows(2, 20)), "feature-benefit")
-    assert found.outcome == "undecided"
+    assert found.outcome == "undecided", found
     assert "too few" in found.reason
 
 
@@ -244,6 +246,32 @@ def test_subgroups_of_a_number_fail_where_one_groups_error_is_larger(ws, host, t
     assert few.outcome == "undecided"
 
 
+def test_subgroups_that_may_be_luck_say_how_many_more_rows_would_settle_it(ws, host, tmp_path):
+    """Squared errors of 0 and 2 in one group and 0 and 2.6 in the other: their means differ by 0.3, and 0.575 is the limit.
+
+    Of 200 rows the bound lies 1.96 sqrt((1 + 1.69) / 99) = 0.323 above 0.3, and has to come within 0.275 of it: 200 (0.323 / 0.275)^2.
+    """
+
+    def ask_of(rows):
+        places = range(rows)
+        x = [place / 100 for place in places]
+        off = [(2.0 if place % 2 else 2.6) ** 0.5 * (place % 4 > 1) for place in places]
+        held = pl.DataFrame(
+            {
+                "x": x,
+                "who": ["ann" if place % 2 else "bob" for place in places],
+                "y_true": [2 * v * v + more for v, more in zip(x, off, strict=True)],
+            }
+        )
+        return ask(ws, host, by_who(make_subject(ws, tmp_path, holdout=held)), "subgroups")
+
+    found = ask_of(200)
+    assert found.outcome == "undecided", found
+    more = int(re.search(r"about (\d+) more rows would settle it", found.reason)[1])
+    assert more == pytest.approx(200 * (0.323 / 0.275) ** 2 - 200, abs=2)
+    assert [ask_of(200 + 4 * round(more * share / 4)).outcome for share in (0.8, 1.2)] == ["undecided", "passed"]
+
+
 @pytest.mark.parametrize(
     ("wrong_of_bob", "rows", "outcome"), [(0, 400, "passed"), (100, 400, "failed"), (22, 400, "undecided"), (0, 50, "undecided")]
 )
@@ -255,6 +283,7 @@ def test_subgroups_of_a_decision_fail_where_one_group_is_wrong_more_often(ws, ho
     held = held.with_columns(late=pl.when(pl.int_range(rows) % 40 == 1).then(~pl.col("late")).otherwise(pl.col("late")))
     found = ask(ws, host, by_who(make_subject(ws, tmp_path, holdout=held, scoring=Scoring("late", "is_big"))), "subgroups")
     assert found.outcome == outcome, found
+    assert ("more rows would settle it" in found.reason) is (wrong_of_bob == 22)
 
 
 def test_subgroups_of_an_identifier_or_of_one_value_are_none(ws, host, tmp_path):

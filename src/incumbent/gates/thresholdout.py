@@ -25,8 +25,8 @@ from incumbent.base.errors import InvalidInput
 from incumbent.gates.holdout import comparison_quantile, thresholdout
 from incumbent.gates.holdout_rule import ThresholdoutRule
 from incumbent.gates.level import Level
-from incumbent.gates.verdict import Outcome, RuleResult
-from incumbent.stats.intervals import normal_quantile
+from incumbent.gates.verdict import Outcome, RuleResult, tell_needed
+from incumbent.stats.intervals import normal_quantile, rows_for_bound
 from incumbent.stats.paired import PairedDifference
 
 ANSWERED_BY = "answered_by"
@@ -107,7 +107,7 @@ def judge_thresholdout(
         facts |= {ANSWERED_BY: "holdout", "answers": reused.answers + 1}
         told = f"the holdout answered with noise of scale {sigma:g}, answer {reused.answers + 1} of {reused.answers_max}"
     else:
-        value, half = answer.value, rule.agreement + sigma * comparison_quantile(level.alpha / 2) + sampling
+        value, half = answer.value, sampling + rule.agreement + sigma * comparison_quantile(level.alpha / 2)
         facts |= {ANSWERED_BY: "training", "answers": reused.answers}
         told = (
             f"the training rows answered: the holdout agrees within {rule.agreement:g} and noise of scale {sigma:g}, and {left} of its "
@@ -116,8 +116,13 @@ def judge_thresholdout(
     low, high = value - half, value + half
     outcome: Outcome = "passed" if low > margin else "failed" if high <= margin else "undecided"
     says = {"passed": "all of it above", "failed": "none of it above", "undecided": "which spans"}[outcome]
+    needed = None
+    if outcome == "undecided":  # computed from what is told, so it tells no more
+        rows = rows_for_bound(paired.m, value, low if value > margin else high, margin, fixed=half - sampling)
+        needed = None if rows is None else rows - paired.m
+        told = f"{tell_needed(needed)}; {told}"
     reason = f"gain {value:+.6g}, {low:+.6g} to {high:+.6g} by Thresholdout, {says} the margin {margin:.6g}; {told}; {level.note}"
-    return RuleResult(name, outcome, reason, value, low, high, paired.m, None, facts)
+    return RuleResult(name, outcome, reason, value, low, high, paired.m, needed, facts)
 
 
 def _step(sigma: float) -> float:

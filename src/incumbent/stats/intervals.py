@@ -200,3 +200,21 @@ def first_rows(settles: Callable[[int], bool], n: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if settles(middle) else (middle, high)
     return high
+
+
+def rows_for_bound(n: int, estimate: float, bound: float, limit: float, *, fixed: float = 0.0) -> int | None:
+    """Return how many rows in all would bring a bound to a limit, if the estimate stays where it is.
+
+    The bound comes nearer to the estimate with the square root of the rows; `fixed` of the way between them is no noise of rows and
+    stays.
+
+    Returns:
+        Whole rows, above `n`, or None if the estimate is the limit, or nearer to it than `fixed`, or ROWS_PLANNED_MAX rows would not do.
+
+    >>> rows_for_bound(100, 0.05, 0.15, 0.10), rows_for_bound(100, 0.05, 0.15, 0.10, fixed=0.05)
+    (400, None)
+    """
+    way, distance = abs(bound - estimate) - fixed, abs(limit - estimate) - fixed
+    if distance <= 0 or way > distance * math.sqrt(ROWS_PLANNED_MAX / n):
+        return None
+    return max(n + 1, math.ceil(n * (way / distance) ** 2 - 1e-6))  # a float above a whole number is no row more

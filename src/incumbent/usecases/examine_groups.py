@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from incumbent.base.documents import Json
-from incumbent.stats.intervals import normal_quantile
+from incumbent.gates.verdict import tell_needed
+from incumbent.stats.intervals import normal_quantile, rows_for_bound
 from incumbent.stats.metrics import METRICS
 from incumbent.stats.subgroups import MISSING, GroupRate, gap, group_rates
 from incumbent.usecases.examine_model import ALPHA, Target, choose_metric, read_target
@@ -77,7 +78,9 @@ def _judge_rates(exam: Exam, target: Target, groups: Array, alpha: float) -> Ver
         if not small and bounds.high <= GAP_MAX:
             return "passed", said, fact
         if not small:
-            return "undecided", f"{said}, and more rows would tell", fact
+            bound = bounds.low if bounds.estimate > GAP_MAX else bounds.high
+            more = _more(sum(rate.n for rate in large), bounds.estimate, bound, GAP_MAX)
+            return "undecided", f"{said}; {tell_needed(more)}", fact
     few = shown([f"{rate.group} ({rate.n})" for rate in small])
     return "undecided", f"fewer than {ROWS_MIN} rows say nothing of {few}", fact
 
@@ -120,10 +123,20 @@ def _judge_errors(exam: Exam, target: Target, groups: Array, alpha: float) -> Ve
     small = [f"{group} ({n})" for group, n, *_ in found if n < ROWS_MIN]
     if small:
         return "undecided", f"fewer than {ROWS_MIN} rows say nothing of {shown(small)}", fact
-    open_ones = [group for group, *_, high in found if high > limit]
+    open_ones = [one for one in found if one[-1] > limit]
     if open_ones:
-        return "undecided", f"that the mean error of {shown(open_ones)} is within {limit:.4g} of all others' may be luck", fact
+        named = shown([group for group, *_ in open_ones])
+        said = f"that the mean error of {named} is within {limit:.4g} of all others' may be luck"
+        wanted = [_more(errors.size, excess, low if excess > limit else high, limit) for _, _, _, excess, low, high in open_ones]
+        known = [rows for rows in wanted if rows is not None]
+        return "undecided", f"{said}; {tell_needed(max(known) if len(known) == len(wanted) else None)}", fact
     return "passed", f"no group's mean error exceeds that of all others by more than {limit:.4g}", fact
+
+
+def _more(rows: int, estimate: float, bound: float, limit: float) -> int | None:
+    """Return how many more rows, in the groups' shares, would bring a bound to the limit; None if no number would."""
+    total = rows_for_bound(rows, estimate, bound, limit)
+    return None if total is None else total - rows
 
 
 def _compare_groups(errors: Array, keys: Array, alpha: float) -> Iterator[tuple[str, int, float, float, float, float]]:

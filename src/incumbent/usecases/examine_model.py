@@ -11,7 +11,7 @@ from incumbent.base.errors import InvalidInput, Refused
 from incumbent.gates.verdict import tell_needed
 from incumbent.registry.signature import Scalar
 from incumbent.stats.comparison import compare, rows_short, tell_short
-from incumbent.stats.intervals import wilson
+from incumbent.stats.intervals import rows_for_share, wilson
 from incumbent.stats.metrics import METRICS, Metric
 from incumbent.usecases.answering import ask
 from incumbent.usecases.examine_benchmark import Kind, benchmark_answers
@@ -176,7 +176,9 @@ def examine_robust(exam: Exam) -> Found:
     if fragile:
         return Found("failed", f"without {shown(fragile)} more than {NULL_FLIP_SHARE_MAX:.0%} of the decisions flip", facts)
     if bounds.high > FLIP_SHARE_MAX:
-        return Found("undecided", f"{said}; the limit is {FLIP_SHARE_MAX:.0%}, and more rows would tell", facts)
+        total = rows_for_share(flips, n, FLIP_SHARE_MAX, confidence=1 - 2 * ALPHA, method=wilson)
+        more = None if total is None or total > ROBUST_ROWS_MAX else total - n  # of more rows so many are looked at
+        return Found("undecided", f"{said}; the limit is {FLIP_SHARE_MAX:.0%}; {tell_needed(more)}", facts)
     return Found("passed", f"{said}; of {len(nulled)} columns that may be null none decides alone", facts)
 
 

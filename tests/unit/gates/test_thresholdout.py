@@ -92,6 +92,23 @@ def test_the_rule_answers_by_where_the_interval_lies(difference, training, outco
     assert ask(difference, training).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("difference", "training", "answered"), [(0.12, 0.12, "training"), (-0.1, -0.1, "training"), (0.07, 0.9, "holdout")]
+)
+def test_an_undecided_rule_says_how_many_more_rows_would_settle_it(difference, training, answered):
+    """Only the rows' own noise shrinks with their square root: what agreement and Laplace noise hold back stays."""
+    rule = ThresholdoutRule(agreement=0.02, noise=0.004, answers_max=5)
+    found = ask(difference, training, se=0.03, rule=rule)
+    assert (found.outcome, found.facts["answered_by"]) == ("undecided", answered)
+    assert f"about {found.rows_needed:,} more rows would settle it" in found.reason
+    for share, is_settled in ((1.1, True), (0.85, False)):  # the noise is told in two digits, rounded up
+        se = 0.03 / math.sqrt(1 + share * found.rows_needed / 10_000)
+        assert (ask(difference, training, se=se, rule=rule).outcome != "undecided") is is_settled
+    near = ask(0.012, 0.012, rule=rule)
+    assert (near.outcome, near.rows_needed) == ("undecided", None)
+    assert "no number of rows would settle it" in near.reason
+
+
 def test_noise_decides_who_answers_and_the_thresholds_noise_counts_double():
     assert ask(0.15, 0.20).facts["answered_by"] == "holdout"
     assert ask(0.15, 0.20, draws=replace(QUIET, threshold=0.6)).facts["answered_by"] == "training"
