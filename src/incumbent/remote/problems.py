@@ -17,7 +17,8 @@ ERRORS: Mapping[str, type[IncumbentError]] = {
     "invalid-input": InvalidInput, "unauthenticated": NotLetIn, "forbidden": NotLetIn, "not-found": NotFound,
     "method-not-allowed": InvalidInput, "too-slow": Unavailable, "conflict": Conflict, "too-large": InvalidInput,
     "unsupported-type": InvalidInput, "range-not-satisfiable": InvalidInput, "wrong-host": InvalidInput, "refused": Refused,
-    "key-of-another-request": Conflict, "precondition-failed": Conflict, "too-many": Unavailable, "failed": Unavailable, "corrupt": Corrupt, "not-supported": InvalidInput,
+    "key-of-another-request": Conflict, "precondition-failed": Conflict, "too-many": Unavailable,
+    "failed": Unavailable, "corrupt": Corrupt, "not-supported": InvalidInput,
     "unavailable": Unavailable,
 }  # fmt: skip
 """Name of a problem -> error. A name of a later release is judged by its status."""
