@@ -6,6 +6,7 @@ from datetime import datetime
 
 from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
+from incumbent.usecases.asked import asked
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
@@ -23,6 +24,7 @@ class VersionNote:
     entry: int
 
 
+@asked
 def add_note(ws: Workspace, *, model: str, version: int, text: str) -> VersionNote:
     """Append a note to a version; the text is kept behind a commitment, so it can be erased.
 
@@ -46,6 +48,7 @@ def add_note(ws: Workspace, *, model: str, version: int, text: str) -> VersionNo
     return VersionNote(acting.actor, entry.at, text, entry.seq)
 
 
+@asked
 def set_tag(ws: Workspace, *, model: str, version: int, name: str, value: str) -> None:
     """Tag a version; the newest value of a name holds, and the older ones stay in the ledger.
 

@@ -3,11 +3,13 @@
 from incumbent.base.errors import InvalidInput
 from incumbent.registry.model import Placement
 from incumbent.registry.slot import find_status
+from incumbent.usecases.asked import asked
 from incumbent.usecases.moving import move
 from incumbent.usecases.recording import attempting, check_acting, governed
 from incumbent.usecases.workspace import Workspace
 
 
+@asked
 def archive(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> Placement:
     """Reject a candidate (Staging -> Archived) or retire what is live (Production -> Archived: the slot answers no more).
 

@@ -16,6 +16,7 @@ from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.gates.test_score import POINTS
 from incumbent.governance.independence import authors, check_independence
 from incumbent.governance.person import Key
+from incumbent.usecases.asked import asked
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
@@ -62,6 +63,7 @@ class Attestation:
         }  # fmt: skip
 
 
+@asked
 def attest(ws: Workspace, *, model: str, version: int, point: str, reason: str, result: Result = "passed") -> Attestation:
     """Sign that a test of the ML Test Score was done by hand on a version, and what it gave.
 

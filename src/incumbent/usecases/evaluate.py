@@ -33,6 +33,7 @@ from incumbent.registry.names import check_slot_name
 from incumbent.registry.signature import Scalar
 from incumbent.registry.slot import find_champion, find_status
 from incumbent.usecases.answering import Answers, ask, read_card
+from incumbent.usecases.asked import asked
 from incumbent.usecases.evidence import Evidence, get_evidence
 from incumbent.usecases.examine import find_subject, record_test_results, run_tests
 from incumbent.usecases.examine_subject import Subject
@@ -106,6 +107,7 @@ class _Measured:
     tests: tuple[TestResult, ...]
 
 
+@asked
 def evaluate(ws: Workspace, host: ModelHost, *, model: str, version: int, slot: str) -> Evidence:
     """Judge a candidate by the policy in force, and record the evidence, whatever it says.
 

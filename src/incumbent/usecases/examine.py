@@ -13,6 +13,7 @@ from incumbent.base.documents import Document, Json
 from incumbent.base.errors import Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.gates.examined import Layer, TestResult, result_of_test_from_json
 from incumbent.gates.policy import Scoring
+from incumbent.usecases.asked import asked
 from incumbent.usecases.examine_benefit import examine_benefit
 from incumbent.usecases.examine_data import examine_leakage, examine_privacy, examine_schema
 from incumbent.usecases.examine_distributions import examine_distributions
@@ -125,6 +126,7 @@ class Examination:
         }
 
 
+@asked
 def examine(
     ws: Workspace,
     host: ModelHost,

@@ -13,6 +13,7 @@ from incumbent.governance.finding import close_finding as make_closed
 from incumbent.governance.finding import open_finding as make_open
 from incumbent.governance.independence import authors
 from incumbent.governance.person import accountable
+from incumbent.usecases.asked import asked
 from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, find_acting, governed, list_people, record_act
@@ -74,6 +75,7 @@ def open_finding(
     return FindingRecord(finding, entry.seq)
 
 
+@asked
 def close_finding(ws: Workspace, *, finding: str, resolution: str) -> FindingRecord:
     """Close a finding, signed with one's own key: by somebody in the right role, who had no hand in what it is about.
 

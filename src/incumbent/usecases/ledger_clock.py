@@ -10,6 +10,7 @@ from datetime import timedelta
 from incumbent.base.errors import InvalidInput, Refused
 from incumbent.ledger.clock import CLOCK_SLACK
 from incumbent.ledger.entry import Entry, format_time
+from incumbent.usecases.asked import asked
 from incumbent.usecases.recording import ACCEPT_CLOCK, attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
 
@@ -22,6 +23,7 @@ class AcceptedClock:
     lag: timedelta
 
 
+@asked
 def accept_clock(ws: Workspace, *, reason: str) -> AcceptedClock:
     """Accept that the ledger's last entry is later than the clock, so that acts of all kinds are recorded again, at that time.
 

@@ -2,10 +2,12 @@
 
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.ledger.entry import Entry
+from incumbent.usecases.asked import asked
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
 from incumbent.usecases.workspace import Workspace
 
 
+@asked
 def erase_text(ws: Workspace, *, commitment: str, reason: str) -> Entry:
     """Erase a text and its salt for ever, and record that it was done.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from incumbent.base.errors import NotFound, Refused
 from incumbent.ledger.entry import Entry
 from incumbent.ledger.note import key_text
+from incumbent.usecases.asked import asked
 from incumbent.usecases.governed_ports import Keys
 from incumbent.usecases.ledger_log import NO_LEDGER
 from incumbent.usecases.ports import Transaction
@@ -30,6 +31,7 @@ class Rotation:
     after: str
 
 
+@asked
 def rotate_key(ws: Workspace, *, reason: str = "") -> Rotation:
     """Make a new ledger key; the checkpoint over the entry that says so is signed by both keys.
 

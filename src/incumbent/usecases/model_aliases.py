@@ -13,6 +13,7 @@ from incumbent.registry.model import Placement
 from incumbent.registry.slot import find_status
 from incumbent.registry.transitions import State
 from incumbent.usecases.archive import archive
+from incumbent.usecases.asked import asked
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.promote import promote
@@ -88,6 +89,7 @@ def get_aliases(ws: Workspace, *, model: str) -> Mapping[str, tuple[int, str | N
         return {alias: (number, find_slot(tx, model, alias)) for alias, number in sorted(found.items())}
 
 
+@asked
 def set_alias(ws: Workspace, *, model: str, alias: str, version: int) -> str | None:
     """Point an alias of a model at a version. A governed one is moved by the same acts, gate, quorum and rights as its slot.
 
@@ -119,6 +121,7 @@ def set_alias(ws: Workspace, *, model: str, alias: str, version: int) -> str | N
     return None
 
 
+@asked
 def delete_alias(ws: Workspace, *, model: str, alias: str) -> None:
     """Take an alias away; one that is not there is no error.
 

@@ -9,6 +9,7 @@ from incumbent.governance.acts import check_roles
 from incumbent.governance.fields import check_line
 from incumbent.governance.person import Key, Person, check_change, check_people, find_person
 from incumbent.governance.vouching import VOUCHED
+from incumbent.usecases.asked import asked
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.standing import list_keys, list_vouched, read_vouching, vouched
@@ -89,6 +90,7 @@ def add_person(
     return added
 
 
+@asked
 def change_person(
     ws: Workspace,
     *,

@@ -15,6 +15,7 @@ from incumbent.governance.key_request import KeyRequest, key_request_from_json, 
 from incumbent.governance.person import Key, key_from_json
 from incumbent.ledger.note import key_name, key_text, parse_key
 from incumbent.ledger.primitives import verify_signature
+from incumbent.usecases.asked import asked
 from incumbent.usecases.governed_ports import Record
 from incumbent.usecases.people import get_person
 from incumbent.usecases.ports import Transaction
@@ -204,6 +205,7 @@ def _check_again(known: Key, acting: Acting) -> datetime:
     return known.added_at
 
 
+@asked
 def revoke_key(ws: Workspace, *, key: str, reason: str, compromised_since: datetime | None = None) -> Key:
     """End a key's use. What it signed before stands, unless it may have been in other hands by then.
 

@@ -9,6 +9,7 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput
 from incumbent.gates.policy import GatePolicy, parse_policy, policy_from_json
 from incumbent.registry.names import check_model_name
+from incumbent.usecases.asked import asked
 from incumbent.usecases.examine import LABEL_TESTS, TESTS
 from incumbent.usecases.holdouts import get_holdout
 from incumbent.usecases.readiness import PolicyInForce, find_policy
@@ -36,6 +37,7 @@ class SetPolicy:
     actor: str
 
 
+@asked
 def set_policy(ws: Workspace, *, target: str, text: str, reason: str = "") -> SetPolicy:
     """Set the gate policy of a model or tier from now on. Evidence that was judged by another one no longer counts.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from incumbent.base.errors import Conflict, InvalidInput, Refused
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.names import check_slot_name
+from incumbent.usecases.asked import asked
 from incumbent.usecases.live import Basis, find_basis
 from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.readiness import Readiness, judge_readiness
@@ -34,6 +35,7 @@ class Promotion:
     basis: Basis | None
 
 
+@asked
 def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> Promotion:
     """Make a candidate the version that answers in a slot; the one that did is archived in the same transaction.
 

@@ -2,11 +2,13 @@
 
 from incumbent.registry.model import Placement
 from incumbent.registry.names import check_slot_name
+from incumbent.usecases.asked import asked
 from incumbent.usecases.moving import move, verify_bundle
 from incumbent.usecases.recording import attempting, check_acting, governed
 from incumbent.usecases.workspace import Workspace
 
 
+@asked
 def propose(ws: Workspace, *, model: str, version: int, slot: str, reason: str = "proposed for this slot") -> Placement:
     """Make a version a candidate in a slot; a new name makes a new slot.
 

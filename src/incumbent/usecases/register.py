@@ -20,6 +20,7 @@ from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name, check_slot_name, parse_version_name
 from incumbent.registry.pickle_scan import scan_files
 from incumbent.tracking.run import Run
+from incumbent.usecases.asked import asked
 from incumbent.usecases.authorship import describe_authors
 from incumbent.usecases.moving import move
 from incumbent.usecases.ports import Transaction
@@ -30,6 +31,7 @@ VERSION_FORMAT = 1
 _READ_BYTES = 1 << 20
 
 
+@asked
 def register(
     ws: Workspace, *, model: str, run: str, artifact: str, slot: str | None = None, serving: Mapping[str, Json] | None = None
 ) -> ModelVersion:
@@ -79,6 +81,7 @@ class Contents:
     pickles: list[Json]
 
 
+@asked
 def add_version(
     ws: Workspace,
     model: str,

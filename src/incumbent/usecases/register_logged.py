@@ -21,6 +21,7 @@ from incumbent.registry.model import ModelVersion
 from incumbent.registry.names import check_model_name
 from incumbent.registry.pickle_scan import PickleScan, list_pickles, scan_pickle
 from incumbent.tracking.run import Run
+from incumbent.usecases.asked import asked
 from incumbent.usecases.parts import gather_tree, list_tree
 from incumbent.usecases.ports import Stored, Transaction
 from incumbent.usecases.recording import attempting, check_acting
@@ -54,6 +55,7 @@ def find_source(version: ModelVersion) -> Source:
     return Source(f"mlflow-artifacts:/versions/{version.model}/{version.version}")
 
 
+@asked
 def register_logged(ws: Workspace, *, model: str, source: str, run: str = "", model_id: str = "", run_link: str = "") -> ModelVersion:
     """Register what a client logged as the next version of a model.
 

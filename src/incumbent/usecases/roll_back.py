@@ -16,6 +16,7 @@ from incumbent.governance.finding import open_finding
 from incumbent.ledger.clock import CLOCK_SLACK, tell_lag
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import find_live, find_target
+from incumbent.usecases.asked import asked
 from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import Acting, attempting, check_acting, governed, record_act
@@ -43,6 +44,7 @@ class RollBack:
     lag: timedelta = timedelta()
 
 
+@asked
 def roll_back(ws: Workspace, *, slot: str, reason: str, to: tuple[str, int] | None = None, break_glass: bool = False) -> RollBack:
     """Point a slot at the version before, whose bytes are verified first.
 

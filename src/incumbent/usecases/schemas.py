@@ -13,6 +13,7 @@ from incumbent.base.documents import Document
 from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.registry.names import check_model_name
 from incumbent.registry.table_schema import TableSchema
+from incumbent.usecases.asked import asked
 from incumbent.usecases.examine_subject import find_subject
 from incumbent.usecases.list_versions import check_model
 from incumbent.usecases.recording import attempting, check_acting, governed, record_act
@@ -71,6 +72,7 @@ def infer_schema(ws: Workspace, *, model: str, version: int, form: Form = "yaml"
     return ws.tables.write_schema(ws.tables.infer_schema(ws.tables.read_columns(subject.training)), form)
 
 
+@asked
 def set_schema(ws: Workspace, *, model: str, text: str, reason: str = "") -> SetSchema:
     """Register the schema that versions of a model are held to from now on.
 

@@ -13,6 +13,7 @@ from incumbent.governance.independence import Authorship, authors, check_indepen
 from incumbent.governance.quorum import tell_admin
 from incumbent.governance.sign_off import ACT_OF, MEANT, Meaning, Seat, SignOff
 from incumbent.registry.names import check_slot_name
+from incumbent.usecases.asked import asked
 from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.evidence import find_evidence
 from incumbent.usecases.ports import Transaction
@@ -32,6 +33,7 @@ class SignedOff:
     readiness: Readiness
 
 
+@asked
 def sign_off(
     ws: Workspace, *, model: str, version: int, slot: str, capacity: Seat, meaning: Meaning | None = None, comment: str = ""
 ) -> SignedOff:

@@ -7,12 +7,14 @@ from incumbent.governance.assessment import Assessment, Level, assess, assessmen
 from incumbent.governance.independence import authors
 from incumbent.governance.tier import TierPolicy, parse_tier_policy
 from incumbent.registry.names import check_model_name
+from incumbent.usecases.asked import asked
 from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.recording import attempting, check_acting, governed, list_people, record_act
 from incumbent.usecases.tier_in_force import Tier, find_tier, find_tiers
 from incumbent.usecases.workspace import Workspace
 
 
+@asked
 def assess_tier(
     ws: Workspace, *, model: str, exposure: Level, purpose: Level, inherent: Level, reason: str, tier: int | None = None
 ) -> Assessment:
@@ -55,6 +57,7 @@ def assess_tier(
     return made
 
 
+@asked
 def set_tiers(ws: Workspace, *, text: str, reason: str = "") -> TierPolicy:
     """Set what each tier asks for from now on; it voids the sign-offs that name what was asked before.
 

@@ -13,6 +13,7 @@ from incumbent.governance.person import key_from_json
 from incumbent.governance.witness import Witness, count_witnesses, find_bar, witness_from_json
 from incumbent.ledger.note import key_name, key_text
 from incumbent.ledger.primitives import Malformed, parse_note, parse_vkey, verify_cosignature
+from incumbent.usecases.asked import asked
 from incumbent.usecases.governed_ports import Checkpoint
 from incumbent.usecases.people import get_person
 from incumbent.usecases.ports import Transaction
@@ -68,6 +69,7 @@ def _check_own(tx: Transaction, public: bytes) -> None:
         raise InvalidInput(f"{key_name(public)} is what {key_from_json(record.body).person_id} signs with: a witness has a key of its own")
 
 
+@asked
 def revoke_witness(ws: Workspace, *, witness: str, reason: str) -> Witness:
     """Take a witness out of the count: nothing that its key signed counts any more.
 
