@@ -74,9 +74,16 @@ EXTRA = (
 )
 
 
+def use_routes(monkeypatch, table):
+    """Have the server answer these routes, and the tables that it finds them by say so."""
+    monkeypatch.setattr(routes, "ROUTES", table)
+    monkeypatch.setattr(routes, "_BY_BEGINNING", routes._by_beginning())
+    monkeypatch.setattr(routes, "_WITHOUT_PLACEHOLDERS", {})
+
+
 @pytest.fixture(autouse=True)
 def more_routes(monkeypatch):
-    monkeypatch.setattr(routes, "ROUTES", (*routes.ROUTES, *EXTRA))
+    use_routes(monkeypatch, (*routes.ROUTES, *EXTRA))
     released.clear()
 
 
@@ -121,7 +128,7 @@ def test_the_loop_reads_no_further_than_the_route_is_ready_for(client, monkeypat
                 assert may_go_on.is_set()
             yield bytes(100_000)
 
-    monkeypatch.setattr(routes, "ROUTES", (Route("PUT", "/try/slow", wait_then_count, "public", body="stream"),))
+    use_routes(monkeypatch, (Route("PUT", "/try/slow", wait_then_count, "public", body="stream"),))
     assert client.ask("PUT", "/try/slow", pieces=pieces()).text == '{"bytes":10000000}'
 
 
