@@ -156,7 +156,7 @@ def test_a_scope_narrows_and_never_widens(ws):
 def test_write_is_everything_but_what_is_for_admins_alone():
     """By hand from docs/reference/rights.md: the acts and the right whose only column is admin."""
     keys = {"add-key", "revoke-key", "disown-key", "add-witness", "revoke-witness"}
-    admins = {"add-person", "change-person", *keys, "erase", "rotate-key", "accept-clock"}
+    admins = {"add-person", "change-person", *keys, "add-webhook", "remove-webhook", "erase", "rotate-key", "accept-clock"}
     assert admins == {name for name, act in ACTS.items() if act.roles == {"admin"}}
     assert rights_of_scope(("admin",)) - rights_of_scope(("write",)) == {*admins, "webhooks", "accounts"}
     assert rights_of_scope(("read",)) == {"read"}

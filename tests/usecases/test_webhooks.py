@@ -82,12 +82,12 @@ def test_entries_from_its_beginning_are_told_in_their_order_once(ws):
     numbers = act(ws, "note", "promote", "note", "register")
     carrier = Scripted()
     assert send(ws, carrier) == 4
-    assert carrier.entries == numbers == [2, 3, 4, 5]
+    assert carrier.entries == numbers == [3, 4, 5, 6]
     assert send(ws, carrier) == 0
-    assert only(ws).cursor == 6
+    assert only(ws).cursor == 7
     found = list_deliveries(ws, hook.webhook_id)
     assert [(one.number, one.entry, one.event, one.status, one.is_delivered) for one in found[:2]] == [
-        (4, 5, "version.registered", 200, True), (3, 4, "ledger.entry", 200, True),
+        (4, 6, "version.registered", 200, True), (3, 5, "ledger.entry", 200, True),
     ]  # fmt: skip
 
 
@@ -98,16 +98,16 @@ def test_a_message_is_a_cloud_event_that_says_what_the_entry_says_and_is_signed_
     send(ws, carrier)
     [(url, headers, body)] = carrier.got
     with ws.store.begin(read_only=True) as tx:
-        entry = parse_entry(next(tx.ledger.read(2)))
+        entry = parse_entry(next(tx.ledger.read(3)))
     stated = json.loads(entry.body)
     assert url == URL
     assert headers["content-type"] == "application/cloudevents+json; charset=utf-8"
     assert {name: body[name] for name in ("specversion", "type", "id", "source", "subject", "time", "datacontenttype")} == {
-        "specversion": "1.0", "type": "incumbent.slot.changed", "id": f"{entry.log}-2", "source": f"urn:incumbent:{entry.log}",
+        "specversion": "1.0", "type": "incumbent.slot.changed", "id": f"{entry.log}-3", "source": f"urn:incumbent:{entry.log}",
         "subject": "version m@1", "time": stated["at"], "datacontenttype": "application/json",
     }  # fmt: skip
     assert body["data"] == {
-        "entry": 2, "act": "promote", "object": stated["object"], "actor": {"id": "root", "kind": "person"},
+        "entry": 3, "act": "promote", "object": stated["object"], "actor": {"id": "root", "kind": "person"},
         "from": "Staging", "to": "Production", "reason": "r", "refs": {},
     }  # fmt: skip
     assert (headers["webhook-id"], headers["webhook-timestamp"]) == (body["id"], str(int(clock.at.timestamp())))
@@ -133,8 +133,8 @@ def test_a_webhook_is_told_of_the_events_that_it_asks_for_and_passes_over_the_ot
     act(ws, *["note"] * 3, "promote", "note", "open-finding", "note")
     carrier = Scripted()
     assert send(ws, carrier) == 2
-    assert carrier.entries == [5, 7]
-    assert only(ws).cursor == 9
+    assert carrier.entries == [6, 8]
+    assert only(ws).cursor == 10
     assert take_due(ws) == []
 
 
@@ -144,7 +144,7 @@ def test_many_entries_that_nobody_asked_for_are_passed_over_in_steps(ws, monkeyp
     act(ws, *["note"] * 5, "promote")
     carrier = Scripted()
     assert send(ws, carrier) == 1
-    assert (carrier.entries, only(ws).cursor) == ([7], 8)
+    assert (carrier.entries, only(ws).cursor) == ([8], 9)
 
 
 def test_what_is_not_taken_is_sent_again_later_each_time_and_nothing_overtakes_it(ws, clock):
@@ -159,7 +159,7 @@ def test_what_is_not_taken_is_sent_again_later_each_time_and_nothing_overtakes_i
         assert take_due(ws) == []
         clock.move(seconds=0.001)
     assert send(ws, carrier) == 2
-    assert carrier.entries == [2, 2, 2, 2, 3]
+    assert carrier.entries == [3, 3, 3, 3, 4]
     assert len({headers["webhook-id"] for _, headers, _ in carrier.got}) == 2
     found = [(one.status, one.detail) for one in list_deliveries(ws, hook.webhook_id)]
     assert found[2:] == [
@@ -183,7 +183,7 @@ def test_a_webhook_that_never_answers_is_dead_after_three_days_and_goes_on_where
     assert take_due(ws) == []
     resume_webhook(ws, webhook=hook.webhook_id)
     assert send(ws, carrier) == 2
-    assert carrier.entries == [2] * 11 + [3]
+    assert carrier.entries == [3] * 11 + [4]
 
 
 def test_an_entry_that_a_receiver_chokes_on_can_be_skipped(ws):
@@ -194,8 +194,8 @@ def test_an_entry_that_a_receiver_chokes_on_can_be_skipped(ws):
     assert only(ws).state == "dead"  # 410 says that nobody will ever take it
     resume_webhook(ws, webhook=hook.webhook_id, skip=True)
     assert send(ws, carrier) == 1
-    assert carrier.entries == [2, 3]
-    assert resume_webhook(ws, webhook=hook.webhook_id, skip=True).cursor == 4  # never past the end of the ledger
+    assert carrier.entries == [3, 4]
+    assert resume_webhook(ws, webhook=hook.webhook_id, skip=True).cursor == 5  # never past the end of the ledger
 
 
 def test_one_sender_has_a_webhook_until_it_settles_it_or_its_lease_ends(ws, clock):
@@ -208,8 +208,8 @@ def test_one_sender_has_a_webhook_until_it_settles_it_or_its_lease_ends(ws, cloc
     carrier = Scripted()
     assert deliver(ws, carrier=carrier, taken=second) == 1
     assert deliver(ws, carrier=carrier, taken=first) == 0  # it sends once more, and settles nothing
-    assert carrier.entries == [2, 2]
-    assert (only(ws).cursor, only(ws).tried) == (3, 1)
+    assert carrier.entries == [3, 3]
+    assert (only(ws).cursor, only(ws).tried) == (4, 1)
 
 
 def test_a_webhook_that_is_removed_while_it_is_sent_to_is_gone(ws):
@@ -222,7 +222,7 @@ def test_a_webhook_that_is_removed_while_it_is_sent_to_is_gone(ws):
 
     carrier = Scripted(remove)
     assert send(ws, carrier) == 0
-    assert (carrier.entries, list_webhooks(ws)) == ([2], [])
+    assert (carrier.entries, list_webhooks(ws)) == ([3], [])
     with pytest.raises(NotFound, match="there is no webhook"):
         list_deliveries(ws, hook.webhook_id)
 
@@ -232,7 +232,7 @@ def test_a_sender_that_is_to_stop_gives_its_webhook_back(ws):
     act(ws, "note", "note")
     [taken] = take_due(ws)
     assert deliver(ws, carrier=Scripted(), taken=taken, is_stopping=lambda: True) == 0
-    assert [one.cursor for one in take_due(ws)] == [2]
+    assert [one.cursor for one in take_due(ws)] == [3]
 
 
 KILLED = """
@@ -263,13 +263,13 @@ def test_killed_between_sending_and_settling_the_entry_is_sent_again_under_the_s
         environ = {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": ""}
         sender.append(subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], env=environ))
         assert sender[0].wait(60) == -signal.SIGKILL
-        assert only(ws).cursor == 2
+        assert only(ws).cursor == 3
         receiver.answer = None
         clock.move(seconds=LEASE_S + 60)
         assert send(ws, HttpCarrier()) == 1
         (_, first, told), (_, second, again) = receiver.got
         assert (first["webhook-id"], told) == (second["webhook-id"], again)
-        assert only(ws).cursor == 3
+        assert only(ws).cursor == 4
 
 
 def test_a_probe_asks_whether_messages_arrive_and_moves_nothing(ws):
@@ -310,6 +310,33 @@ def test_webhooks_are_an_admins(tmp_path):
         with pytest.raises(Refused, match="dev is no admin"):
             ask()
     assert list_webhooks(ws) == [hook]
+    ws.store.close()
+
+
+def test_who_has_others_told_stands_in_the_ledger_by_host_and_digest_alone_and_those_who_are_told_are_told_of_it(tmp_path):
+    ws = open_people(tmp_path)
+    first = add_webhook(ws, url=URL).webhook
+    hidden = "https://other.example.com:8443/in/a-secret?key=another"
+    second = add_webhook(ws, url=hidden, events=["slot.changed", "finding.opened"]).webhook
+    remove_webhook(ws, webhook=second.webhook_id)
+    with pytest.raises(Refused):
+        add_webhook(as_person(ws, "dev"), url=hidden)
+    with ws.store.begin(read_only=True) as tx:
+        added, removed = (list(tx.ledger.find(act=act, limit=9)) for act in ("add-webhook", "remove-webhook"))
+        refused = next(iter(tx.ledger.find(act="refuse", limit=1)))
+        whole = b"".join(tx.ledger.read())
+    digest = "sha256:" + hashlib.sha256(hidden.encode()).hexdigest()
+    newest = added[0].draft
+    assert [entry.seq + 1 for entry in added] == [second.cursor, first.cursor]
+    assert (newest.actor.actor_id, newest.object.object_id, newest.refs) == ("ann", second.webhook_id, {"url": digest})
+    assert newest.after == "other.example.com:8443: slot.changed, finding.opened"
+    assert added[1].draft.after == "hooks.example.com: everything"
+    assert [(one.draft.object.object_id, one.draft.refs) for one in removed] == [(second.webhook_id, {"url": digest})]
+    assert (refused.draft.after, refused.draft.actor.actor_id) == ("add-webhook", "dev")
+    assert b"a-secret" not in whole
+    carrier = Scripted()
+    send(ws, carrier)
+    assert [body["type"] for _, _, body in carrier.got] == [*["incumbent.webhook.changed"] * 2, "incumbent.attempt.refused"]
     ws.store.close()
 
 

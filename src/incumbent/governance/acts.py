@@ -100,6 +100,8 @@ ACTS: Mapping[str, Act] = MappingProxyType(
                 "close-finding", "validator approver", "I have examined this finding and hold it to be resolved as stated",
                 "human", "independent",
             ),
+            _act("add-webhook", "admin", "has an address told of what happens here from now on"),
+            _act("remove-webhook", "admin", "has an address told of nothing any more"),
             _act("erase", "admin", "erases a text that stands outside of its entry; the entry stays"),
             _act("rotate-key", "admin", "replaces the key that signs the ledger's checkpoints"),
             _act("accept-clock", "admin", "accepts that the ledger's last entry is later than the clock, and has acts go on at its time"),

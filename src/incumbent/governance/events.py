@@ -19,6 +19,7 @@ _ACTS: Mapping[str, str] = {
     "attempt.refused": "refuse",
     "people.changed": "add-person change-person request-key add-key revoke-key disown-key add-witness revoke-witness",
     "account.changed": "make-token revoke-token make-link use-link change-password end-sessions admit adopt-accounts",
+    "webhook.changed": "add-webhook remove-webhook",
     "rules.changed": "set-policy set-schema set-tiers assess-tier register-holdout",
 }
 EVENT_OF: Mapping[str, str] = MappingProxyType({act: name for name, acts in _ACTS.items() for act in acts.split()})

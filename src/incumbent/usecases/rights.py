@@ -4,7 +4,7 @@
     read       every role                                     predict    everybody but auditors and those who are admins alone
     track      log runs, metrics, artifacts                   govern     ask for a change of what is governed: the act itself is
     metrics    read the server's figures                                 judged by the use case, against the table of acts
-    webhooks   say who is told of what happens here: an admin's
+    webhooks   see who is told of what happens here, and how far: an admin's
     accounts   see who can log in, and log people out: an admin's
 
 A person's rights are what their roles give at this moment. A token narrows them by its scope and never widens them.
@@ -59,7 +59,7 @@ RIGHTS: Mapping[str, Right] = MappingProxyType(
             Right(PREDICT, _WORKERS, "asks a live model; the answer is recorded"),
             Right(TRACK, _WORKERS, "logs runs, params, metrics, artifacts"),
             Right(GOVERN, _WORKERS, "asks for a governed act, which its use case judges"),
-            Right(WEBHOOKS, _ADMIN, "adds, lists and removes webhooks, which carry what happens here elsewhere"),
+            Right(WEBHOOKS, _ADMIN, "lists, tries and resumes webhooks, which carry what happens here elsewhere"),
             Right(ACCOUNTS, _ADMIN, "sees who has a password and tokens, and logs people out"),
             *(Right(act.name, act.roles, act.meaning, act.is_human) for act in ACTS.values() if not act.is_automatic),
         )

@@ -83,7 +83,7 @@ class Delivery:
 
 
 class Webhooks(Protocol):
-    """Webhooks and their deliveries. Not governed: they tell what happened, and nothing rests on them."""
+    """Webhooks and their deliveries. Adding and removing one has its entry; nothing that is decided rests on them."""
 
     def add(self, webhook: Webhook) -> None:
         """Keep one."""

@@ -1,16 +1,19 @@
 """The verbs on webhooks: add, list, remove one, let a dead one go on, ask whether messages arrive.
 
 A webhook is told of the ledger's entries in their order, from the moment it is added. Nothing is queued for it: it has a cursor, and
-what is to be sent follows from the ledger (`webhook_delivery`). Webhooks are an admin's, for they carry what happens here elsewhere.
+what is to be sent follows from the ledger (`webhook_delivery`). Webhooks are an admin's, for they carry what happens here elsewhere, and
+whoever adds or removes one stands in the ledger: with the host, and of the address, which can be a secret itself, the digest.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from incumbent.base.digest import digest_bytes
 from incumbent.base.errors import NotFound, Refused
 from incumbent.governance.events import check_events
+from incumbent.usecases.account_entries import account_time
 from incumbent.usecases.ports import Transaction
-from incumbent.usecases.recording import find_acting
+from incumbent.usecases.recording import Acting, attempting, find_acting, governed, record_act
 from incumbent.usecases.webhook_address import parse_url
 from incumbent.usecases.webhook_messages import make_secret, probe_event, sign_message
 from incumbent.usecases.webhook_ports import Carrier, Delivery, Sent, Webhook
@@ -18,6 +21,8 @@ from incumbent.usecases.webhook_secrets import seal_old_secrets, seal_secret, un
 from incumbent.usecases.workspace import Workspace
 
 DELIVERIES_SHOWN = 20
+WEBHOOK = "webhook"
+"""What the ledger calls one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +51,26 @@ def add_webhook(
         Corrupt: The secret of another webhook opens no more.
         Unavailable: The key that seals cannot be written.
     """
-    parse_url(url, may_be_private=may_be_private, may_be_http=may_be_http)
+    target = parse_url(url, may_be_private=may_be_private, may_be_http=may_be_http)
     named = check_events(events)
     secret = make_secret(ws.ids.salt())
-    with ws.store.begin() as tx:
-        actor, now = _check_admin(ws, tx), ws.clock.now()
+    name = ws.ids.new("webhook")
+    with attempting(ws, act="add-webhook", kind=WEBHOOK, object_id=name), governed(ws) as tx:
+        acting = _check_admin(ws, tx)
         seal_old_secrets(ws, tx)
         for known in tx.webhooks.list_all():
             unseal_secret(ws, known)  # by another key than this machine's: then the server, which has that one, could not send to both
+        told = f"{target.authority}: {', '.join(named) or 'everything'}"
+        entry = record_act(ws, tx, act="add-webhook", kind=WEBHOOK, object_id=name, acting=acting, refs={"url": _digest(url)}, after=told)
         plain = Webhook(
-            ws.ids.new("webhook"),
+            name,
             url,
             named,
             "",
-            now,
-            actor,
-            tx.ledger.size(),
-            now,
+            entry.at,
+            acting.actor,
+            entry.seq + 1,
+            entry.at,
             may_be_private=may_be_private,
             may_be_http=may_be_http,
         )
@@ -87,11 +95,18 @@ def list_deliveries(ws: Workspace, webhook: str, *, limit: int = DELIVERIES_SHOW
 
 def remove_webhook(ws: Workspace, *, webhook: str) -> Webhook:
     """Remove a webhook. A message that is under way may still arrive. Raises NotFound, Refused."""
-    with ws.store.begin() as tx:
-        _check_admin(ws, tx)
+    with attempting(ws, act="remove-webhook", kind=WEBHOOK, object_id=webhook), governed(ws) as tx:
+        acting = _check_admin(ws, tx)
         found = _get(tx, webhook)
+        refs = {"url": _digest(found.url)}
+        at = account_time(ws, tx)  # a clock that was put back must not keep an address told
+        record_act(ws, tx, act="remove-webhook", kind=WEBHOOK, object_id=found.webhook_id, acting=acting, refs=refs, at=at)
         tx.webhooks.remove(found.webhook_id)
     return found
+
+
+def _digest(url: str) -> str:
+    return digest_bytes(url.encode("ascii"), "sha256")
 
 
 def resume_webhook(ws: Workspace, *, webhook: str, skip: bool = False) -> Webhook:
@@ -128,11 +143,11 @@ def probe_webhook(ws: Workspace, *, carrier: Carrier, webhook: str) -> Sent:
     return carrier.post(found.url, headers, body, may_be_private=found.may_be_private, may_be_http=found.may_be_http)
 
 
-def _check_admin(ws: Workspace, tx: Transaction) -> str:
+def _check_admin(ws: Workspace, tx: Transaction) -> Acting:
     acting = find_acting(ws, tx)
     if acting.person is not None and "admin" not in acting.roles:
         raise Refused(f"{acting.actor} is no admin, and webhooks are an admin's: they carry what happens here elsewhere")
-    return acting.actor
+    return acting
 
 
 def _get(tx: Transaction, webhook: str) -> Webhook:

@@ -15,7 +15,8 @@ RIGHTS = {
     "approver": "set-policy set-schema set-tiers assess-tier reject approve accept-risk note tag set-alias open-finding close-finding",
     "operator": "promote supersede roll-back break-glass archive note tag set-alias open-finding",
     "auditor": "open-finding witness",
-    "admin": "add-person change-person add-key revoke-key disown-key add-witness revoke-witness erase rotate-key accept-clock",
+    "admin": "add-person change-person add-key revoke-key disown-key add-witness revoke-witness \
+        add-webhook remove-webhook erase rotate-key accept-clock",
     "service": "register propose evaluate note tag set-alias open-finding witness",
 }
 RIGHTS = {role: f"{acts} request-key" for role, acts in RIGHTS.items()}
@@ -41,8 +42,8 @@ def test_a_role_may_do_what_the_table_says_and_a_refusal_names_the_roles_that_ma
 def test_the_table_has_every_governed_act_and_no_other():
     acts = f"add-person change-person request-key add-key revoke-key disown-key add-witness revoke-witness set-policy set-schema \
         set-tiers assess-tier register-holdout register propose reject evaluate attest validate approve accept-risk promote supersede \
-        roll-back break-glass archive note tag set-alias open-finding close-finding erase rotate-key accept-clock \
-        witness {ACCOUNTS} refuse begin"
+        roll-back break-glass archive note tag set-alias open-finding close-finding add-webhook remove-webhook \
+        erase rotate-key accept-clock witness {ACCOUNTS} refuse begin"
     assert list(ACTS) == acts.split()
 
 

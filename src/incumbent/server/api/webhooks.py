@@ -131,7 +131,7 @@ OPERATIONS = (
         list_all_webhooks, Webhook, _WEBHOOK, is_paged=True, refuses=True, by=("webhooks.list_webhooks",),
     ),
     Operation(
-        "add_webhook", "webhooks", "POST", "/webhooks", WEBHOOKS,
+        "add_webhook", "webhooks", "POST", "/webhooks", "add-webhook",
         "Tell an address of what happens from now on; its secret is shown this once.",
         add_one_webhook, MadeWebhook, {**_WEBHOOK, "secret": "whsec_…"}, body=NewWebhook,
         sent={"url": "https://hooks.example.com/incumbent", "events": ["slot.changed"]}, status=201, refuses=True, repeats=False,
@@ -140,7 +140,7 @@ OPERATIONS = (
         "`incumbent webhooks add --allow-private`.",
     ),
     Operation(
-        "remove_webhook", "webhooks", "DELETE", "/webhooks/{webhook}", WEBHOOKS, "Tell an address nothing any more.",
+        "remove_webhook", "webhooks", "DELETE", "/webhooks/{webhook}", "remove-webhook", "Tell an address nothing any more.",
         remove_one_webhook, Webhook, _WEBHOOK, refuses=True, by=("webhooks.remove_webhook",),
     ),
     Operation(
