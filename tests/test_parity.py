@@ -53,7 +53,8 @@ COMMAND_ALONE = {
 IN_SLOT = {"model": "m", "version": 1, "slot": "s"}
 OVER_HTTP = {
     "search_runs": {}, "live": {"slot": "s"}, "trace": {"subject": "m@1"}, "register": {"model": "m", "run": "run-1"},
-    "propose": IN_SLOT, "evaluate": IN_SLOT, "archive": {**IN_SLOT, "reason": "r"}, "roll_back": {"slot": "s", "reason": "r"},
+    "propose": IN_SLOT, "evaluate": IN_SLOT, "archive": {**IN_SLOT, "reason": "r"},
+    "promote": {**IN_SLOT, "reason": "r"}, "roll_back": {"slot": "s", "reason": "r"},
 }  # fmt: skip
 """Verb that a server's workspace takes in Python -> how it is called. `run` does, too; it needs no server to begin (test_log_to_server)."""
 
@@ -61,8 +62,10 @@ NOT_OVER_HTTP = {
     "run_pipeline": ({"pipeline": "p.py:p"}, "it executes the caller's files, with cache and store at hand"),
     "plan_pipeline": ({"pipeline": "p.py:p"}, "it reads the caller's files, and what they gave before"),
     "reproduce": ({"run": "run-1"}, "it executes code of before, with the store at hand"),
-    "promote": ({**IN_SLOT, "reason": "r"}, "it gives back all that it was judged by, of which /api/v1 tells digests and words only"),
-    "sign_off": ({**IN_SLOT, "capacity": "approver"}, "likewise; and the key that signs would have to be shown what the server prepared"),
+    "sign_off": (
+        {**IN_SLOT, "capacity": "approver"},
+        "the key that signs is its person's, and would have to be shown what the server prepared",
+    ),
     "roll_back": ({"slot": "s", "reason": "r", "break_glass": True}, "with a broken glass it is signed, as a sign-off is"),
 }
 """Verb that a server's workspace refuses in Python -> (how it is called, why)."""

@@ -248,6 +248,8 @@ def promote(*, model: str, version: int, slot: str, reason: str) -> Promotion:
     Raises:
         InvalidInput, NotFound, Refused, Conflict, Corrupt: See `incumbent.usecases.promote`.
     """
+    if (server := _find_server()) is not None:
+        return server.promote(model=model, version=version, slot=slot, reason=reason)
     with _opened(None) as (ws, _, _reference):
         return promote_usecase.promote(ws, model=model, version=version, slot=slot, reason=reason)
 

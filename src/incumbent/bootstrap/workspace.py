@@ -44,7 +44,8 @@ def open_workspace(settings: Settings) -> Workspace:
     if settings.is_remote:
         raise InvalidInput(
             "INCUMBENT_URL names a server, and this works on a workspace itself: over HTTP Python has run, search_runs, live, trace, "
-            "register, propose, evaluate, roll_back and archive; for the rest, use the server's pages or its API, or unset INCUMBENT_URL"
+            "register, propose, evaluate, promote, roll_back and archive; for the rest, use the server's pages or its API, or unset "
+            "INCUMBENT_URL"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from incumbent.cli.here import open_here
 from incumbent.cli.live import tell_approvals
 from incumbent.cli.terminal import say
 from incumbent.registry.names import parse_version_name
-from incumbent.usecases.promote import Promotion, check_promotion, promote
+from incumbent.usecases.promote import JudgedPromotion, check_promotion, promote
 from incumbent.usecases.readiness import Readiness
 
 EXAMPLES = """
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def render_basis(done: Promotion) -> list[str]:
+def render_basis(done: JudgedPromotion) -> list[str]:
     """Return what a promotion rests on, as lines for a person."""
     found = done.readiness
     lines = [f"bundle verified: {done.version.bundle.digest}"]

@@ -16,6 +16,7 @@ from incumbent.remote.values import read_evidence, read_lineage, read_placement,
 from incumbent.tracking.run import Run
 from incumbent.usecases.evidence import Evidence
 from incumbent.usecases.live import LiveSlot
+from incumbent.usecases.promote import Promotion
 from incumbent.usecases.roll_back import RollBack
 
 PAGE_MAX = 500
@@ -72,10 +73,23 @@ class Verbs:
         """See `incumbent.usecases.roll_back.roll_back`, but for `break_glass`, which is signed."""
         target = None if to is None else {"model": to[0], "version": to[1]}
         done = self._in_slot(slot, "roll-backs", reason=reason, to=target)
-        history = (read_placement(one, slot) for one in self._connection.list_items(path_of("slots", slot, "history")))
-        placement = next(one for one in history if one.seq == done["entry"] and one.status == "Production")
-        left = next((one for one in history if f"{one.model}@{one.version}" == done["left"] and one.status == "Production"), None)
+        placement, left = self._find_change(slot, int(done["entry"]), done["left"])
         return RollBack(placement, self._get_version(placement.model, placement.version), left)
+
+    def promote(self, *, model: str, version: int, slot: str, reason: str) -> Promotion:
+        """See `incumbent.usecases.promote.promote`."""
+        done = self._in_slot(slot, "promotions", model=model, version=version, reason=reason)
+        placement, superseded = self._find_change(slot, int(done["entry"]), done["superseded"])
+        then = self._connection.get(path_of("slots", slot), {"at": placement.since_at.isoformat()})
+        made = self._get_version(model, version)
+        return Promotion(placement, made, superseded, read_slot(then, made).basis)
+
+    def _find_change(self, slot: str, entry: int, before: str | None) -> tuple[Placement, Placement | None]:
+        """Return what an entry put into Production, and the placement there of the version that it found."""
+        history = (read_placement(one, slot) for one in self._connection.list_items(path_of("slots", slot, "history")))
+        placement = next(one for one in history if one.seq == entry and one.status == "Production")
+        left = next((one for one in history if f"{one.model}@{one.version}" == before and one.status == "Production"), None)
+        return placement, left
 
     def _get_version(self, model: str, version: int) -> ModelVersion:
         return read_version(self._connection.get(path_of("models", model, "versions", version)))

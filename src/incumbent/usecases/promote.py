@@ -24,19 +24,28 @@ class Promotion:
 
     Attributes:
         superseded: The placement that was in Production until now, None if the slot was empty.
-        readiness: What it was judged by.
         basis: What its place rests on, as `live` tells it from now on.
     """
 
     placement: Placement
     version: ModelVersion
     superseded: Placement | None
-    readiness: Readiness
     basis: Basis | None
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedPromotion(Promotion):
+    """What changed, with the workspace at hand.
+
+    Attributes:
+        readiness: What it was judged by.
+    """
+
+    readiness: Readiness
+
+
 @asked
-def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> Promotion:
+def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) -> JudgedPromotion:
     """Make a candidate the version that answers in a slot; the one that did is archived in the same transaction.
 
     Args:
@@ -90,7 +99,7 @@ def promote(ws: Workspace, *, model: str, version: int, slot: str, reason: str) 
                 at=at,
             )
             basis = find_basis(tx, placement)
-    return Promotion(placement, chosen, before, readiness, basis)
+    return JudgedPromotion(placement, chosen, before, basis, readiness)
 
 
 def check_promotion(ws: Workspace, *, model: str, version: int, slot: str) -> Readiness:

@@ -11,6 +11,7 @@ from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Ref
 from incumbent.remote import uploads
 from incumbent.remote.connection import Connection, Patience, read_address
 from incumbent.remote.problems import ERRORS, NotLetIn
+from incumbent.remote.verbs import Verbs
 from incumbent.server.errors import PROBLEMS, STATUS
 from incumbent.storage.blobs_memory import MemoryBlobs
 
@@ -159,6 +160,25 @@ def test_a_list_goes_on_from_page_to_page_with_what_was_asked_for(scripted):
     server, connection = scripted(ok({"items": [{"n": 1}], "next_cursor": "c 1"}), ok({"items": [{"n": 2}], "next_cursor": None}))
     assert [one["n"] for one in connection.list_items("/runs", {"query": "a = 1"})] == [1, 2]
     assert [path for _, path, _, _ in server.asked] == ["/api/v1/runs?query=a+%3D+1", "/api/v1/runs?query=a+%3D+1&cursor=c+1"]
+
+
+PLACED = {"slot": "s", "model": "m", "version": 1, "status": "Staging", "since": "2026-11-25T09:30:00+00:00", "actor": "ann", "reason": "",
+          "entry": 4}  # fmt: skip
+
+
+def test_an_act_has_a_key_of_its_own_and_keeps_it_when_it_is_sent_again(scripted):
+    server, connection = scripted(DROP, ok(PLACED), ok(PLACED))
+    verbs = Verbs(connection, iter(["k-1", "k-2"]).__next__)
+    for _ in range(2):
+        assert verbs.propose(model="m", version=1, slot="s").seq == 4
+    assert [headers["idempotency-key"] for _, _, headers, _ in server.asked] == ["k-1", "k-1", "k-2"]
+
+
+@pytest.mark.parametrize("spoilt", [{"status": "Alive"}, {"since": "yesterday"}, {"version": "1"}, {"entry": 1.5}, {"actor": None}])
+def test_an_answer_of_another_form_is_no_value(scripted, spoilt):
+    _, connection = scripted(ok(PLACED | spoilt))
+    with pytest.raises(Unavailable, match="cannot be read"):
+        Verbs(connection, lambda: "k").propose(model="m", version=1, slot="s")
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]"])
