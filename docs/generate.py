@@ -134,6 +134,7 @@ def _docstring(value: object) -> str:
 def exit_code_page() -> str:
     """Return the page of exit codes."""
     rows = [(0, "", "Done."), *((code, kind.__name__, _docstring(kind).splitlines()[0]) for kind, code in EXIT_CODES.items())]
+    rows.append((5, "", "`ledger verify` of an export: what is in it is sound, and documents that entries name are not in it."))
     rows.append((130, "", "Interrupted; what was done is kept."))
     table = "".join(f"| {code} | {f'`{name}`' if name else ''} | {text} |\n" for code, name, text in sorted(rows, key=lambda row: row[0]))
     return f"{MADE}\n# Exit codes\n\n| code | error class | meaning |\n|---|---|---|\n{table}"

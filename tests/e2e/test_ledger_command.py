@@ -115,7 +115,16 @@ def test_an_export_is_verified_elsewhere_and_a_changed_one_is_not(filled, env, t
     found = incumbent_json(filled, "ledger", "verify", str(tmp_path / "changed.zip"), env=env, code=4)
     assert not found["is_sound"]
     incumbent(filled, "ledger", "verify", str(tmp_path / "none.zip"), env=env, code=3)
-    for archive, code in ((path, 0), (tmp_path / "changed.zip", 4)):
+    lacking = tmp_path / "lacking.zip"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(lacking, "w") as made:
+        for name in archive.namelist():
+            lines = archive.read(name).splitlines(keepends=True)
+            made.writestr(name, b"".join(line for line in lines if name != "records.jsonl" or json.loads(line)["id"] != "vera"))
+    found = incumbent_json(filled, "ledger", "verify", str(lacking), env=env, code=5)
+    assert (found["missing"], found["is_incomplete"], found["is_sound"]) == (1, True, False)
+    shown = incumbent(filled, "ledger", "verify", str(lacking), env=env, code=5).stdout
+    assert "INCOMPLETE: the entries are sound; 1 documents are not in this export, and were not verified" in shown
+    for archive, code in ((path, 0), (tmp_path / "changed.zip", 4), (lacking, 5)):
         assert subprocess.run([sys.executable, "-I", verifier, archive], capture_output=True, check=False).returncode == code
 
 
@@ -128,6 +137,9 @@ def test_a_changed_database_is_not_sound_and_what_it_changed_is_named(filled, en
     db.close()
     found = incumbent(filled, "ledger", "reconcile", env=env, code=4).stdout
     assert "document person vera, entry 2 is in the ledger, and not in the database" in found
+    found = incumbent(filled, "ledger", "verify", env=env, code=4).stdout
+    assert "are not here, and were not verified; the first is that of entry 2, person vera" in found
+    assert found.endswith("NOT SOUND\n")
 
 
 def test_a_witness_refuses_an_old_backup(filled, env, tmp_path):

@@ -14,6 +14,7 @@ from incumbent.cli.here import open_here
 from incumbent.cli.table import print_table
 from incumbent.cli.terminal import say
 from incumbent.ledger.entry import Entry, format_time
+from incumbent.ledger.report import verdict
 from incumbent.usecases.ledger_export import export_ledger
 from incumbent.usecases.ledger_log import full_note, get_checkpoint, get_entry, list_entries
 from incumbent.usecases.ledger_prove import check_entry_proof, prove_continuation, prove_entry
@@ -32,9 +33,9 @@ examples:
   incumbent ledger reconcile                          the registry's rows against the entries
   incumbent ledger attack                             what somebody with the database could do, on a copy
 
-exit code: 0 sound, 4 not sound.
+exit code: 0 sound; 4 not sound; 5 an export that is sound as far as it goes, and lacks documents.
 """
-CORRUPT = 4
+CORRUPT, INCOMPLETE = 4, 5
 READ_BYTES_MAX = 1 << 22
 Run = Callable[[Workspace, argparse.Namespace], int]
 
@@ -208,8 +209,8 @@ def _verify(ws: Workspace, arguments: argparse.Namespace) -> int:
         say(f"ledger {show_line(found.report.log) or '?'}: {found.report.size} entries, root {found.report.root or '?'}")
         print_table(["", "check", "found"], [[check.outcome, check.claim, check.detail] for check in found.checks])
         say("\n".join(f"not shown: {text}" for text in found.unchecked))
-        say("SOUND, as far as was checked" if found.is_sound else "NOT SOUND")
-    return 0 if found.is_sound else CORRUPT
+        say("SOUND, as far as was checked" if found.is_sound else verdict(found.report) if found.is_incomplete else "NOT SOUND")
+    return 0 if found.is_sound else INCOMPLETE if found.is_incomplete else CORRUPT
 
 
 def _describe(found: Verification) -> Json:
@@ -218,7 +219,8 @@ def _describe(found: Verification) -> Json:
     ]
     report = found.report
     return {
-        "log": report.log, "size": report.size, "root": report.root, "is_sound": found.is_sound, "checks": checks,
+        "log": report.log, "size": report.size, "root": report.root, "is_sound": found.is_sound, "is_incomplete": found.is_incomplete,
+        "missing": report.missing, "checks": checks,
         "unchecked": [*found.unchecked],
     }  # fmt: skip
 

@@ -2,7 +2,8 @@
 
     python verify.py EXPORT.zip [--pin NOTE]... [--key KEY] [--witness VKEY]... [--json]
 
-It needs Python 3.11 and `cryptography`. Exit code 0: sound; 4: not sound; 2: cannot be asked so.
+It needs Python 3.11 and `cryptography`. Exit code 0: sound; 4: not sound; 5: what is here is sound, and documents are not here; 2: cannot
+be asked so.
 `report.CLAIMS` says what each check shows.
 
 What only outside knowledge can show: a ledger rewritten whole by the holder of its key, and one restored from an old backup, agree with
@@ -113,14 +114,14 @@ def _judge(open_parts: Callable[[], Parts], asked: _Asked) -> Report:
         findings.fail(1, "so much is wrong that the rest was not read")
     except _UNREADABLE as error:
         findings.fail(1, f"it cannot be read: {type(error).__name__}: {str(error)[:200]}")
-    return Report(judged.log, judged.size, judged.root, tuple(findings.checks(judged.details, judged.skipped)))
+    return Report(judged.log, judged.size, judged.root, tuple(findings.checks(judged.details, judged.skipped)), judged.missing)
 
 
 class _Judge:
     """One judgement on its way; `details` and `skipped` fill as checks are reached."""
 
     def __init__(self, asked: _Asked, findings: Findings) -> None:
-        self.log, self.size, self.root = "", 0, ""
+        self.log, self.size, self.root, self.missing = "", 0, "", 0
         self.details: dict[int, str] = {}
         self.skipped = dict(NOT_ASKED)
         self._asked, self._findings, self._fail = asked, findings, findings.fail
@@ -198,6 +199,12 @@ class _Judge:
 
     def _check_records(self, reading: Reading) -> None:
         self.details[11] = f"{len(self._kept)} documents"
+        self.missing = len(reading.missing)
+        if reading.missing:
+            seq, name = reading.missing[0]
+            self.skipped[11] = (
+                f"{self.missing} of {reading.named} are not here, and were not verified; the first is that of entry {seq}, {name}"
+            )
         for seq in self._kept:
             if not 0 <= seq < reading.size:
                 self._fail(11, f"a document says that entry {seq} names it, and there is none")
@@ -220,6 +227,7 @@ class _Judge:
 
     def _check_payloads(self, parts: Parts, reading: Reading) -> None:
         texts: set[str] = set()
+        unnamed: list[str] = []
         erased: set[str] = set()
         for number, line in enumerate(parts.lines("payloads.jsonl", LINE_BYTES_MAX), 1):
             match parse_object(line):
@@ -234,7 +242,11 @@ class _Judge:
                 case _:
                     raise Malformed(f"line {number} of payloads.jsonl is no text")
             if committed not in reading.committed and committed.encode() not in self._named:
-                self._fail(12, f"nothing names the text behind {committed[:80]}")
+                unnamed.append(committed)
+        if unnamed and reading.missing:
+            self.skipped[12] = f"{len(unnamed)} texts are named by nothing that is here"
+        for committed in [] if reading.missing else unnamed:
+            self._fail(12, f"nothing names the text behind {committed[:80]}")
         self.details[12] = f"{len(texts)} texts, {len(erased)} erased"
         for missing in sorted(reading.committed - texts - erased):
             self._fail(12, f"the text behind {missing[:80]} is missing, and no entry erased it")
@@ -324,7 +336,9 @@ def _open_archive(file: IO[bytes]) -> _Archive:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a script: judge an export and print the report."""
-    parser = argparse.ArgumentParser(description="Verify an exported ledger. Exit code 0: sound, 4: not sound, 2: cannot be asked so.")
+    parser = argparse.ArgumentParser(
+        description="Verify an exported ledger. Exit code 0: sound, 4: not sound, 5: documents are missing, 2: cannot be asked so."
+    )
     parser.add_argument("export", help="the zip archive")
     parser.add_argument("--pin", action="append", default=[], help="file with a checkpoint noted earlier, elsewhere")
     parser.add_argument("--key", default="", help="a key known to be the ledger's: ed25519:BASE64")
@@ -336,9 +350,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = verify_export(given.export, pins, key=given.key, witnesses=given.witness)
     except (OSError, Malformed) as error:
         parser.error(str(error))
-    shown = json.dumps({**asdict(report), "is_sound": report.is_sound}, indent=2) + "\n" if given.json else report_text(report)
+    shown = (
+        json.dumps({**asdict(report), "is_sound": report.is_sound, "is_incomplete": report.is_incomplete}, indent=2) + "\n"
+        if given.json
+        else report_text(report)
+    )
     sys.stdout.write(shown)
-    return 0 if report.is_sound else 4
+    return 0 if report.is_sound else 5 if report.is_incomplete else 4
 
 
 def _read_pin(path: str) -> bytes:

@@ -33,6 +33,8 @@ from incumbent.ledger.primitives import (
 HUMAN_ACTS = frozenset({"attest", "validate", "approve", "accept-risk", "break-glass", "close-finding"})
 """Acts that carry a person's will, hence a statement signed with a key of that person."""
 ENTRY_BYTES_MAX = 1 << 20
+_PLACEMENT = "placement"
+"""The one kind of object whose digest is no document's, but the bundle's that is placed."""
 Fail = Callable[[int, str], None]
 """Takes the number of a check and what is wrong."""
 
@@ -95,6 +97,8 @@ class Reading:
         signed: How many acts carry a statement that holds.
         wordless: How many of them give a reason that the statement leaves out.
         unsigned: How many human acts stand before the first key of a person.
+        named: How many entries name a document by its digest.
+        missing: (number of the entry, what it is about) of those whose document is not there.
     """
 
     def __init__(self, log: str, tenant: str, kept: Mapping[int, Kept], wanted: Collection[int], fail: Fail) -> None:
@@ -105,6 +109,8 @@ class Reading:
         self.rulers: list[tuple[int, bytes]] = []
         self.committed: set[str] = set()
         self.erased: set[str] = set()
+        self.named = 0
+        self.missing: list[tuple[int, str]] = []
         self._keys: dict[str, PersonKey] = {}
         self._revocable: dict[str, str] = {}
         self._has_keys = False
@@ -135,7 +141,7 @@ class Reading:
                 self.times[self.size] = at
             if payloads != "{}" or refs != "{}" or len(reason) > _REASON_CHARACTERS_MAX:
                 self._read_maps(seq, payloads, refs, reason)
-            if seq in kept:
+            if seq in kept or digest != "null":
                 self._hold_against(seq, kind, object_id, digest)
             if act in _HANDLERS or act in HUMAN_ACTS or statement != "null" or seq == 0:
                 self._read_special(seq, body, statement)
@@ -180,7 +186,13 @@ class Reading:
             self.committed.add(value)
 
     def _hold_against(self, seq: int, kind: str, object_id: str, digest: str) -> None:
-        document = self._kept[seq]
+        document = self._kept.get(seq)
+        if digest.startswith('"sha256:') and kind != _PLACEMENT:
+            self.named += 1
+            if document is None:
+                self.missing.append((seq, f"{kind} {object_id[:80]}"))
+        if document is None:
+            return
         named = (kind, json.loads(f'"{object_id}"'), json.loads(digest))
         if named != (document.kind, document.record_id, document.digest):
             self._fail(11, f"the document {document.kind} {document.record_id[:80]} is not what entry {seq} names")

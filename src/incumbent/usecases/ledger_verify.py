@@ -31,7 +31,7 @@ LIVE_CLAIMS = {
     104: "governed documents are what was recorded",
     105: "what stands on entries has them",
 }
-SIGNED = 8
+SIGNED, DOCUMENTS = 8, 11
 SOME_SIGNED = "the newest checkpoint, and each that is cosigned or of a rotation, is signed by the key that ruled, a rotation by both"
 _SHOWN = 3
 
@@ -59,6 +59,11 @@ class Verification:
     def is_sound(self) -> bool:
         """Say whether nothing failed."""
         return self.report.is_sound and all(check.outcome == "passed" for check in self.live)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Say whether it is an export in which nothing is wrong, and from which documents were left out."""
+        return not self.live and self.report.is_incomplete
 
 
 def verify_ledger(
@@ -110,6 +115,8 @@ def _tell_of_checkpoints(report: Report, walk: Walk, checkpoints: int, unsigned:
     told = {check.number: check for check in report.checks}
     if told[ROOTS].outcome != "failed":
         told[ROOTS] = _counted(ROOTS, walk, f"{checkpoints} checkpoints")
+    if report.missing and told[DOCUMENTS].outcome == "skipped":  # of an export they may have been left out; here they were deleted
+        told[DOCUMENTS] = replace(told[DOCUMENTS], outcome="failed")
     if unsigned:
         check = told[SIGNED]
         detail = check.detail or f"{checkpoints - unsigned} of {checkpoints}; --all-checkpoints verifies the signature of every one"

@@ -23,6 +23,7 @@ from incumbent.ledger.entry import parse_entry
 from incumbent.ledger.note import cosignature_line, cosigned_bytes, key_hash
 from incumbent.ledger.offline import verify_export
 from incumbent.ledger.primitives import Malformed, Note, parse_note, parse_vkey, verify_cosignature
+from incumbent.ledger.report import verdict
 from incumbent.usecases.ledger_export import write_archive
 from incumbent.usecases.ledger_log import NO_LEDGER
 from incumbent.usecases.ports import Transaction
@@ -197,7 +198,8 @@ def _judge(file: IO[bytes], remembered: str | None) -> Note:
     report = verify_export(file, [] if remembered is None else [remembered])
     if not report.is_sound:
         failed = [f"{check.claim}: {check.detail}" for check in report.checks if check.outcome == "failed"]
-        raise Corrupt(f"the witness does not cosign this ledger: {'; '.join(failed) or 'it could not be read'}. Nothing was signed")
+        what = verdict(report) if report.is_incomplete else "; ".join(failed) or "it could not be read"
+        raise Corrupt(f"the witness does not cosign this ledger: {what}. Nothing was signed")
     return parse_note(_read_member(file, f"checkpoints/{report.size}.note"))
 
 

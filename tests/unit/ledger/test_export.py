@@ -19,6 +19,7 @@ from incumbent.ledger.primitives import Malformed
 from incumbent.ledger.verifier import verifier_source
 from unit.ledger.exported import (
     AT,
+    BUNDLE,
     LOG,
     TENANT,
     Export,
@@ -29,6 +30,7 @@ from unit.ledger.exported import (
     forge,
     full_export,
     lines,
+    pack,
     private,
     public,
     sha256,
@@ -44,6 +46,42 @@ def test_a_changed_document_is_caught_with_and_without_its_digest():
     assert failed(made) == {11}
     made.records[0]["digest"] = sha256(b'{"rules":[]}')
     assert failed(made) == {11}
+
+
+def with_documents():
+    made = full_export()
+    made.record("add-person", "person", "bob", {"name_commitment": made.keep(b"Bob Roe")})
+    return made
+
+
+def test_an_export_without_a_document_is_told_to_be_incomplete_and_never_sound():
+    made = with_documents()
+    whole = verify_export(made.packed())
+    assert (whole.missing, whole.is_sound, whole.is_incomplete) == (0, True, False)
+    assert [record["kind"] for record in made.records] == ["policy", "key", "person"]
+    del made.records[2], made.records[0]  # of the person's name nothing is left but the text
+    found = verify_export(made.packed())
+    assert (found.missing, found.is_sound, found.is_incomplete) == (2, False, True)
+    told = {check.number: check.detail for check in found.checks if check.outcome == "skipped"}
+    assert told[11] == "2 of 3 are not here, and were not verified; the first is that of entry 1, policy flights-late"
+    assert told[12] == "1 texts are named by nothing that is here"
+
+
+def test_an_export_that_lacks_documents_and_is_wrong_besides_is_not_incomplete_but_unsound():
+    made = with_documents()
+    del made.records[0]
+    assert verify_export(pack(forge(made, 5, b'"id":"ann"', b'"id":"eve"').files())).is_incomplete is False
+    keyless = with_documents()
+    del keyless.records[1]  # the key's: what bob approved cannot be shown to be his
+    found = verify_export(keyless.packed())
+    assert (found.missing, found.is_incomplete, found.is_sound) == (1, False, False)
+    assert {check.number for check in found.checks if check.outcome == "failed"} == {10}
+
+
+def test_the_digest_of_a_bundle_that_is_placed_is_no_documents():
+    made = Export()
+    made.append(Draft("promote", ObjectRef("placement", "delay/us flights-late@1", BUNDLE), Actor("ann")))
+    assert verify_export(made.packed()).is_sound
 
 
 @pytest.mark.parametrize(("name", "value"), [("kind", "other"), ("id", "other"), ("seq", 0), ("seq", 99), ("seq", -1)])
@@ -155,6 +193,17 @@ def test_the_shipped_file_judges_alone_and_answers_by_its_exit_code(script):
     assert (code, shown.splitlines()[-1]) == (0, "SOUND")
     code, shown, _ = run(script, bad)
     assert (code, shown.splitlines()[-1]) == (4, "NOT SOUND")
+    whole = with_documents()
+    whole.records = whole.records[1:2]
+    lacking = script.with_name("lacking.zip")
+    lacking.write_bytes(whole.packed().read())
+    code, shown, _ = run(script, lacking)
+    assert (code, shown.splitlines()[-1]) == (
+        5, "INCOMPLETE: the entries are sound; 2 documents are not in this export, and were not verified",
+    )  # fmt: skip
+    code, shown, _ = run(script, lacking, "--json")
+    found = json.loads(shown)
+    assert (code, found["missing"], found["is_incomplete"], found["is_sound"]) == (5, 2, True, False)
     code, shown, _ = run(script, bad, "--json")
     assert code == 4
     found = json.loads(shown)
