@@ -104,21 +104,27 @@ ROUTES = (
     ),
 )
 
-_WITHOUT_PLACEHOLDERS = {(one.method, one.path.encode("ascii")): one for one in ROUTES if "{" not in one.path}
 _Pattern = Sequence[bytes]
 
 
-def _by_beginning() -> Mapping[tuple[bytes, ...], Sequence[tuple[int, Route, _Pattern]]]:
-    """Return, by the segments before a route's first placeholder, its place in the table, the route and all its segments."""
-    found: dict[tuple[bytes, ...], list[tuple[int, Route, _Pattern]]] = {}
-    for place, route in enumerate(ROUTES):
-        pattern = route.path.encode("ascii").split(b"/")[1:]
-        beginning = tuple(itertools.takewhile(lambda part: not part.startswith(b"{"), pattern))
-        found.setdefault(beginning, []).append((place, route, pattern))
-    return found
+class RouteIndex:
+    """A table of routes, made to be searched.
+
+    Attributes:
+        plain: Method and path of a route without placeholders -> it.
+        by_beginning: Segments before a route's first placeholder -> its place in the table, the route, all its segments.
+    """
+
+    def __init__(self, table: Sequence[Route]) -> None:
+        self.plain = {(one.method, one.path.encode("ascii")): one for one in table if "{" not in one.path}
+        self.by_beginning: dict[tuple[bytes, ...], list[tuple[int, Route, _Pattern]]] = {}
+        for place, route in enumerate(table):
+            pattern = route.path.encode("ascii").split(b"/")[1:]
+            beginning = tuple(itertools.takewhile(lambda part: not part.startswith(b"{"), pattern))
+            self.by_beginning.setdefault(beginning, []).append((place, route, pattern))
 
 
-_BY_BEGINNING = _by_beginning()
+INDEX = RouteIndex(ROUTES)
 
 
 def routes_table() -> str:
@@ -134,11 +140,11 @@ def find_route(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
         InvalidInput: A segment is not UTF-8.
     """
     wanted = "GET" if method == "HEAD" else method
-    if (wanted, raw_path) in _WITHOUT_PLACEHOLDERS:
-        return _WITHOUT_PLACEHOLDERS[wanted, raw_path], {}
+    if (wanted, raw_path) in INDEX.plain:
+        return INDEX.plain[wanted, raw_path], {}
     segments = raw_path.split(b"/")[1:]
     allowed: set[str] = set()
-    known = (_BY_BEGINNING.get(tuple(segments[:count]), ()) for count in range(len(segments) + 1))
+    known = (INDEX.by_beginning.get(tuple(segments[:count]), ()) for count in range(len(segments) + 1))
     for _, route, pattern in sorted(itertools.chain.from_iterable(known), key=lambda one: one[0]):
         values = _match(pattern, segments)
         if values is not None:

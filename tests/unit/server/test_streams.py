@@ -75,10 +75,8 @@ EXTRA = (
 
 
 def use_routes(monkeypatch, table):
-    """Have the server answer these routes, and the tables that it finds them by say so."""
-    monkeypatch.setattr(routes, "ROUTES", table)
-    monkeypatch.setattr(routes, "_BY_BEGINNING", routes._by_beginning())
-    monkeypatch.setattr(routes, "_WITHOUT_PLACEHOLDERS", {})
+    """Have the server answer these routes."""
+    monkeypatch.setattr(routes, "INDEX", routes.RouteIndex(table))
 
 
 @pytest.fixture(autouse=True)

@@ -51,7 +51,7 @@ def whoami(monkeypatch):
 
     extra = [Route(method, f"/who/{right}", answer, right)
              for method in ("GET", "POST") for right in ("read", "track", "promote", "approve", "add-person", "public")]  # fmt: skip
-    monkeypatch.setattr(routes, "ROUTES", (*routes.ROUTES, *extra))
+    monkeypatch.setattr(routes, "INDEX", routes.RouteIndex((*routes.ROUTES, *extra)))
 
 
 def basic(user, password):
@@ -183,7 +183,7 @@ def test_a_signed_act_over_http_is_refused_where_the_persons_key_lies_on_the_ser
         close_finding(server.ws, finding=opened, resolution="mended")
         return json_response({})
 
-    monkeypatch.setattr(routes, "ROUTES", (*routes.ROUTES, Route("POST", "/close", answer, "govern")))
+    monkeypatch.setattr(routes, "INDEX", routes.RouteIndex((*routes.ROUTES, Route("POST", "/close", answer, "govern"))))
     app = open_app(ws)
     refused = Client(app, {"authorization": f"Bearer {token_of(ws, 'ann', scope=['admin']).secret}"}).post("/close")
     assert refused.status == 422
