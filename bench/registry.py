@@ -82,7 +82,7 @@ def main():
         plain = median_ms(lambda: raw.execute(PLAIN, (SLOT,)).fetchall())
         raw.close()
         print(f"one indexed SELECT                 {plain:8.3f} ms")
-        then = datetime(2030, 1, 1, tzinfo=UTC)
+        then = datetime.now(UTC)
         other = f"slot/model-{arguments.models // 2:05}"
         for what, call, rounds in (
             ("live SLOT, its whole basis", lambda: get_live(ws, SLOT), ROUNDS),

@@ -6,6 +6,7 @@ import pytest
 
 from incumbent.base.errors import Conflict, NotFound, Refused
 from incumbent.bootstrap.workspace import open_workspace
+from incumbent.cli import main
 from incumbent.config import read_settings
 from incumbent.governance.key_request import KeyRequest, possession_bytes
 from incumbent.ledger.note import key_name, key_text
@@ -104,7 +105,7 @@ def test_a_key_is_revoked_by_its_person_and_a_name_that_is_taken_says_how_to_mak
         revoke_key(office["ada"], key="omar", reason="which?")
 
 
-def test_one_persons_key_serves_in_two_installations_and_is_asked_for_once_in_each(office, tmp_path):
+def test_one_persons_key_serves_in_two_installations_and_is_asked_for_once_in_each(tmp_path, monkeypatch, capsys):
     keys = str(tmp_path / "keys")
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -112,9 +113,15 @@ def test_one_persons_key_serves_in_two_installations_and_is_asked_for_once_in_ea
     for ws in (first, second):
         add_person(ws, person="ada", name="Ada Roth", roles=["admin"])
         add_person(ws, person="vera", name="Vera Ito", roles=["validator"])
-    made = [new_key(as_actor(ws, "vera"), person="vera").public for ws in (first, second)]
-    assert made[0] == made[1], "the key is there already, and its holder shows it to the second ledger, too"
-    assert bind_key(second, key="vera").public == made[0].removeprefix("ed25519:")
+    made = new_key(as_actor(first, "vera"), person="vera")
+    monkeypatch.chdir(tmp_path / "b")
+    monkeypatch.setenv("INCUMBENT_KEYS", keys)
+    monkeypatch.setenv("INCUMBENT_ACTOR", "vera")
+    assert (made.is_new, main(["keys", "new", "vera"])) == (True, 0)
+    told = capsys.readouterr().out
+    assert told.startswith("the key that was on this machine already asks to be bound; an admin does it with")
+    assert made.public in told, "the key is there already, and its holder shows it to the second ledger, too"
+    assert bind_key(second, key="vera").public == made.public.removeprefix("ed25519:")
     with pytest.raises(Conflict, match="there is a key named 'vera'"):
         new_key(as_actor(second, "vera"), person="vera")
     for ws in (first, second):

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,16 @@ def test_a_workspace_from_before_the_ledger_opens_and_its_ledger_begins_by_namin
     assert [version["name"] for version in began["versions"]] == ["delay@1"]
     assert [(p["slot"], p["version"], p["status"]) for p in began["placements"]] == [("delay/us", "delay@1", "Production")]
     old.store.close()
+
+
+def test_a_slot_in_which_nothing_was_ever_live_says_so_to_whoever_rolls_back(ws, tmp_path):
+    register_double(ws, tmp_path, slot=SLOT)
+    with pytest.raises(NotFound, match=f"nothing was ever live in slot {SLOT}, so .*`incumbent promote` puts a candidate in: double@1"):
+        roll_back(ws, slot=SLOT, reason="x")
+
+
+def test_a_slot_is_not_shown_as_it_will_be(ws, tmp_path):
+    register_double(ws, tmp_path, slot=SLOT)
+    with pytest.raises(InvalidInput, match="has not come yet, it is .*: leave the time out"):
+        get_live(ws, SLOT, datetime.now(UTC) + timedelta(days=1))
+    assert get_live(ws, SLOT, datetime.now(UTC) + timedelta(minutes=1)).staging  # a clock that is a little ahead is none of that

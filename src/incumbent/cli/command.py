@@ -35,6 +35,7 @@ def call(commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> int:
             allow_abbrev=False,  # an abbreviation that works today would break when an option is added
         )
         module.add_arguments(parser)
+        show_examples(parser)
         code: int = module.run(parser.parse_args(arguments[1:]))
         sys.stdout.flush()
         return code
@@ -46,6 +47,16 @@ def call(commands: Mapping[str, tuple[str, str]], arguments: list[str]) -> int:
     except BrokenPipeError:  # `incumbent … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+
+
+def show_examples(parser: argparse.ArgumentParser) -> None:
+    """Give each verb of a command the examples that name it, out of the command's own, so that its help has them too."""
+    lines = (parser.epilog or "").splitlines()
+    verbs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for name, sub in ((name, sub) for action in verbs for name, sub in action.choices.items()):
+        told = [line for line in lines if f"{parser.prog} {name} " in f"{line} "]
+        sub.epilog = sub.epilog or "\n".join(["examples:", *told] if told else [])
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def fail(error: IncumbentError) -> int:

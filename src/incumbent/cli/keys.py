@@ -72,11 +72,13 @@ def _ls(ws: Workspace, arguments: argparse.Namespace) -> int:
 def _new(ws: Workspace, arguments: argparse.Namespace) -> int:
     made = new_key(ws, person=arguments.person, name=arguments.name)
     if arguments.json:
-        print_json({"public": made.public, "bound": made.bound.to_json() if made.bound else None})
+        print_json({"public": made.public, "bound": made.bound.to_json() if made.bound else None, "is_new": made.is_new})
     elif made.bound:
-        say(f"{made.bound.key_id} signs for {made.bound.person_id} from now on\n  public half: {made.public}")
+        was_here = "" if made.is_new else ", which was on this machine already,"
+        say(f"{made.bound.key_id}{was_here} signs for {made.bound.person_id} from now on\n  public half: {made.public}")
     else:
-        say(f"a key was made on this machine, and asks to be bound; an admin does it with\n  incumbent keys bind {arguments.person}")
+        which = "a key was made on this machine, and asks" if made.is_new else "the key that was on this machine already asks"
+        say(f"{which} to be bound; an admin does it with\n  incumbent keys bind {arguments.person}")
         say(f"  public half: {made.public}")
     return 0
 

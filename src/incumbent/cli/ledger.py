@@ -31,6 +31,10 @@ examples:
   incumbent ledger export ledger.zip                  with the verifier in it: python verify.py ledger.zip
   incumbent ledger witness --memory seen.note         from a second place
   incumbent ledger reconcile                          the registry's rows against the entries
+  incumbent ledger rotate --reason "yearly"           a new key signs; the old one vouches for it
+  incumbent ledger erase sha256:0a1b… --reason "asked to be forgotten"
+  incumbent ledger accept-clock --reason "a laptop was a year ahead"
+  incumbent ledger own --role ledger_owner --app incumbent | psql
   incumbent ledger attack                             what somebody with the database could do, on a copy
 
 exit code: 0 sound; 4 not sound; 5 an export that is sound as far as it goes, and lacks documents.

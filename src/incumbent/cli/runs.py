@@ -37,6 +37,7 @@ examples:
   incumbent runs search "tags.`git branch` like 'feature/%' or not (params.lr < 0.1)"
   incumbent runs show run-0a1b2c                      a unique beginning of an id will do
   incumbent runs show run-0a1b2c --verify             compute the seal again from what is stored
+  incumbent runs log run-0a1b2c                       what its stages printed
   incumbent runs compare run-0a1b2c run-3d4e5f        only what differs; --all for everything
   incumbent runs note run-0a1b2c "the one we showed to the board"
   incumbent runs export run-0a1b2c --output run.json  everything, with every metric point

@@ -19,6 +19,7 @@ Tier 1 is the highest. The tables of docs/reference/tiers.md give it from exposu
 
 examples:
   incumbent tiers ls
+  incumbent tiers show flights-late        every assessment of it
   incumbent tiers assess flights-late --exposure medium --purpose medium --inherent medium --reason "informs rebooking"
   incumbent tiers assess demo --exposure low --purpose low --inherent low --tier 3 --reason "shown to customers"
   incumbent tiers print > tiers.toml       what each tier asks for, as a file to edit

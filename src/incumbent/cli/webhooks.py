@@ -33,6 +33,8 @@ examples:
   incumbent webhooks test webhook-06f1d0v2hq4n8c3k5e7z
   incumbent webhooks ls
   incumbent webhooks deliveries webhook-06f1d0v2hq4n8c3k5e7z
+  incumbent webhooks resume webhook-06f1d0v2hq4n8c3k5e7z
+  incumbent webhooks remove webhook-06f1d0v2hq4n8c3k5e7z
 """
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import NotFound
+from incumbent.base.errors import InvalidInput, NotFound
 from incumbent.governance.person import key_from_json
 from incumbent.governance.vouching import NO_BACKING, Backing
 from incumbent.ledger.entry import Entry
+from incumbent.ledger.primitives import AHEAD_MAX
 from incumbent.registry.grounds import FOUNDER, POLICY_CHANGED, SIGN_OFF, read_backing
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.registry.slot import Name, at_time, find_live, find_target, name_of
@@ -153,15 +154,26 @@ def get_live(ws: Workspace, slot: str, at: datetime | None = None) -> LiveSlot:
     """Return one slot, now or as it was at a time.
 
     Raises:
+        InvalidInput: The time has not come.
         NotFound: Nothing was ever placed there (by then); the message lists the slots that are.
     """
     with ws.store.begin(read_only=True) as tx:
         history = tx.registry.list_placements(slot)
         if at is not None:
+            _check_past(ws, history, at)
             history = at_time(history, at)
         if not history:
             raise _no_slot(tx, slot, at)
         return _describe(tx, slot, history)
+
+
+def _check_past(ws: Workspace, history: Sequence[Placement], at: datetime) -> None:
+    """Pass if a time has come, by the clock here or by the ledger. Raises InvalidInput: nobody knows what will be live."""
+    now = max([ws.clock.now(), *(placement.since_at for placement in history)])
+    if at > now + AHEAD_MAX:
+        raise InvalidInput(
+            f"{at.isoformat()} has not come yet, it is {now.isoformat(timespec='seconds')}: leave the time out to see the slot as it is"
+        )
 
 
 def list_history(ws: Workspace, slot: str) -> Sequence[Placement]:

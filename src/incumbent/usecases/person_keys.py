@@ -33,10 +33,12 @@ class NewKey:
     Attributes:
         public: Its public half, "ed25519:" and base64.
         bound: What binds it to the person; None if it was asked for, and an admin has to.
+        is_new: It was made now; one of that name that is on this machine, and that this ledger never heard of, is taken instead.
     """
 
     public: str
     bound: Key | None
+    is_new: bool
 
 
 def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
@@ -77,8 +79,8 @@ def new_key(ws: Workspace, *, person: str, name: str = "") -> NewKey:
             request = KeyRequest(owner.person_id, public, signature, ws.clock.now())
             seq = _record_request(ws, tx, acting, request)
             if "admin" not in acting.roles:
-                return NewKey(public, None)
-            return NewKey(public, _bind(ws, tx, acting, request, seq))
+                return NewKey(public, None, is_new=found is None)
+            return NewKey(public, _bind(ws, tx, acting, request, seq), is_new=found is None)
 
 
 def request_key(ws: Workspace, *, public: str, signature: str) -> KeyRequest:

@@ -15,7 +15,7 @@ from incumbent.base.errors import Conflict, InvalidInput, NotFound, Refused
 from incumbent.governance.finding import open_finding
 from incumbent.ledger.clock import CLOCK_SLACK, tell_lag
 from incumbent.registry.model import ModelVersion, Placement
-from incumbent.registry.slot import find_live, find_target
+from incumbent.registry.slot import find_live, find_status, find_target, name_of
 from incumbent.usecases.asked import asked
 from incumbent.usecases.moving import check_move, move, verify_bundle
 from incumbent.usecases.ports import Transaction
@@ -118,6 +118,11 @@ def _find_target(tx: Transaction, slot: str, to: tuple[str, int] | None) -> tupl
         raise NotFound(f"there is no slot {slot[:200]!r}; there are: {', '.join(tx.registry.list_slots()) or 'none yet'}")
     live = find_live(history)
     found = to or find_target(history)
+    if found is None and not any(placement.status == "Production" for placement in history):
+        names = sorted({name_of(placement) for placement in history})
+        waiting = ", ".join(f"{model}@{version}" for model, version in names if find_status(history, (model, version)) == "Staging")
+        to_do = f"`incumbent promote` puts a candidate in: {waiting}" if waiting else "`incumbent propose` makes a version a candidate"
+        raise NotFound(f"nothing was ever live in slot {slot}, so there is nothing to roll back; {to_do}")
     if found is None:
         raise NotFound(
             f"slot {slot} has nothing to roll back to: none was live there before what is live now; name another one with --to, "
