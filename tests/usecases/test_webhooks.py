@@ -349,3 +349,12 @@ def test_every_act_that_has_an_event_is_an_act_and_each_webhook_of_all_is_told_o
     send(ws, carrier)
     assert carrier.got[0][2]["type"] == "incumbent.ledger.entry"
     assert only(ws).events == ()
+
+
+def test_a_webhook_is_removed_also_by_a_clock_that_was_put_back(ws, clock):
+    hook = add_webhook(ws, url=URL).webhook
+    clock.move(hours=-2)
+    with pytest.raises(Refused, match="clock"):
+        add_webhook(ws, url=URL)
+    remove_webhook(ws, webhook=hook.webhook_id)
+    assert list_webhooks(ws) == []

@@ -60,10 +60,15 @@ def ws(tmp_path):
     ws.store.close()
 
 
+def tell_twice(ws):
+    for person in ("ann", "bea"):
+        add_person(replace(ws, actor="ann"), person=person, name="Some Person", roles=["admin"])
+
+
 def test_a_slow_receiver_holds_up_no_other(ws):
     for name in ("slow", "quick"):
-        add_webhook(ws, url=f"https://{name}.example/")
-    add_person(ws, person="ann", name="Ann Lee", roles=["admin"])  # two entries: the ledger's first, and hers
+        add_webhook(ws, url=f"https://{name}.example/", events=["people.changed"])
+    tell_twice(ws)
     carrier = Waiting("slow.example")
     with WebhookSender(ws, carrier, pause_s=0.01):
         carrier.wait_for(slow=1, quick=2)
@@ -74,8 +79,8 @@ def test_a_slow_receiver_holds_up_no_other(ws):
 def test_no_more_than_a_few_are_sent_to_at_once_and_the_others_have_their_turn(ws):
     names = [f"h{n}" for n in range(AT_ONCE + 2)]
     for name in names:
-        add_webhook(ws, url=f"https://{name}.example/")
-    add_person(ws, person="ann", name="Ann Lee", roles=["admin"])
+        add_webhook(ws, url=f"https://{name}.example/", events=["people.changed"])
+    tell_twice(ws)
     carrier = Waiting(*(f"{name}.example" for name in names))
     with WebhookSender(ws, carrier, pause_s=0.01):
         with carrier.arrived:
@@ -85,8 +90,8 @@ def test_no_more_than_a_few_are_sent_to_at_once_and_the_others_have_their_turn(w
 
 
 def test_what_goes_wrong_is_said_once_while_it_lasts_and_sending_goes_on(ws, capsys):
-    add_webhook(ws, url="https://a.example/")
-    add_person(ws, person="ann", name="Ann Lee", roles=["admin"])
+    add_webhook(ws, url="https://a.example/", events=["people.changed"])
+    tell_twice(ws)
     carrier = Waiting()
     flaky = Flaky(ws.store, [*[Unavailable("the store is away")] * 5, ZeroDivisionError("a fault of ours")])
     with WebhookSender(replace(ws, store=flaky), carrier, pause_s=0.01):
