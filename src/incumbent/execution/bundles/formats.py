@@ -15,7 +15,7 @@ from incumbent.execution.bundles.files import refuse_dangerous
 from incumbent.execution.bundles.graphs import ONNX_FILE, TORCH_FILE, ask_torch, write_onnx, write_torch
 from incumbent.execution.bundles.mlflow_folder import MLFLOW_FOLDER, MLMODEL, copy_mlflow
 from incumbent.execution.bundles.skops_file import dump_skops
-from incumbent.execution.codecs.models import settled_pickle
+from incumbent.execution.codecs.models import dump_stable, settled_pickle
 from incumbent.registry.pickle_scan import scan_pickle
 
 
@@ -150,8 +150,10 @@ def _write_pickle(it: Writing) -> Made:
             f"only a pickle holds a {type(it.model).__name__}, and opening one can run code; pack it with allow_pickle=True, "
             "or with pack_bundle and code that answers without it"
         )
+    what = f"this {type(it.model).__name__}"
+    refuse_dangerous([scan_pickle(dump_stable(it.model), PICKLE_FILE)], what)  # before it is loaded once, which settling does
     data = settled_pickle(it.model)
-    refuse_dangerous([scan_pickle(data, PICKLE_FILE)], f"this {type(it.model).__name__}")
+    refuse_dangerous([scan_pickle(data, PICKLE_FILE)], what)
     (it.folder / PICKLE_FILE).write_bytes(data)
     return Made("pickle", {"file": PICKLE_FILE, "proba": it.proba}, needs_pickle=True)
 

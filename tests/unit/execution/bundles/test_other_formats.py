@@ -1,6 +1,7 @@
 """ONNX graphs, MLflow folders, pickles by permission, and PyTorch as far as it goes without PyTorch."""
 
 import importlib
+import os
 import sys
 import textwrap
 
@@ -115,6 +116,13 @@ def test_an_object_whose_pickle_would_run_code_is_not_packed_whoever_allows_it(t
     scorer.hook = print
     with pytest.raises(Refused, match="holds a pickle that is not opened, whoever allows pickles.*builtins.print"):
         inc.pack_model(tmp_path / "bundle", scorer, inputs=[[1.0]], modules=[scoring], allow_pickle=True)
+
+
+def test_what_a_pickle_would_run_is_not_run_by_packing_it(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring.Scorer, "__reduce__", lambda _: (os.mkdir, (str(tmp_path / "run"),)), raising=False)
+    with pytest.raises(Refused, match="holds a pickle that is not opened, whoever allows pickles.*mkdir"):
+        inc.pack_model(tmp_path / "bundle", scoring.Scorer(2.0), inputs=[[1.0]], modules=[scoring], allow_pickle=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_estimator_of_the_projects_own_goes_into_a_pickle_if_allowed(tmp_path, monkeypatch):
