@@ -331,3 +331,8 @@ def test_bytes_put_before_an_attack_with_a_header_never_make_it_safe(junk):
 )
 def test_a_name_has_the_risk_that_its_table_gives(module, name, risk):
     assert classify_name(module, name) == risk
+
+
+def test_an_odd_escape_is_no_warning_and_does_not_end_the_scan():
+    """pytest has warnings be errors here, as some programs do."""
+    assert scan_pickle(b"S'\\q'\n0cposix\nsystem\n(S'x'\ntR.").verdict == "dangerous"
