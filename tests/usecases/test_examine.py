@@ -235,6 +235,8 @@ def test_robust_is_undecided_on_few_rows(ws, host, tmp_path):
     [
         ([3.0, 1.0], "passed"),
         ([1.0, 3.0], "failed"),
+        ([1.0, 1.0, 1.0], "undecided"),
+        ([1.0, 0.2, 1.0], "undecided"),
         ([3.0, float("nan"), 1.0], "failed"),
         ([1.0], "not-applicable"),
         ([], "not-applicable"),
@@ -254,9 +256,17 @@ def test_skew_compares_online_answers_with_the_scores_of_the_run(ws, host, tmp_p
     assert ask(ws, host, beside, "skew").outcome == outcome
 
 
+@pytest.mark.parametrize(("rows", "outcome"), [(1, "undecided"), (99, "undecided"), (100, "passed")])
+def test_skew_is_undecided_on_few_rows_that_whoever_trains_chose(ws, host, tmp_path, rows, outcome):
+    found = ask(ws, host, make_subject(ws, tmp_path, scores=scores_of(make_rows(3, rows))), "skew")
+    assert found.outcome == outcome
+    assert found.outcome == "passed" or found.reason.endswith(f"{100 - rows} more rows would settle it")
+
+
 def test_skew_by_row_number_needs_one_table_that_the_numbers_can_mean(ws, host, tmp_path):
-    places = pl.DataFrame({"row": [399, 5]})
-    rows = make_rows(1)[[399, 5]]
+    chosen = [399, 5, *range(10, 110)]
+    places = pl.DataFrame({"row": chosen})
+    rows = make_rows(1)[chosen]
     one = make_subject(ws, tmp_path, holdout=make_rows(2, 50), scores=pl.concat([places, scores_of(rows).select("y")], how="horizontal"))
     assert ask(ws, host, one, "skew").outcome == "passed"
     two = make_subject(ws, tmp_path, holdout=make_rows(2), scores=pl.concat([places, scores_of(rows).select("y")], how="horizontal"))
@@ -278,6 +288,17 @@ def test_limits_holds_a_version_to_what_it_was_registered_with(ws, host, tmp_pat
     found = ask(ws, host, make_subject(ws, tmp_path, serving={"limits": limit}), "limits")
     assert found.outcome == outcome
     assert next(iter(limit)).removesuffix("_max") in found.reason
+
+
+@pytest.mark.parametrize("limit", ["one_row_ms_max", "memory_bytes_max"])
+def test_limits_that_a_version_loosens_for_itself_decide_nothing(ws, host, tmp_path, limit):
+    found = ask(ws, host, make_subject(ws, tmp_path, serving={"limits": {limit: 1e12}}), "limits")
+    assert (found.outcome, f"{limit} 1e+12 instead of" in found.reason) == ("undecided", True), found
+
+
+def test_a_limit_that_is_spelled_wrong_is_no_limit_left_off(ws, host, tmp_path):
+    found = ask(ws, host, make_subject(ws, tmp_path, serving={"limits": {"one_row_ms": 10}}), "limits")
+    assert (found.outcome, "'one_row_ms' is none; there are: bundle_bytes_max" in found.reason) == ("failed", True), found
 
 
 def test_limits_tells_the_memory_of_the_process_that_answers(ws, host, tmp_path):

@@ -127,7 +127,16 @@ def test_reproducible_is_undecided_for_a_script_and_runs_only_where_it_is_named(
 def test_pipeline_integration_passes_a_run_whose_every_stage_ran(ws, host, tmp_path):
     found = ask(ws, host, make_version(ws, tmp_path), "pipeline-integration")
     assert found.outcome == "passed"
-    assert found.facts["stages"] == ["model", "report", "weights"]
+    assert found.facts["stages"] == found.facts["ran"] == ["model", "report", "weights"]
+
+
+def test_pipeline_integration_says_how_many_stages_ran_and_counts_none_for_nothing(ws, host, tmp_path):
+    make_version(ws, tmp_path / "first")
+    changed = ask(ws, host, make_version(ws, tmp_path / "second", report="print(1)"), "pipeline-integration")
+    assert (changed.outcome, changed.facts["ran"]) == ("passed", ["report"])
+    assert changed.reason.startswith("1 of 3 stages")
+    cached = ask(ws, host, make_version(ws, tmp_path / "third", report="print(1)  # the same"), "pipeline-integration")
+    assert (cached.outcome, cached.facts["ran"]) == ("undecided", [])
 
 
 def test_pipeline_integration_fails_a_run_whose_seal_no_longer_holds(ws, host, tmp_path):

@@ -151,6 +151,13 @@ def test_a_share_of_nulls_and_of_values_outside_is_what_the_schema_allows(ws, ho
         assert found.outcome == outcome, found
 
 
+def test_a_schema_that_lets_every_value_break_its_checks_expects_nothing(ws, host, tmp_path):
+    subject = make_subject(ws, tmp_path)
+    set_schema(ws, model="square", text="columns: {x: {dtype: Float64, less_than: -100.0, outside_share_max: 1.0}}")
+    found = ask(ws, host, find_subject(ws, subject.version, holdout="frozen-1"), "expected-values")
+    assert (found.outcome, "every value of 'x' break its checks" in found.reason) == ("undecided", True), found
+
+
 def test_values_whose_type_is_wrong_are_not_called_as_expected(ws, host, tmp_path):
     subject = make_subject(ws, tmp_path)
     set_schema(ws, model="square", text="columns: {who: {dtype: Int64, less_than: 5}}")

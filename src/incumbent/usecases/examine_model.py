@@ -29,7 +29,7 @@ DEFAULT_METRICS: dict[Kind, str] = {"probability": "brier", "label": "accuracy",
 
 
 def examine_converges(exam: Exam) -> Found:
-    """Every metric that the run logged over several steps stayed finite, and each loss ended no higher than it began."""
+    """Every metric that the run logged over several steps stayed finite, and each loss ended lower than it began."""
     run, _ = exam.run
     with exam.ws.store.begin(read_only=True) as tx:
         names = sorted(tx.metrics.latest([run.run_id]).get(run.run_id, {}))
@@ -47,7 +47,10 @@ def examine_converges(exam: Exam) -> Found:
     facts: dict[str, Json] = {name: {"first": values[0], "last": values[-1], "points": len(values)} for name, values in losses.items()}
     if worse:
         return Found("failed", f"{shown(worse)} of run {run.run_id} ended higher than it began", facts)
-    return Found("passed", f"{shown([*losses])} of run {run.run_id} stayed finite and ended no higher than it began", facts)
+    still = [name for name, values in losses.items() if values[-1] == values[0]]
+    if still:
+        return Found("undecided", f"{shown(still)} of run {run.run_id} ended where it began: nothing shows that it was learning", facts)
+    return Found("passed", f"{shown([*losses])} of run {run.run_id} stayed finite and ended lower than it began", facts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,14 +62,25 @@ def _hold(exam: Exam, *, is_values: bool) -> Found:
         return Found("failed", f"{len(told)} breaches of {rule}: {'; '.join(told[:5])}", facts)
     if empty or not tables:
         return Found("undecided", f"{shown(empty) or 'the tables'} have no rows to hold to {rule}", facts)
-    untold = sorted(name for name in unjudged if schema.columns[name].checks)
-    if is_values and untold:
-        return Found("undecided", f"the values of {shown(untold)} could not be judged; the test `schema` says why", facts)
-    absent = [name for name in exam.inputs if name not in schema.columns]
-    if absent and not is_values:
-        return Found("undecided", f"{rule} says nothing of {shown(absent)}, which the model is asked with", facts)
+    gap = _find_unheld_values(schema, rule, unjudged) if is_values else _find_unheld_columns(schema, rule, exam.inputs)
+    if gap:
+        return Found("undecided", gap, facts)
     rows_told = " and ".join(f"{count_rows(rows):,} rows of {name}" for name, rows in tables.items())
     return Found("passed", f"the {kind} of {rows_told} hold to {rule}, set by a person", facts)
+
+
+def _find_unheld_values(schema: TableSchema, rule: str, unjudged: Iterable[str]) -> str:
+    """Return whose values a schema did not hold to anything, in words; "" if it did."""
+    untold = sorted(name for name in unjudged if schema.columns[name].checks)
+    if untold:
+        return f"the values of {shown(untold)} could not be judged; the test `schema` says why"
+    unbound = sorted(name for name, column in schema.columns.items() if column.checks and column.outside_share_max >= 1)
+    return f"{rule} lets every value of {shown(unbound)} break its checks (outside_share_max = 1)" if unbound else ""
+
+
+def _find_unheld_columns(schema: TableSchema, rule: str, inputs: Iterable[str]) -> str:
+    absent = [name for name in inputs if name not in schema.columns]
+    return f"{rule} says nothing of {shown(absent)}, which the model is asked with" if absent else ""
 
 
 def _judge_table(breaches: Iterable[SchemaBreach]) -> Iterable[str]:

@@ -14,6 +14,8 @@ from incumbent.usecases.log_run import verify_seal
 from incumbent.usecases.moving import verify_bundle
 
 SKEW_ROWS_MAX, SKEW_ROWS_ONE_BY_ONE = 500, 25
+SKEW_ROWS_MIN = 100
+"""Fewer agreeing rows would still leave room for one answer in thirty to differ (3 / n, one-sided 95 %), and whoever trains chose them."""
 SKEW_GAP_MAX = 1e-6
 """How far, in units of max(1, |offline|), an online answer may be from the offline one: rounding, and nothing that decides."""
 
@@ -23,7 +25,7 @@ LIMITS: dict[str, float] = {
     "thousand_rows_ms_max": 10_000.0,
     "memory_bytes_max": 4 * 2**30,
 }
-"""What a version must stay below where its `serving` settings do not say otherwise, under `limits`."""
+"""What a version must stay below; its `serving` settings may ask for less, under `limits`."""
 TIMED_ANSWERS = 30
 _TABLES = {"arrow", "polars", "pandas"}
 
@@ -75,7 +77,7 @@ def examine_skew(exam: Exam) -> Found:
     if not answered:
         return Found("not-applicable", f'"scores" holds {shown([*scores])} and none of the columns that the version answers with')
     if count_rows(scores) == 0:
-        return Found("undecided", '"scores" has no rows')
+        return Found("undecided", f'"scores" has no rows; {SKEW_ROWS_MIN} are needed')
     sample = spread(scores, SKEW_ROWS_MAX)
     asked = _find_asked(exam, outputs, scores, sample)
     if isinstance(asked, str):
@@ -97,7 +99,10 @@ def examine_skew(exam: Exam) -> Found:
         return Found(
             "failed", f"online answers differ from the offline scores in {shown(wrong)}, on {rows:,} rows, by up to {worst:.3g}", facts
         )
-    return Found("passed", f"online answers are the offline scores on {rows:,} rows, in a batch and one by one (gap {worst:.3g})", facts)
+    same = f"online answers are the offline scores on {rows:,} rows"
+    if rows < SKEW_ROWS_MIN:
+        return Found("undecided", f"{same}, and that says little; {SKEW_ROWS_MIN - rows} more rows would settle it", facts)
+    return Found("passed", f"{same}, in a batch and one by one (gap {worst:.3g})", facts)
 
 
 def _list_outputs(exam: Exam) -> dict[str, Artifact]:
@@ -149,7 +154,10 @@ def examine_rollback(exam: Exam) -> Found:
 
 
 def examine_limits(exam: Exam) -> Found:
-    """Bundle size, answer times and memory are below the limits that the version was registered with, or ours."""
+    """Bundle size, answer times and memory are below our limits, or lower ones that the version was registered with.
+
+    A version that set itself higher ones passes by nobody's word but its authors': that stays undecided.
+    """
     limits = _read_limits(exam)
     example: dict[str, list[Scalar]] = {name: [value] for name, value in exam.card.example.items()}
     files = exam.manifest.get("files")
@@ -178,6 +186,14 @@ def examine_limits(exam: Exam) -> Found:
         f"{size:,} bytes, {found['one_row_ms_max']:.1f} ms for one row (median of {TIMED_ANSWERS}), "
         f"{found['thousand_rows_ms_max']:.1f} ms for 1,000"
     )
+    looser = [f"{name} {limit:,.6g} instead of {LIMITS[name]:,.6g}" for name, limit in limits.items() if limit > LIMITS[name]]
+    if looser:
+        return Found(
+            "undecided",
+            f"{reason}; but the version allows itself more than is usual ({'; '.join(looser)}): have its gate policy say what is enough, "
+            "by guardrails of latency and memory",
+            facts,
+        )
     if memory is None:
         return Found("undecided", f"{reason}; the memory of a process cannot be measured on this machine", facts)
     reason += f", {memory / 2**20:,.0f} MiB at the peak (the worker's process, Python included)"
@@ -197,10 +213,11 @@ def _read_limits(exam: Exam) -> dict[str, float]:
         raise InvalidInput("the version's serving settings have `limits` that are no table")
     taken = dict(LIMITS)
     for name, value in given.items():
-        if name in LIMITS:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
-                raise InvalidInput(f"the version's serving limit {name} is {value!r}, no number above 0")
-            taken[name] = float(value)
+        if name not in LIMITS:
+            raise InvalidInput(f"the version's serving limit {name[:64]!r} is none; there are: {', '.join(LIMITS)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
+            raise InvalidInput(f"the version's serving limit {name} is {value!r}, no number above 0")
+        taken[name] = float(value)
     return taken
 
 
@@ -213,9 +230,12 @@ def examine_pipeline(exam: Exam) -> Found:
     wrong = [f"{stage.stage} {stage.state}" for stage in stages if stage.state not in {"ran", "hit"}]
     if run.state != "finished" or wrong or not stages:
         return Found("failed", f"run {run.run_id} of pipeline {run.pipeline} is {run.state}: {shown(wrong) or f'{len(stages)} stages'}")
-    names = {stage.stage for stage in stages}
-    reason = f"all {len(names)} stages of pipeline {run.pipeline} ran or were cached in the sealed run {run.run_id}"
-    return Found("passed", reason, {"run": run.run_id, "stages": list[Json](sorted(names))})
+    names, ran = ({stage.stage for stage in stages if stage.state in states} for states in (("ran", "hit"), ("ran",)))
+    facts: dict[str, Json] = {"run": run.run_id, "stages": list[Json](sorted(names)), "ran": list[Json](sorted(ran))}
+    reason = f"{len(ran)} of {len(names)} stages of pipeline {run.pipeline} ran in the sealed run {run.run_id}, and the others were cached"
+    if not ran:
+        return Found("undecided", f"{reason}: nothing was put together anew; the test `reproducible` does that", facts)
+    return Found("passed", reason, facts)
 
 
 def examine_pickles(exam: Exam) -> Found:
