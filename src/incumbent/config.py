@@ -4,8 +4,8 @@ Order, later wins: built-in default, `[tool.incumbent]` in pyproject.toml, `.inc
 passes. The first file is the project's and goes where it goes; the second is this machine's, and says where the workspace is kept.
 """
 
-import getpass
 import os
+import pwd
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +40,7 @@ class Settings:
         blobs_url: Blob store: "" for the workspace folder, or `s3://…`.
         algorithm: Digest algorithm of a workspace that is created now; an existing one keeps its own.
         actor: Who acts, for records.
+        account: The system's account that runs this process, whoever it says that it is.
         keys_folder: Where the private keys of the people at this machine are; never part of a project.
         origins: Setting -> where its value came from.
         public_url: Under which browsers know the server.
@@ -64,6 +65,7 @@ class Settings:
     actor: str
     keys_folder: Path
     origins: Mapping[str, str]
+    account: str = ""
     public_url: str = ""
     traces: str = ""
     lineage_url: str = ""
@@ -128,9 +130,10 @@ def read_settings(root: Path, environ: Mapping[str, str] = os.environ) -> Settin
         algorithm=cast(Algorithm, algorithm),
         experiment=_text("experiment", pick("experiment", "", "")),
         seed=_count("seed", pick("seed", "INCUMBENT_SEED", 0), least=0),
-        actor=_text("actor", pick("actor", "INCUMBENT_ACTOR", "")) or _user(),
+        actor=_text("actor", pick("actor", "INCUMBENT_ACTOR", "")) or find_account(),
         keys_folder=Path(_text("keys", environ.get("INCUMBENT_KEYS") or str(_config_home(environ) / "incumbent" / "keys"))),
         origins=origins,
+        account=find_account(),
         public_url=_text("public_url", environ.get("INCUMBENT_PUBLIC_URL", "")),
         traces=_text("traces", environ.get("INCUMBENT_TRACES", "")),
         lineage_url=_text("lineage_url", environ.get("INCUMBENT_LINEAGE_URL", "")),
@@ -182,10 +185,11 @@ def _config_home(environ: Mapping[str, str]) -> Path:
     return Path(given) if given.startswith("/") else Path.home() / ".config"
 
 
-def _user() -> str:
+def find_account() -> str:
+    """Return the name of the account that runs this process, by its number: variables such as LOGNAME say what anybody likes."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user may have no name
         return f"uid-{os.getuid()}"
 
 

@@ -102,7 +102,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         return _assemble(elsewhere, algorithm, blobs_location=blobs_location)
 
     keys = KeyFolder(ledger=folder / "keys", personal=settings.keys_folder)
-    return Workspace(
+    made = Workspace(
         root=root,
         folder=folder,
         store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm, keys=keys),
@@ -120,9 +120,10 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         processes=HostProcesses(),
         open_runner=open_runner,
         beside=beside,
-        actor=settings.actor,
+        actor=settings.account or settings.actor,
         owns_blobs=bool(settings.url) or not settings.blobs_url,
     )
+    return made.named(settings.actor)
 
 
 def _keep_algorithm(folder: Path, wanted: Algorithm) -> Algorithm:

@@ -1,7 +1,7 @@
 """The guarded part of the demo: six people, a policy, challengers that may not pass and one that may, a roll-back, and the ledger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from incumbent.base.errors import Corrupt, IncumbentError, Refused
@@ -55,7 +55,7 @@ class Office:
 
     def as_(self, person: str) -> Workspace:
         """Return the workspace as a person opens it."""
-        return replace(self.ws, actor=person)
+        return self.ws.named(person)
 
     def open(self, folder: Path, run: RunResult) -> None:
         """Make everybody known, freeze the holdout, assess the tier, and put the policy in force."""

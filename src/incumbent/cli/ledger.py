@@ -164,7 +164,7 @@ def _show(ws: Workspace, arguments: argparse.Namespace) -> int:
     lines = [
         ("entry", f"{shown.entry.seq} of {shown.entry.log}, tenant {shown.entry.tenant}"),
         ("at", format_time(shown.entry.at)),
-        ("actor", f"{draft.actor.actor_id} ({draft.actor.kind}, known by {draft.actor.auth})"),
+        ("actor", f"{draft.actor.actor_id} ({draft.actor.kind}, {draft.actor.how_known})"),
         ("roles", ", ".join(draft.roles) or "none: nobody is registered here"),
         ("act", draft.act),
         ("object", draft.object.name),

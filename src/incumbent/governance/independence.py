@@ -16,7 +16,7 @@ from incumbent.governance.acts import get_act
 from incumbent.governance.fields import check_line, read_fields
 from incumbent.governance.person import Directory, Person, index_people
 
-Work = Literal["commit", "run", "data", "prompt", "policy", "tier", "registration"]
+Work = Literal["commit", "run", "data", "prompt", "policy", "tier", "registration", "account"]
 WORKS: tuple[Work, ...] = get_args(Work)
 _DID = {
     "commit": "wrote commit",
@@ -26,6 +26,7 @@ _DID = {
     "policy": "set policy",
     "tier": "lowered",
     "registration": "registered",
+    "account": "let their account of the system be used for",
 }
 
 
@@ -82,11 +83,14 @@ def authors(authorships: Iterable[Authorship], people: Iterable[Person]) -> froz
 def find_unknown(authorships: Iterable[Authorship], people: Iterable[Person]) -> tuple[str, ...]:
     """Return the names in a lineage that lead to no known person, sorted.
 
+    Accounts of the system are left out: many machines have one that is nobody's, such as root.
+
     Raises:
         InvalidInput: The people do not fit together.
     """
     directory = index_people(people)
-    return tuple(sorted({work.who for work in authorships if directory.find(directory.accountable(work.who)) is None}))
+    names = {work.who for work in authorships if work.what != "account"}
+    return tuple(sorted(name for name in names if directory.find(directory.accountable(name)) is None))
 
 
 def find_own_work(person_id: str, authorships: Iterable[Authorship], directory: Directory) -> Authorship | None:

@@ -36,6 +36,12 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "v": int, "log": str, "tenant": str, "seq": int, "at": str, "actor": dict, "roles": list, "act": str, "object": dict, "refs": dict,
     "from": str, "to": str, "reason": str, "payloads": dict, "statement": (dict, type(None)),
 }  # fmt: skip
+_HOW_KNOWN = {
+    "os": "by the name of the account that ran it",
+    "token": "by a token",
+    "session": "by a log-in",
+    "single-user": "whoever reached the port: single-user mode",
+}
 _ACTOR_FIELDS, _OBJECT_FIELDS = {"id", "kind", "auth"}, {"kind", "id", "digest"}
 
 
@@ -45,12 +51,26 @@ class Actor:
 
     Attributes:
         actor_id: A pseudonym such as "ann"; the printed name is personal data and is not here.
-        auth: How we know: "os" (the account that ran the command), "key:…" (a signature), later a token or an OIDC subject.
+        auth: How we know: "os" (the account that ran the command has that name), "named:ACCOUNT" (that account said so, and showed
+            nothing: INCUMBENT_ACTOR), "token" or "session" (what a server was shown), "single-user" (nothing was). Before
+            2026-11-26 "os" stood for all of these. A signed act has its statement beside it, which shows more.
     """
 
     actor_id: str
     kind: ActorKind = "person"
     auth: str = "os"
+
+    @property
+    def how_known(self) -> str:
+        """Return in words how it is known who acted.
+
+        >>> Actor("ann", auth="named:root").how_known, Actor("ann").how_known
+        ('named by the account root', 'by the name of the account that ran it')
+        """
+        kind, _, account = self.auth.partition(":")
+        if kind == "named":
+            return f"named by the account {account}"
+        return _HOW_KNOWN.get(self.auth, f"known by {self.auth}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Desk:
     Attributes:
         blobs: Where the bytes of artifacts wait until the server has them.
         actor: Who acts, as this machine knows them; the server goes by the token.
+        account: None speaks for another here.
         close: Gives up the connections.
     """
 
@@ -29,3 +30,4 @@ class Desk:
     processes: Processes
     actor: str
     close: Callable[[], None]
+    account: str = ""

@@ -6,7 +6,7 @@ on the server's machine, or by an admin there. It works once, for a day, and onl
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incumbent.base.documents import Document
@@ -178,7 +178,7 @@ def _add_first(ws: Workspace, person: str, name: str) -> None:
     with ws.store.begin(read_only=True) as tx:
         if list_people(tx):
             raise Refused("people are registered here by now; restart the server for a link for one of them, or ask an admin")
-    add_person(replace(ws, actor=person), person=person, name=name, roles=["admin"])
+    add_person(ws.named(person), person=person, name=name, roles=["admin"])
 
 
 def _check_link(ws: Workspace, link: Link | None) -> Link:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
 from incumbent.base.errors import NotFound, Unavailable
-from incumbent.governance.independence import Authorship
+from incumbent.governance.independence import WORKS, Authorship, Work
 from incumbent.governance.sign_off import sign_off_from_json
 from incumbent.registry.model import ModelVersion
 from incumbent.tracking.run import Run
@@ -24,8 +24,10 @@ def describe_authors(ws: Workspace, tx: Transaction, model: str, run: Run) -> tu
     """Return who had a part in what a run gave, for the manifest of the next version of a model, and the version it counts from."""
     before = tx.registry.find_newest(model)
     since = str(_find_manifest(tx, before).get("commit") or "") if before else ""
-    found = [{"who": ws.actor, "what": "registration", "ref": ""}]
-    found += [{"who": _actor_of(maker), "what": "run", "ref": maker.run_id} for maker in _list_makers(tx, run)]
+    found: list[Document] = [{"who": ws.actor, "what": "registration", "ref": ""}]
+    if ws.account:
+        found.append({"who": ws.account, "what": "account", "ref": ""})
+    found += [work.to_json() for maker in _list_makers(tx, run) for work in _works_of(maker, "run")]
     try:
         commits = ws.code.list_authors(run.code.commit, since)
     except Unavailable:  # the repository is elsewhere: say so in the manifest, where a sign-off will find it
@@ -35,8 +37,7 @@ def describe_authors(ws: Workspace, tx: Transaction, model: str, run: Run) -> tu
         for commit, address in commits:
             newest.setdefault(address, commit)
         found += [{"who": address, "what": "commit", "ref": commit} for address, commit in newest.items()]
-    authors: list[Json] = [dict(author) for author in found]
-    return authors, f"{before.model}@{before.version}" if before else None
+    return list[Json](found), f"{before.model}@{before.version}" if before else None
 
 
 def list_authorships(tx: Transaction, version: ModelVersion, thresholds: Sequence[Authorship] = ()) -> list[Authorship]:
@@ -79,8 +80,8 @@ def _list_whole(tx: Transaction, version: ModelVersion) -> list[Authorship]:
         if other.bundle.digest == version.bundle.digest:
             found += _own_authorships(tx, other)
     if givers:
-        found += [Authorship(_actor_of(maker), "run", maker.run_id) for maker in _list_makers(tx, tx.runs.get(givers[0]))]
-    return found + [Authorship(_actor_of(giver), "data", giver.run_id) for giver in _list_data_givers(tx, run)]
+        found += [work for maker in _list_makers(tx, tx.runs.get(givers[0])) for work in _works_of(maker, "run")]
+    return found + [work for giver in _list_data_givers(tx, run) for work in _works_of(giver, "data")]
 
 
 def _list_data_givers(tx: Transaction, run: Run) -> list[Run]:
@@ -115,11 +116,11 @@ def _own_authorships(tx: Transaction, version: ModelVersion) -> list[Authorship]
     found = [Authorship(version.actor, "registration", f"{version.model}@{version.version}")]
     for author in listed if isinstance(listed, list) else []:
         match author:
-            case {"who": str(who), "what": "commit" | "run" | "data" | "prompt" | "policy" | "registration" as what, "ref": str(ref)}:
+            case {"who": str(who), "what": str(what), "ref": str(ref)} if what in WORKS:
                 found.append(Authorship(who, what, ref or f"{version.model}@{version.version}"))
     if not isinstance(listed, list):  # from before manifests named them
         run = tx.runs.get(version.run_id)
-        found.append(Authorship(_actor_of(run), "run", run.run_id))
+        found += _works_of(run, "run")
     return found
 
 
@@ -140,9 +141,14 @@ def _find_manifest(tx: Transaction, version: ModelVersion) -> Document:
     return tx.documents.get(version.manifest)
 
 
-def _actor_of(run: Run) -> str:
-    """Return who ran a run. The tag is from before it was a fact, which the run's own code cannot set."""
-    return str(run.facts.get("actor") or run.tags.get("actor") or "unknown")
+def _works_of(run: Run, what: Work) -> list[Authorship]:
+    """Return who ran a run, and whose account of the system it ran from under their name.
+
+    The tag is from before it was a fact, which the run's own code cannot set.
+    """
+    found = [Authorship(str(run.facts.get("actor") or run.tags.get("actor") or "unknown"), what, run.run_id)]
+    account = run.facts.get("account")
+    return [*found, Authorship(account, "account", run.run_id)] if isinstance(account, str) and account else found
 
 
 def _list_makers(tx: Transaction, run: Run) -> list[Run]:

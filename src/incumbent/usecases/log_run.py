@@ -52,11 +52,15 @@ def describe_run(
         ended_at=None,
         seed=seed,
         code=ws.code.version(),
-        facts={"environment": digest, "process": ws.processes.own_name(), **(facts or {}), "actor": ws.actor},
+        facts={"environment": digest, "process": ws.processes.own_name(), **(facts or {}), **_describe_actor(ws)},
         params=dict(params or {}),
         tags={"actor": ws.actor, **{check_name("tag", key): check_text("tag", key, text) for key, text in (tags or {}).items()}},
     )
     return Began(run, environment)
+
+
+def _describe_actor(ws: Logging) -> dict[str, Json]:
+    return {"actor": ws.actor, "account": ws.account} if ws.account else {"actor": ws.actor}
 
 
 def start_run(ws: Workspace, *, began: Began) -> Run:

@@ -139,7 +139,7 @@ def record_act(
     draft = Draft(
         act=act,
         object=ObjectRef(kind, object_id, digest),
-        actor=_actor(who),
+        actor=_actor(ws, who),
         roles=tuple(who.roles) if who.person else (),
         refs=dict(refs or {}),
         before=before,
@@ -208,7 +208,7 @@ def _record_refusal(ws: Workspace, act: str, kind: str, object_id: str, message:
             _begin(ws, tx, who)
         shown, kept = keep_words(tx, message, ws.ids.salt)
         roles = tuple(who.roles) if person else ()
-        actor = replace(_actor(who), actor_id=_printable(who.actor))
+        actor = replace(_actor(ws, who), actor_id=_printable(who.actor))
         draft = Draft("refuse", ObjectRef(kind, _printable(object_id)), actor, roles, after=act, reason=_printable(shown), payloads=kept)
         tx.ledger.append(draft, ws.clock.now(), may_lag=lambda _: True)  # also when it was refused because the clock runs backwards
 
@@ -218,8 +218,8 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _actor(who: Acting) -> Actor:
-    return Actor(who.actor, who.person.kind if who.person else "person")
+def _actor(ws: Workspace, who: Acting) -> Actor:
+    return Actor(who.actor, who.person.kind if who.person else "person", _printable(ws.auth))
 
 
 def _begin(ws: Workspace, tx: Transaction, who: Acting) -> None:
@@ -234,7 +234,7 @@ def _begin(ws: Workspace, tx: Transaction, who: Acting) -> None:
         "placements": [describe_placement_row(placement) for placement in reversed(tx.registry.list_placements())],
     }
     digest = digest_bytes(document_bytes(body), "sha256")
-    draft = Draft("begin", ObjectRef("ledger", origin, digest), _actor(who), after=key_text(public))
+    draft = Draft("begin", ObjectRef("ledger", origin, digest), _actor(ws, who), after=key_text(public))
     entry = tx.ledger.append(draft, ws.clock.now())
     tx.records.put(Record("ledger", origin, entry.seq, digest, body))
 

@@ -96,6 +96,10 @@ class Logging(Protocol):
     def actor(self) -> str:
         """Who acts."""
 
+    @property
+    def account(self) -> str:
+        """The account of the system that says so of somebody else; "" where they are the same, or a server was shown who acts."""
+
 
 class StoreSink:
     """The sink of a workspace that has its store at hand."""

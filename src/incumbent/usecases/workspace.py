@@ -1,13 +1,15 @@
 """A workspace: the ports that a use case works through. Made by `bootstrap`, and by nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from incumbent.usecases.governed_ports import Keys, Secrets, Signer, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
 from incumbent.usecases.sink import StoreSink
 from incumbent.usecases.spools import Spools
+
+_NAMED = "named:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Workspace:
         open_runner: Makes a runner of the named executor ("local", "inline").
         beside: Another workspace at this root: same blobs, an empty store of its own in `.incumbent/` there.
         actor: Who acts, for records.
+        auth: How that is known: "os" (the account that runs this), "named:ACCOUNT" (that account said so, and showed nothing), or by
+            what they showed to a server: "token", "session", "single-user" (nothing; whoever reached the port).
         signer: How human acts are signed, where it is not with a key of `keys`.
         owns_blobs: No other metadata store is expected to need what is in `blobs`. False for the SQLite of one checkout over
             a blob store that is named by address, for there every checkout has a store of its own.
@@ -43,8 +47,19 @@ class Workspace:
     open_runner: Callable[[str], Runner]
     beside: Callable[[Path], "Workspace"]
     actor: str
+    auth: str = "os"
     owns_blobs: bool = True
     signer: Signer | None = None
+
+    @property
+    def account(self) -> str:
+        """The account that runs this under another's name, "" where nobody does."""
+        return self.auth.removeprefix(_NAMED) if self.auth.startswith(_NAMED) else ""
+
+    def named(self, actor: str) -> "Workspace":
+        """Return the same for somebody whom this account names, without showing anything."""
+        account = self.account or self.actor
+        return replace(self, actor=actor, auth="os" if actor == account else _NAMED + account)
 
     @property
     def sink(self) -> StoreSink:

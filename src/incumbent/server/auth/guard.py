@@ -40,6 +40,7 @@ class Guard:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._alone = replace(server, ws=replace(server.ws, auth="single-user"))
         self._register: Register | None = None
 
     def admit(self, right: str, request: Request, where: str, *, is_use: bool = True) -> Caller:
@@ -106,11 +107,12 @@ class Guard:
 
     def act_as(self, caller: Caller) -> Server:
         """Return the server as this caller may use it: it acts in their name, and signs for nobody."""
-        return self._server if caller.is_single_user else self._as(caller)
+        return self._alone if caller.is_single_user else self._as(caller)
 
     def _as(self, caller: Caller) -> Server:
         ws = self._server.ws
-        return replace(self._server, ws=replace(ws, actor=caller.name or NOBODYS_NAME, keys=LedgerKeyAlone(ws.keys)))
+        shown = "session" if caller.scope is None else "token"
+        return replace(self._server, ws=replace(ws, actor=caller.name or NOBODYS_NAME, auth=shown, keys=LedgerKeyAlone(ws.keys)))
 
     def is_single_user(self) -> bool:
         """Return whether whoever reaches the port was taken for the one who started the server, when last somebody asked."""

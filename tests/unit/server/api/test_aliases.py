@@ -1,7 +1,5 @@
 """Aliases over HTTP: a word is anybody's who works here; what says what is live is moved by promoting alone."""
 
-from dataclasses import replace
-
 import pytest
 
 from asgi import open_app
@@ -20,7 +18,7 @@ def world(tmp_path_factory):
     """Version 1 is live in double/eu, and version 2 is ready to be promoted."""
     folder = tmp_path_factory.mktemp("aliases")
     (folder / "bundles").mkdir()
-    ws = replace(open_empty(folder), actor="ada")
+    ws = open_empty(folder).named("ada")
     people = open_office(ws)
     prepare(people, folder / "bundles")
     host = open_model_host(ws)

@@ -6,7 +6,6 @@ status that the operation's line names, and is of its schema with no field besid
 
 import base64
 import json
-from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -92,7 +91,7 @@ class Story:
 def story(tmp_path):
     (tmp_path / "bundles").mkdir()
     (tmp_path / "little.py").write_text(PIPELINE)
-    ws = replace(open_empty(tmp_path), actor="ada")
+    ws = open_empty(tmp_path).named("ada")
     people = open_office(ws)
     first = prepare(people, tmp_path / "bundles")
     host = open_model_host(ws)

@@ -150,7 +150,7 @@ def world(tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("every-list")
     (folder / "bundles").mkdir()
     clock = MovedClock()
-    ws = replace(open_empty(folder, clock), actor="ada")
+    ws = open_empty(folder, clock).named("ada")
     people = open_office(ws)
     run = prepare(people, folder / "bundles").run_id
     host = open_model_host(ws)

@@ -1,6 +1,5 @@
 """Examinations, the ML Test Score and drafts of schemas over HTTP; and who can log in, which is an admin's to see."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,7 +20,7 @@ def world(tmp_path_factory):
     """Version 1 has a policy and a holdout, and was judged by nobody."""
     folder = tmp_path_factory.mktemp("exams")
     (folder / "bundles").mkdir()
-    ws = replace(open_empty(folder), actor="ada")
+    ws = open_empty(folder).named("ada")
     people = open_office(ws)
     prepare(people, folder / "bundles")
     app = open_app(ws)

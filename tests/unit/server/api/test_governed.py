@@ -1,7 +1,6 @@
 """The governed path over HTTP, by people with tokens: what each may do, what the rules refuse, and what has to be signed elsewhere."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -41,7 +40,7 @@ class Asker:
 def office(tmp_path_factory):
     """An installation where version 1 is evaluated and signed for, and the people who may go on."""
     folder = tmp_path_factory.mktemp("governed")
-    ws = replace(open_empty(folder), actor="ada")
+    ws = open_empty(folder).named("ada")
     people = open_office(ws)
     bundles = folder / "bundles"
     bundles.mkdir()

@@ -35,7 +35,7 @@ def office(tmp_path_factory):
     """Askers with tokens, and what stands on their own machines; two versions are evaluated and unsigned."""
     folder = tmp_path_factory.mktemp("signing")
     (folder / "bundles").mkdir()
-    ws = replace(open_empty(folder), actor="ada")
+    ws = open_empty(folder).named("ada")
     people = open_office(ws)
     prepare_office(people, folder / "bundles")
     register_factor(people["ann"], folder / "bundles", 2.0)
