@@ -3,6 +3,7 @@
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -105,17 +106,27 @@ def prepare(office: dict[str, Workspace], folder: Path, *, tier: int = 2, policy
     return first
 
 
+def make_prepared(folder: Path) -> None:
+    """Make a workspace in an empty folder whose first version has a holdout, a tier and a policy, and no evidence yet."""
+    ws = _make_office(folder)
+    ws.store.close()
+
+
 def make_evaluated(folder: Path) -> None:
     """Make a workspace in an empty folder whose first version has evidence that nobody has signed yet."""
+    ws = _make_office(folder)
+    host = open_model_host(ws)
+    evaluate(as_actor(ws, "rita"), host, model=MODEL, slot=SLOT, version=1)
+    host.close()
+    ws.store.close()
+
+
+def _make_office(folder: Path) -> Workspace:
     (folder / "project").mkdir()
     (folder / "bundles").mkdir()
     ws = open_workspace(read_settings(folder / "project", {"INCUMBENT_KEYS": str(folder / "keys")}))
-    people = open_office(ws)
-    prepare(people, folder / "bundles")
-    host = open_model_host(ws)
-    evaluate(people["rita"], host, model=MODEL, slot=SLOT, version=1)
-    host.close()
-    ws.store.close()
+    prepare(open_office(ws), folder / "bundles")
+    return ws
 
 
 def make_live(folder: Path, *, tier: int) -> None:
@@ -166,3 +177,18 @@ LAX = "\n".join(
         for tier in (1, 2, 3, 4)
     ]
 )
+
+
+class Forging:
+    """Keys with which Omar signs for Vera."""
+
+    def __init__(self, keys: Any) -> None:
+        self._keys = keys
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+    def sign(self, public: bytes, data: bytes) -> Any:
+        """Sign by Omar's key what Vera's is asked for."""
+        names = self._keys.list_names()
+        return self._keys.sign(names["omar"] if public == names["vera"] else public, data)

@@ -11,18 +11,12 @@ from incumbent.usecases.authorship import list_authorships
 from incumbent.usecases.examine_score import get_test_score
 from incumbent.usecases.ledger_verify import verify_ledger
 from incumbent.usecases.schemas import set_schema
-from office import MODEL, open_office, prepare
+from office import MODEL
 
 
 @pytest.fixture
-def office(tmp_path):
-    (tmp_path / "project").mkdir()
-    (tmp_path / "bundles").mkdir()
-    ws = open_workspace(read_settings(tmp_path / "project", {"INCUMBENT_KEYS": str(tmp_path / "keys")}))
-    people = open_office(ws)
-    prepare(people, tmp_path / "bundles")
-    yield people
-    ws.store.close()
+def office(prepared_office):
+    return prepared_office
 
 
 def score(ws, point):

@@ -8,7 +8,6 @@ from incumbent.base.documents import document_bytes
 from incumbent.governance.subject import SUBJECTS
 from incumbent.usecases.reach import GOVERNED
 from incumbent.usecases.verify_artifacts import verify_artifacts
-from office import make_evaluated, open_copy
 
 UNSEEN = {
     "name what a version's own document names, and that is looked at": {"attestation", "sign-off"},
@@ -20,18 +19,9 @@ UNSEEN = {
 """Kinds of document that the workspace below has none of, and what they name. A new kind has to be put here or made there."""
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("evaluated")
-    make_evaluated(folder)
-    return folder
-
-
 @pytest.fixture
-def ws(evaluated, tmp_path):
-    opened = open_copy(evaluated, tmp_path)
-    yield opened
-    opened.store.close()
+def ws(evaluated_ws):
+    return evaluated_ws
 
 
 def read_records(ws):

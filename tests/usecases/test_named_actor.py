@@ -8,7 +8,7 @@ from incumbent.config import find_account, read_settings
 from incumbent.usecases.ledger_log import list_entries
 from incumbent.usecases.people import change_person
 from incumbent.usecases.sign_off import sign_off
-from office import MODEL, PEOPLE, SLOT, as_actor, make_evaluated, open_copy
+from office import MODEL, SLOT
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
 
@@ -25,18 +25,9 @@ def test_an_entry_says_whether_the_account_has_the_name_or_gave_it(tmp_path):
         ws.store.close()
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("named")
-    make_evaluated(folder)
-    return folder
-
-
 @pytest.fixture
-def office(evaluated, tmp_path):
-    ws = open_copy(evaluated, tmp_path)
-    yield {name: as_actor(ws, name) for name in PEOPLE}
-    ws.store.close()
+def office(evaluated_office):
+    return evaluated_office
 
 
 def test_whose_account_a_version_was_made_from_signs_for_it_under_no_name(office):

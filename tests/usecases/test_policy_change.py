@@ -10,23 +10,14 @@ from incumbent.usecases.live import get_live
 from incumbent.usecases.policies import set_policy
 from incumbent.usecases.promote import check_promotion, promote
 from incumbent.usecases.sign_off import sign_off
-from office import MODEL, PEOPLE, POLICY, SLOT, as_actor, make_evaluated, open_copy
+from office import MODEL, POLICY, SLOT
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("policy")
-    make_evaluated(folder)
-    return folder
-
-
 @pytest.fixture
-def office(evaluated, tmp_path):
-    ws = open_copy(evaluated, tmp_path)
-    yield {name: as_actor(ws, name) for name in PEOPLE}
-    ws.store.close()
+def office(evaluated_office):
+    return evaluated_office
 
 
 def notes(office):

@@ -6,8 +6,6 @@ from datetime import timedelta
 import pytest
 
 from incumbent.base.errors import Refused
-from incumbent.bootstrap.workspace import open_workspace
-from incumbent.config import read_settings
 from incumbent.usecases import signing
 from incumbent.usecases.attest import attest, list_attestations
 from incumbent.usecases.examine_score import get_test_score
@@ -15,34 +13,14 @@ from incumbent.usecases.findings import close_finding, list_findings, open_findi
 from incumbent.usecases.person_keys import bind_key, new_key, revoke_key
 from incumbent.usecases.promote import check_promotion
 from incumbent.usecases.recording import find_acting, governed, record_act
-from office import MODEL, SLOT, open_office, prepare
+from office import MODEL, SLOT, Forging
 
 WHO = {"model": MODEL, "version": 1}
 
 
 @pytest.fixture
-def office(tmp_path):
-    (tmp_path / "project").mkdir()
-    (tmp_path / "bundles").mkdir()
-    ws = open_workspace(read_settings(tmp_path / "project", {"INCUMBENT_KEYS": str(tmp_path / "keys")}))
-    people = open_office(ws)
-    prepare(people, tmp_path / "bundles")
-    yield people
-    ws.store.close()
-
-
-class Forging:
-    """Keys with which Omar signs for Vera."""
-
-    def __init__(self, keys):
-        self._keys = keys
-
-    def __getattr__(self, name):
-        return getattr(self._keys, name)
-
-    def sign(self, public, data):
-        names = self._keys.list_names()
-        return self._keys.sign(names["omar"] if public == names["vera"] else public, data)
+def office(prepared_office):
+    return prepared_office
 
 
 @pytest.fixture

@@ -20,24 +20,15 @@ from incumbent.usecases.ledger_verify import verify_ledger
 from incumbent.usecases.promote import check_promotion, promote
 from incumbent.usecases.recording import record_act
 from incumbent.usecases.sign_off import sign_off
-from office import MODEL, PEOPLE, SLOT, as_actor, make_evaluated, open_copy
+from office import MODEL, SLOT
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
 SHORT, LONG = "only for loans below 5,000", "only for loans below 5,000. " * 20
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("words")
-    make_evaluated(folder)
-    return folder
-
-
 @pytest.fixture
-def office(evaluated, tmp_path):
-    ws = open_copy(evaluated, tmp_path)
-    yield {name: as_actor(ws, name) for name in PEOPLE}
-    ws.store.close()
+def office(evaluated_office):
+    return evaluated_office
 
 
 def sign(office, comment):

@@ -24,25 +24,15 @@ from incumbent.usecases.schemas import set_schema
 from incumbent.usecases.sign_off import sign_off
 from incumbent.usecases.standing import read_vouching
 from incumbent.usecases.tiers import set_tiers
-from office import LAX, MODEL, PEOPLE, SLOT, as_actor, make_evaluated, open_copy, sign_all
+from office import LAX, MODEL, PEOPLE, SLOT, Forging, as_actor, sign_all
 
 WHO = {"model": MODEL, "slot": SLOT, "version": 1}
 AUTHOR_IS_ADMIN = ["admin", "developer", "approver"]
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
-    """A version of Ann's with evidence that nobody has signed."""
-    folder = tmp_path_factory.mktemp("evaluated")
-    make_evaluated(folder)
-    return folder
-
-
 @pytest.fixture
-def ws(evaluated, tmp_path):
-    opened = open_copy(evaluated, tmp_path)
-    yield opened
-    opened.store.close()
+def ws(evaluated_ws):
+    return evaluated_ws
 
 
 @pytest.fixture
@@ -274,20 +264,6 @@ def test_a_key_that_was_in_other_hands_takes_its_signatures_along_and_a_lost_one
     assert f"vera's sign-off: its key {signed.key_id} may have been in other hands since" in problems(office)
     with pytest.raises(Refused, match="revoked already"):
         revoke_key(office["ada"], key=signed.key_id, reason="no, later", compromised_since=signed.at + timedelta(microseconds=1))
-
-
-class Forging:
-    """Keys whose signatures of people are another's."""
-
-    def __init__(self, keys):
-        self._keys = keys
-
-    def __getattr__(self, name):
-        return getattr(self._keys, name)
-
-    def sign(self, public, data):
-        names = self._keys.list_names()
-        return self._keys.sign(names["omar"] if public == names["vera"] else public, data)
 
 
 def test_a_statement_that_the_bound_key_did_not_sign_is_not_stored_and_does_not_count_where_it_is(office, monkeypatch):

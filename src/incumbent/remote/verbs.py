@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from incumbent.base.documents import Json
-from incumbent.base.errors import InvalidInput
+from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.registry.lineage import Lineage
 from incumbent.registry.model import ModelVersion, Placement
 from incumbent.remote.connection import Connection, path_of
@@ -87,7 +87,9 @@ class Verbs:
     def _find_change(self, slot: str, entry: int, before: str | None) -> tuple[Placement, Placement | None]:
         """Return what an entry put into Production, and the placement there of the version that it found."""
         history = (read_placement(one, slot) for one in self._connection.list_items(path_of("slots", slot, "history")))
-        placement = next(one for one in history if one.seq == entry and one.status == "Production")
+        placement = next((one for one in history if one.seq == entry and one.status == "Production"), None)
+        if placement is None:
+            raise Corrupt(f"the server says that entry {entry} put a version into Production in {slot}, and its history there has no such entry")
         left = next((one for one in history if f"{one.model}@{one.version}" == before and one.status == "Production"), None)
         return placement, left
 

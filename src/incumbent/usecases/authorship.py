@@ -17,6 +17,7 @@ from incumbent.governance.sign_off import sign_off_from_json
 from incumbent.registry.model import ModelVersion
 from incumbent.tracking.run import Run
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.standing import find_actor
 from incumbent.usecases.workspace import Workspace
 
 
@@ -62,7 +63,7 @@ def _list_schema_authors(tx: Transaction, model: str) -> list[Authorship]:
     """Return who set the schema that holds for a model: all who set these very rules, for setting them again takes nobody's part away."""
     history = tx.records.list_history("schema", model)
     same = [record for record in history if record.body.get("schema") == history[-1].body.get("schema")]
-    return [Authorship(tx.ledger.get(record.seq).draft.actor.actor_id, "policy", f"schema of {model}") for record in same]
+    return [Authorship(find_actor(tx, record.seq), "policy", f"schema of {model}") for record in same]
 
 
 def list_all_authorships(tx: Transaction, model: str) -> list[Authorship]:

@@ -10,6 +10,7 @@ from incumbent.registry.model import ModelVersion
 from incumbent.usecases.builtin_policy import BUILTIN_POLICY
 from incumbent.usecases.evidence import read_evidence
 from incumbent.usecases.ports import Transaction
+from incumbent.usecases.standing import find_actor
 
 _SHOWN = 3
 
@@ -36,13 +37,13 @@ def tell_policy_change(tx: Transaction, version: ModelVersion, *, policy: Values
     changes = list_changes(before, policy)
     if not changes:
         return ""
-    setters = dict.fromkeys(changes, "" if seq is None else _actor(tx, seq))
+    setters = dict.fromkeys(changes, "" if seq is None else find_actor(tx, seq))
     target = next((record.record_id for record in history if record.seq == seq), None)
     last = before
     for record in history:
         if record.record_id == target and first < record.seq:
             values = list_values(policy_from_json(record.body["policy"]))
-            setters |= {place: _actor(tx, record.seq) for place in list_changes(last, values) if place in setters}
+            setters |= {place: find_actor(tx, record.seq) for place in list_changes(last, values) if place in setters}
             last = values
     told = [f"{place} {old:.60} -> {new:.60}{f' by {setters[place]}' if setters[place] else ''}" for place, (old, new) in changes.items()]
     more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
@@ -57,7 +58,3 @@ def _find_first_look(tx: Transaction, version: ModelVersion) -> tuple[int, str] 
     found = [(seq, tx.ledger.get(seq).draft.refs.get("policy", "")) for seq, body in looks if body.get("version") in names]
     given = [read_evidence(record) for name in sorted(names) for record in tx.records.list_all("evidence", subject=name)]
     return min([*found, *((evidence.seq, evidence.policy) for evidence in given)], default=None)
-
-
-def _actor(tx: Transaction, seq: int) -> str:
-    return tx.ledger.get(seq).draft.actor.actor_id

@@ -30,7 +30,7 @@ from incumbent.usecases.policy_change import tell_policy_change
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
 from incumbent.usecases.schema_in_force import SCHEMA_TESTS, find_schema
-from incumbent.usecases.standing import find_standing, read_findings
+from incumbent.usecases.standing import find_actor, find_standing, read_findings
 from incumbent.usecases.tier_in_force import Tier, find_tier, list_ever_live
 from incumbent.usecases.witnesses import count_cosignatures
 from incumbent.usecases.workspace import Workspace
@@ -290,7 +290,7 @@ def list_threshold_authorships(tx: Transaction, policy: PolicyInForce, tier: Tie
         other = policy_from_json(record.body["policy"])
         is_shared = record.record_id == policy.target and any(rule in rules for rule in _list_rules(other))
         if record.seq == policy.seq or is_shared or other.to_json() == held:
-            found.append(Authorship(tx.ledger.get(record.seq).draft.actor.actor_id, "policy", f"of {record.record_id}"))
+            found.append(Authorship(find_actor(tx, record.seq), "policy", f"of {record.record_id}"))
     return found
 
 

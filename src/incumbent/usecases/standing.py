@@ -35,13 +35,13 @@ def read_words(tx: Transaction, person_id: str | None = None) -> list[Word]:
         then = person_from_json(record.body)
         before, grouped_by = last.get(record.record_id, (None, ""))
         if before is None or (then.vouched_by or before.vouched_by) != before.vouched_by:
-            voucher = then.vouched_by or _actor(tx, record.seq)
+            voucher = then.vouched_by or find_actor(tx, record.seq)
         else:
-            voucher = _actor(tx, record.seq) if (then.roles - before.roles) & VOUCHED else ""
+            voucher = find_actor(tx, record.seq) if (then.roles - before.roles) & VOUCHED else ""
         if then.grouped_by or not then.group:
             grouped_by = then.grouped_by
         elif before is None or then.group != before.group:
-            grouped_by = _actor(tx, record.seq)
+            grouped_by = find_actor(tx, record.seq)
         last[record.record_id] = (then, grouped_by)
         found.append(Word(record.seq, record.record_id, voucher, grouped_by))
     return found
@@ -78,7 +78,7 @@ def bound(tx: Transaction, key: Key) -> Key:
     """Return a key with who bound it, also where its document does not say."""
     if key.bound_by:
         return key
-    return replace(key, bound_by=_actor(tx, tx.records.list_history("key", key.key_id)[0].seq))
+    return replace(key, bound_by=find_actor(tx, tx.records.list_history("key", key.key_id)[0].seq))
 
 
 def find_standing(tx: Transaction, given: Sequence[tuple[int, SignOff]], *, is_grouped: bool = False) -> dict[str, Standing]:
@@ -177,5 +177,6 @@ def _find_revocation(tx: Transaction, key: Key) -> int:
     return next(record.seq for record in history if key_from_json(record.body).revoked_at is not None)
 
 
-def _actor(tx: Transaction, seq: int) -> str:
+def find_actor(tx: Transaction, seq: int) -> str:
+    """Return who did what an entry tells of."""
     return tx.ledger.get(seq).draft.actor.actor_id

@@ -23,7 +23,7 @@ from incumbent.registry.slot import list_models_ever_live
 from incumbent.usecases.authorship import list_all_authorships
 from incumbent.usecases.ports import Transaction
 from incumbent.usecases.recording import list_people
-from incumbent.usecases.standing import read_vouching
+from incumbent.usecases.standing import find_actor, read_vouching
 
 _TIER = "tier"
 
@@ -83,7 +83,7 @@ def find_tier(tx: Transaction, model: str, slot: str | None = None) -> Tier:
     policies = [(record.seq, tier_policy_from_json(record.body)) for record in tx.records.list_history("tiers", "tiers")]
     given = hold(
         {_TIER: -DEFAULT_TIER_POLICY.unassessed},
-        [Setting(seq, _actor(tx, seq), {_TIER: -policy.unassessed}) for seq, policy in policies],
+        [Setting(seq, find_actor(tx, seq), {_TIER: -policy.unassessed}) for seq, policy in policies],
         is_barred,
     )
     is_governed = bool(policies or list_people(tx))
@@ -94,7 +94,7 @@ def find_tier(tx: Transaction, model: str, slot: str | None = None) -> Tier:
     number, (held, assessment) = numbers[holder], assessed[holder]
     rules = hold(
         DEFAULT_TIER_POLICY.rule_of(number).asks,
-        [Setting(seq, _actor(tx, seq), policy.rule_of(number).asks) for seq, policy in policies],
+        [Setting(seq, find_actor(tx, seq), policy.rule_of(number).asks) for seq, policy in policies],
         is_barred,
     )
     rule = rule_of_asks(number, rules.asks)
@@ -114,7 +114,7 @@ def find_tier(tx: Transaction, model: str, slot: str | None = None) -> Tier:
 
 def _hold_assessments(tx: Transaction, model: str, unassessed: int, is_barred: Callable[[Setting], bool]) -> tuple[Held, Assessment | None]:
     history = [(record.seq, assessment_from_json(record.body)) for record in tx.records.list_history("tier", model)]
-    held = hold({_TIER: -unassessed}, [Setting(seq, _actor(tx, seq), {_TIER: -found.tier}) for seq, found in history], is_barred)
+    held = hold({_TIER: -unassessed}, [Setting(seq, find_actor(tx, seq), {_TIER: -found.tier}) for seq, found in history], is_barred)
     return held, dict(history)[held.setting.seq] if held.setting else None
 
 
@@ -156,7 +156,3 @@ def _list_approvers(tx: Transaction, before: int) -> set[str]:
     """Return the ids of all who were ever approvers before an entry, also those who are none any more: there was another to ask."""
     history = tx.records.list_history("person")
     return {record.record_id for record in history if record.seq < before and "approver" in person_from_json(record.body).roles}
-
-
-def _actor(tx: Transaction, seq: int) -> str:
-    return tx.ledger.get(seq).draft.actor.actor_id
