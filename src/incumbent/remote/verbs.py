@@ -89,7 +89,7 @@ class Verbs:
         history = (read_placement(one, slot) for one in self._connection.list_items(path_of("slots", slot, "history")))
         placement = next((one for one in history if one.seq == entry and one.status == "Production"), None)
         if placement is None:
-            raise Corrupt(f"the server says that entry {entry} put a version into Production in {slot}, and its history there has no such entry")
+            raise Corrupt(f"entry {entry} put a version into Production in {slot}, says the server, and its history has no such entry")
         left = next((one for one in history if f"{one.model}@{one.version}" == before and one.status == "Production"), None)
         return placement, left
 
