@@ -147,6 +147,11 @@ def test_starting_loads_nothing_heavy(code):
     assert _loaded_modules(code) & HEAVY == set()
 
 
+def test_the_server_starts_without_the_parts_of_scipy_that_only_judging_needs():
+    """`import scipy` loads a part at its first use, `from scipy import special` at once: a third of the server's start."""
+    assert _loaded_modules("import incumbent.server.serve") & {"scipy.special", "scipy.optimize", "scipy.linalg"} == set()
+
+
 def test_the_short_way_of_a_run_loads_next_to_nothing():
     """An all-cached run is over before a real one would have imported its modules (bench/cached.py)."""
     loaded = _loaded_modules("import incumbent.cli")

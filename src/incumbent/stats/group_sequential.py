@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from incumbent.base.errors import InvalidInput
 from incumbent.stats.intervals import normal_quantile
@@ -30,7 +30,7 @@ def spent(fraction: float, alpha: float) -> float:
     >>> [round(spent(t, 0.025), 6) for t in (0.25, 0.5, 1.0)]
     [7e-06, 0.001525, 0.025]
     """
-    return float(2 * special.ndtr(-normal_quantile(1 - alpha / 2) / math.sqrt(min(fraction, 1.0))))
+    return float(2 * scipy.special.ndtr(-normal_quantile(1 - alpha / 2) / math.sqrt(min(fraction, 1.0))))
 
 
 def obrien_fleming(fractions: Sequence[float], alpha: float) -> list[float]:
@@ -75,6 +75,6 @@ def _boundary(places: Floats, masses: Floats, step: float, scale: float, price: 
     """Return the z above which `price` of what is left crosses at this look."""
 
     def over(z: float) -> float:
-        return float(masses @ special.ndtr((places - z * scale) / step)) - price
+        return float(masses @ scipy.special.ndtr((places - z * scale) / step)) - price
 
-    return _TAIL if over(_TAIL) >= 0 or price <= 0 else float(optimize.brentq(over, -_TAIL, _TAIL, xtol=1e-10))
+    return _TAIL if over(_TAIL) >= 0 or price <= 0 else float(scipy.optimize.brentq(over, -_TAIL, _TAIL, xtol=1e-10))

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.base.errors import InvalidInput
 
@@ -54,7 +54,7 @@ def normal_quantile(probability: float) -> float:
     >>> round(normal_quantile(0.975), 6)
     1.959964
     """
-    return float(special.ndtri(check_confidence(probability)))
+    return float(scipy.special.ndtri(check_confidence(probability)))
 
 
 def check_counts(successes: float, n: float) -> None:
@@ -100,8 +100,8 @@ def clopper_pearson(successes: float, n: float, *, confidence: float = 0.95) -> 
     """
     check_counts(successes, n)
     alpha = (1 - check_confidence(confidence)) / 2
-    low = 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, alpha))
-    high = 1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - alpha))
+    low = 0.0 if successes == 0 else float(scipy.special.betaincinv(successes, n - successes + 1, alpha))
+    high = 1.0 if successes == n else float(scipy.special.betaincinv(successes + 1, n - successes, 1 - alpha))
     return Interval(successes / n, low, high)
 
 
@@ -121,7 +121,7 @@ def quantile_interval(values: NDArray[np.float64], quantile: float, *, confidenc
     if not 0.0 < quantile < 1.0:
         raise InvalidInput(f"the quantile {quantile} is none; it lies between 0 and 1, for example 0.99")
     alpha = (1 - check_confidence(confidence)) / 2
-    at_most = special.bdtr(np.arange(n), n, quantile)  # P(Binomial <= r - 1) for r = 1..n
+    at_most = scipy.special.bdtr(np.arange(n), n, quantile)  # P(Binomial <= r - 1) for r = 1..n
     above = np.flatnonzero(at_most >= 1 - alpha)
     below = np.flatnonzero(at_most <= alpha)
     return Interval(

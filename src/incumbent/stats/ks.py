@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.base.errors import InvalidInput
 
@@ -35,4 +35,4 @@ def ks(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, 
     gaps = np.abs(np.searchsorted(a, points, side="right") / a.size - np.searchsorted(b, points, side="right") / b.size)
     root = math.sqrt(a.size * b.size / (a.size + b.size))
     d = float(gaps.max())
-    return d, float(special.kolmogorov((root + 0.12 + 0.11 / root) * d))
+    return d, float(scipy.special.kolmogorov((root + 0.12 + 0.11 / root) * d))

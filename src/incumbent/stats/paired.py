@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.base.errors import InvalidInput
 from incumbent.stats.intervals import RESAMPLES, ROWS_PLANNED_MAX, bootstrap, first_rows, normal_quantile
@@ -84,10 +84,10 @@ class PairedDifference:
         0.005615
         """
         if self.discordant is not None:
-            return float(special.ndtr(-score_statistic(*self.discordant, self.m, margin)))
+            return float(scipy.special.ndtr(-score_statistic(*self.discordant, self.m, margin)))
         if self.se == 0:
             return 0.0 if self.difference > margin else 1.0
-        return float(special.ndtr(-(self.difference - margin) / self.se))
+        return float(scipy.special.ndtr(-(self.difference - margin) / self.se))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ def mcnemar(n01: int, n10: int) -> McNemar:
     n, k = n01 + n10, min(n01, n10)
     if n == 0:
         return McNemar(1.0, 1.0, 0.0, 1.0)
-    tail = float(special.bdtr(k, n, 0.5))
-    at = tail - (float(special.bdtr(k - 1, n, 0.5)) if k else 0.0)
+    tail = float(scipy.special.bdtr(k, n, 0.5))
+    at = tail - (float(scipy.special.bdtr(k - 1, n, 0.5)) if k else 0.0)
     chi2 = max(abs(n01 - n10) - 1, 0) ** 2 / n
-    return McNemar(min(1.0, 2 * tail), min(1.0, 2 * tail - at), chi2, float(special.chdtrc(1, chi2)))
+    return McNemar(min(1.0, 2 * tail), min(1.0, 2 * tail - at), chi2, float(scipy.special.chdtrc(1, chi2)))
 
 
 def mcnemar_better(n01: int, n10: int) -> float:
@@ -136,7 +136,7 @@ def mcnemar_better(n01: int, n10: int) -> float:
     0.125
     """
     _check_pairs(n01, n10, max(n01 + n10, 1))
-    return 1.0 if n01 == 0 else float(special.bdtrc(n01 - 1, n01 + n10, 0.5))
+    return 1.0 if n01 == 0 else float(scipy.special.bdtrc(n01 - 1, n01 + n10, 0.5))
 
 
 def paired_counts(n01: int, n10: int, m: int, *, pseudo: float = 0.0) -> PairedDifference:

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.base.errors import InvalidInput
 
@@ -65,4 +65,4 @@ def psi_floor(n: int, m: int, bins: int, *, alpha: float) -> float:
     """
     if n < 1 or m < 1 or bins < 2 or not 0 < alpha < 1 or not math.isfinite(alpha):
         raise InvalidInput(f"{n} and {m} rows in {bins} bins at {alpha} have no noise floor: rows on both sides, two bins, 0 < alpha < 1")
-    return float(special.chdtri(bins - 1, alpha)) * (1 / n + 1 / m)
+    return float(scipy.special.chdtri(bins - 1, alpha)) * (1 / n + 1 / m)

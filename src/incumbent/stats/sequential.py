@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from incumbent.base.errors import InvalidInput
 from incumbent.stats.intervals import Interval, check_confidence, check_counts, first_rows
@@ -179,7 +179,7 @@ def mixture_tuning(variance: float, alpha: float) -> float:
     check_confidence(alpha)
     if not variance > 0:
         raise InvalidInput(f"bounds cannot be tuned for {variance} rows; one at least")
-    return float(variance / (-special.lambertw(-(alpha**2) / math.e, k=-1).real - 1))
+    return float(variance / (-scipy.special.lambertw(-(alpha**2) / math.e, k=-1).real - 1))
 
 
 def mixture_boundary(variance: float, *, rho: float, alpha: float) -> float:
@@ -215,12 +215,14 @@ def share_sequence(events: float, n: float, *, confidence: float) -> Interval:
     (0.0, 0.007)
     """
     check_counts(events, n)
-    gain = special.betaln(events + 0.5, n - events + 0.5) - special.betaln(0.5, 0.5) + math.log(1 - check_confidence(confidence))
+    gain = (
+        scipy.special.betaln(events + 0.5, n - events + 0.5) - scipy.special.betaln(0.5, 0.5) + math.log(1 - check_confidence(confidence))
+    )
 
     def beyond(p: float) -> float:
-        return float(gain - special.xlogy(events, p) - special.xlog1py(n - events, -p))
+        return float(gain - scipy.special.xlogy(events, p) - scipy.special.xlog1py(n - events, -p))
 
     share = events / n
-    low = 0.0 if events == 0 or beyond(E_VALUE_ROOM) < 0 else optimize.brentq(beyond, E_VALUE_ROOM, share)
-    high = 1.0 if events == n or beyond(1 - E_VALUE_ROOM) < 0 else optimize.brentq(beyond, share, 1 - E_VALUE_ROOM)
+    low = 0.0 if events == 0 or beyond(E_VALUE_ROOM) < 0 else scipy.optimize.brentq(beyond, E_VALUE_ROOM, share)
+    high = 1.0 if events == n or beyond(1 - E_VALUE_ROOM) < 0 else scipy.optimize.brentq(beyond, share, 1 - E_VALUE_ROOM)
     return Interval(share, float(low), float(high))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.base.errors import InvalidInput
 from incumbent.stats.intervals import Interval, normal_quantile, wilson
@@ -74,7 +74,7 @@ def two_proportions(hits: int, n: int, other_hits: int, other_n: int) -> float:
         return 1.0
     pooled = (hits + other_hits) / (n + other_n)
     se = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / other_n))
-    return float(2 * special.ndtr(-abs(hits / n - other_hits / other_n) / se)) if se > 0 else 1.0
+    return float(2 * scipy.special.ndtr(-abs(hits / n - other_hits / other_n) / se)) if se > 0 else 1.0
 
 
 def _names(groups: Array) -> NDArray[np.str_]:
@@ -116,7 +116,7 @@ def group_rates(rate: str, truth: Flags, labels: Flags, groups: Array, *, confid
 
 def _newcombe(first: GroupRate, second: GroupRate, z: float) -> tuple[float, float]:
     """Bounds of first minus second by the score method (Newcombe 1998, method 10), each at the one-sided level of z."""
-    confidence = 2 * float(special.ndtr(z)) - 1
+    confidence = 2 * float(scipy.special.ndtr(z)) - 1
     a, b = (wilson(group.hits, group.n, confidence=confidence) for group in (first, second))
     d = a.estimate - b.estimate
     return d - math.hypot(a.estimate - a.low, b.high - b.estimate), d + math.hypot(a.high - a.estimate, b.estimate - b.low)

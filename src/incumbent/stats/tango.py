@@ -9,7 +9,7 @@ tells the models apart the bounds are still z^2 / (m + z^2) away from 0, as Wils
 
 import math
 
-from scipy import optimize
+import scipy
 
 from incumbent.stats.intervals import normal_quantile
 
@@ -57,4 +57,4 @@ def score_low(n01: int, n10: int, m: int, alpha: float) -> float:
     z = normal_quantile(1 - alpha)
     if n10 == m:  # T falls as the margin rises, from infinity at -1 but for this
         return -1.0
-    return float(optimize.bisect(lambda margin: score_statistic(n01, n10, m, margin) - z, -1.0, (n01 - n10) / m, xtol=_WIDTH))
+    return float(scipy.optimize.bisect(lambda margin: score_statistic(n01, n10, m, margin) - z, -1.0, (n01 - n10) / m, xtol=_WIDTH))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from incumbent.registry.signature import Scalar
 from incumbent.usecases.examine_subject import Array, Rows, numbers, objects, spread
@@ -45,7 +45,7 @@ def benchmark_answers(
         return {"mean": np.full(count, y.mean()), "ridge regression": z @ _ridge(x, y)}
     if positive is not None:
         y = np.array([value == positive for value in truth.tolist()], dtype=np.float64)
-        chances = {"prior": np.full(count, y.mean()), "logistic regression": special.expit(z @ fit_logistic(x, y))}
+        chances = {"prior": np.full(count, y.mean()), "logistic regression": scipy.special.expit(z @ fit_logistic(x, y))}
         return chances if kind == "probability" else {name: chance >= 0.5 for name, chance in chances.items()}
     classes = sorted(set(truth.tolist()), key=repr)
     onehot = np.array([[float(value == one) for one in classes] for value in truth.tolist()])
@@ -106,10 +106,10 @@ def fit_logistic(x: Floats, y: Floats) -> Floats:
         y: 0 or 1, shape (m,).
     """
     weights: Floats = np.zeros(x.shape[1])
-    weights[0] = special.logit(np.clip(y.mean(), 1e-6, 1 - 1e-6))
+    weights[0] = scipy.special.logit(np.clip(y.mean(), 1e-6, 1 - 1e-6))
     penalty = _penalty(x.shape[1])
     for _ in range(_STEPS):
-        chance = special.expit(x @ weights)
+        chance = scipy.special.expit(x @ weights)
         slope = x.T @ (y - chance) - penalty @ weights
         step = np.linalg.solve((x * np.maximum(chance * (1 - chance), 1e-9)[:, None]).T @ x + penalty, slope)
         weights = weights + step / max(1.0, float(np.abs(step).max()) / 5)

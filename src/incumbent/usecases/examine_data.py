@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import special
+import scipy
 
 from incumbent.base.documents import Json
 from incumbent.registry.signature import Scalar
@@ -102,7 +102,7 @@ def find_private(name: str, values: Sequence[Scalar]) -> str:
     for kind, (check, luck) in PRIVATE_VALUES.items():
         checked = [answer for value in set(values) if (answer := check(value)) is not None]
         hits = sum(checked)
-        if hits and (luck == 0 or special.bdtrc(hits - 1, len(checked), luck) <= _LUCK):
+        if hits and (luck == 0 or scipy.special.bdtrc(hits - 1, len(checked), luck) <= _LUCK):
             return f"holds {kind}: {hits:,} of its distinct values"
     return ""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from incumbent.base.errors import InvalidInput
 from incumbent.registry.signature import ColumnType, Scalar, infer_columns
@@ -104,7 +104,12 @@ def chance_outside(outside: int, m: int, n: int) -> float:
     if n < 2 or outside <= 0:
         return 1.0
     k = np.arange(outside, m + 1)
-    chances = -np.log(m + 1) - special.betaln(k + 1, m - k + 1) + special.betaln(k + 2, m - k + n - 1) - special.betaln(2, n - 1)
+    chances = (
+        -np.log(m + 1)
+        - scipy.special.betaln(k + 1, m - k + 1)
+        + scipy.special.betaln(k + 2, m - k + n - 1)
+        - scipy.special.betaln(2, n - 1)
+    )
     return float(min(1.0, np.exp(chances).sum()))
 
 
