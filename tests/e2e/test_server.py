@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -104,7 +105,7 @@ def test_an_answer_is_traced_over_http_to_its_run(served):
 
 
 def test_the_protocols_own_routes_answer(served):
-    assert served.json("GET", "/v2")[2] == {"name": "incumbent", "version": incumbent.__version__, "extensions": []}
+    assert served.json("GET", "/v2")[2] == {"name": "incumbent", "version": incumbent.__version__, "extensions": ["binary_tensor_data"]}
     assert served.json("GET", "/v2/health/live")[2] == {"live": True}
     assert served.json("GET", "/v2/health/ready")[2]["ready"] is True
     assert served.json("GET", "/v2/models/double%2Feu/versions/1/ready")[2] == {"name": SLOT, "ready": True}
@@ -122,6 +123,24 @@ def test_tensors_are_answered_with_the_callers_id_and_the_outputs_it_wants(serve
     assert (status, answer["id"], answer["model_name"], answer["model_version"]) == (200, "mine", SLOT, "1")
     assert answer["outputs"] == [{"name": "y", "datatype": "FP64", "shape": [2], "data": [8.0, 20.0]}]
     assert headers["x-incumbent-prediction"] == answer["parameters"]["prediction"]
+
+
+def test_the_open_inference_protocol_answers_in_bytes(served):
+    texts = b"\3\0\0\0ann\0\0\0\0"
+    tensors = [
+        {"name": "x", "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}},
+        {"name": "who", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": len(texts)}},
+    ]
+    head = json.dumps({"inputs": tensors, "outputs": [{"name": "y", "parameters": {"binary_data": True}}]}).encode()
+    sent = head + struct.pack("<2f", 4, 10) + texts
+    length = {"Inference-Header-Content-Length": str(len(head)), "content-type": "application/octet-stream"}
+    status, headers, body = served.ask("POST", INFER, sent, length)
+    assert (status, headers["content-type"]) == (200, "application/octet-stream"), body
+    cut = int(headers["inference-header-content-length"])
+    assert json.loads(body[:cut])["outputs"] == [{"name": "y", "datatype": "FP64", "shape": [2], "parameters": {"binary_data_size": 16}}]
+    assert struct.unpack("<2d", body[cut:]) == (8.0, 20.0)
+    status, _, body = served.ask("POST", INFER, sent[:-1], length)
+    assert (status, b"bytes are left" in body) == (400, True)
 
 
 BAD_BODIES = [

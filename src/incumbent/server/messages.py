@@ -77,13 +77,7 @@ class Request:
             InvalidInput: It is no JSON, names a key twice, is nested too deeply, or holds NaN or infinities.
         """
         self.check_type("application/json")
-        try:
-            value: Json = msgspec.json.decode(self.body)
-            return value if is_plainly_once(self.body, value) else parse_json(self.body)
-        except RecursionError:
-            raise InvalidInput("the JSON is nested too deeply") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"the body is not JSON: {error}") from None
+        return parse_json_body(self.body)
 
     def check_type(self, media_type: str) -> None:
         """Refuse a body that is not said to be of a type. Raises HttpProblem (415)."""
@@ -104,6 +98,21 @@ class Request:
         """
         self.check_type("application/x-www-form-urlencoded")
         return _read_fields(self.body.decode("latin-1"), "form")
+
+
+def parse_json_body(body: bytes) -> Json:
+    """Return what a body says as JSON values.
+
+    Raises:
+        InvalidInput: It is no JSON, names a key twice, is nested too deeply, or holds NaN or infinities.
+    """
+    try:
+        value: Json = msgspec.json.decode(body)
+        return value if is_plainly_once(body, value) else parse_json(body)
+    except RecursionError:
+        raise InvalidInput("the JSON is nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body is not JSON: {error}") from None
 
 
 def takes_pages(headers: Mapping[str, str]) -> bool:
