@@ -63,6 +63,21 @@ class TrackedContract:
         with store.begin(read_only=True) as tx:
             assert tx.open_runs.page_history(RUN, "m", limit=9, offset=0) == [(value, 0, 0) for value in alike]
 
+    @pytest.mark.parametrize("size", [99, 100, 101, 200, 457])
+    def test_a_batch_of_any_length_is_stored_whole_also_when_half_was_there_and_two_checksums_are_the_same(
+        self, store: Store, size: int
+    ) -> None:
+        """Databases take points in parts: 100 in a statement, or from 200 on by another way."""
+        alike = [("m", math.sqrt(6765), 0, 0), ("m", math.sqrt(89180), 0, 0)]
+        points: list[PointCells] = [*alike, *(("m", float(n), n, n) for n in range(1, size - 1))]
+        with store.begin() as tx:
+            tx.runs.create(make_run())
+        for batch in (points[1 : size // 2], points, points[::-1]):
+            with store.begin() as tx:
+                tx.open_runs.append(RUN, batch)
+        with store.begin(read_only=True) as tx:
+            assert tx.open_runs.page_history(RUN, "m", limit=2 * size, offset=0) == [point[1:] for point in points]
+
     @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
     @pytest.mark.parametrize("batch", [1, 4])
     def test_the_last_point_is_of_the_highest_step_then_the_latest_then_the_largest(
