@@ -60,7 +60,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer that was given from a slot."""
+    """One answer that was given from a slot: a request's rows, and what the version said of each.
+
+    Attributes:
+        bundle: Digest of the bundle that answered; "" in records from before it was kept.
+        assignment: Why this version answered, where a slot has several: "champion", "canary", …
+        zone: Where the inputs lie in the version's validated domain.
+        purpose: What the caller said that it is for.
+        caller: Who asked.
+    """
 
     prediction_id: str
     slot: str
@@ -70,3 +78,8 @@ class Prediction:
     inputs: Json
     output: Json
     latency_ms: float
+    bundle: str = ""
+    assignment: str = ""
+    zone: str = ""
+    purpose: str = ""
+    caller: str = ""
