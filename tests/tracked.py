@@ -57,5 +57,6 @@ def open_tracked(folder: Path, *, url: str = "", store=None, segment_bytes: int 
         processes=HostProcesses(),
         open_runner=None,
         beside=None,
+        open_predictions=None,
         actor="ann",
     )

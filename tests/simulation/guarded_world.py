@@ -260,5 +260,5 @@ def _workspace(folder, store, world, keys, numbers):
     return Workspace(
         root=folder, folder=folder, store=store, blobs=MemoryBlobs("blake3"), codecs=Codecs(world), code=Git(world), environment=None,
         sources=None, spools=None, clock=Clock(world), ids=Counting(numbers), keys=keys, secrets=None, tables=Tables(),
-        processes=None, open_runner=None, beside=Path, actor="ann",
+        processes=None, open_runner=None, beside=Path, open_predictions=None, actor="ann",
     )  # fmt: skip

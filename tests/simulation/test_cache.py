@@ -191,7 +191,7 @@ def make_workspace(world):
         root=folder, folder=folder, store=open_sql_store("sqlite://", algorithm="blake3"), blobs=blobs, codecs=None, code=Code(world),
         environment=Everywhere(), sources=Data(world, blobs), spools=None, clock=Ticking(), ids=Counting(), keys=None, secrets=None,
         tables=None, processes=OneProcess(),
-        open_runner=lambda _: Worker(world, blobs), beside=None, actor="tester",
+        open_runner=lambda _: Worker(world, blobs), beside=None, open_predictions=None, actor="tester",
     )  # fmt: skip
 
 

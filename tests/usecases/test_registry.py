@@ -151,8 +151,8 @@ def test_an_answer_is_on_record_and_a_refused_request_is_not(ws, host, tmp_path)
     register_double(ws, tmp_path)
     put_live(ws, model="double", version=1, slot=SLOT, reason="first")
     made = ask(ws, host, 4.0).prediction
-    with ws.store.begin(read_only=True) as tx:
-        kept = tx.predictions.get(made.prediction_id)
+    kept = ws.open_predictions().find(made.prediction_id)
+    assert kept == made
     assert (kept.slot, kept.model, kept.version) == (SLOT, "double", 1)
     assert (kept.inputs, kept.output) == ([{"x": 4.0, "who": "ann"}], [{"y": 8.0, "is_big": False}])
     with pytest.raises(InvalidInput, match="'x', row 0: expected float, got str"):

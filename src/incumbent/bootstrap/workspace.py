@@ -1,6 +1,8 @@
 """Making a `Workspace`: which store, which blobs, which everything."""
 
 import contextlib
+import functools
+import importlib
 import json
 import os
 from collections.abc import Sequence
@@ -25,8 +27,10 @@ from incumbent.execution.spool import DiskSpools
 from incumbent.execution.stat_cache import StatCache
 from incumbent.execution.stored_tables import StoredTables
 from incumbent.execution.system_clock import SystemClock, TimeIds
+from incumbent.storage.sql_predictions import SqlPredictionLog
 from incumbent.storage.sql_store import open_sql_store
 from incumbent.usecases.ports import Runner
+from incumbent.usecases.prediction_ports import PredictionLog
 from incumbent.usecases.workspace import Workspace
 
 _KEPT = "workspace.json"
@@ -102,10 +106,22 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         return _assemble(elsewhere, algorithm, blobs_location=blobs_location)
 
     keys = KeyFolder(ledger=folder / "keys", personal=settings.keys_folder)
+    store = open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm, keys=keys)
+
+    @functools.cache
+    def open_predictions() -> PredictionLog:
+        if settings.url:  # what one host answered is to be found from every other
+            return SqlPredictionLog(store)
+        # Arrow takes 0.2 s to import, and most commands need none of it.
+        opened: PredictionLog = importlib.import_module("incumbent.storage.prediction_log.folder").open_prediction_log(
+            folder / "predictions"
+        )
+        return opened
+
     made = Workspace(
         root=root,
         folder=folder,
-        store=open_sql_store(settings.url or f"sqlite:///{folder / 'incumbent.db'}", algorithm=algorithm, keys=keys),
+        store=store,
         blobs=blobs,
         codecs=codecs,
         code=ProjectCodeReader(root, algorithm),
@@ -120,6 +136,7 @@ def _assemble(settings: Settings, algorithm: Algorithm, *, blobs_location: str) 
         processes=HostProcesses(),
         open_runner=open_runner,
         beside=beside,
+        open_predictions=open_predictions,
         actor=settings.account or settings.actor,
         owns_blobs=bool(settings.url) or not settings.blobs_url,
     )

@@ -56,7 +56,7 @@ def predict(ws: Workspace, host: ModelHost, *, target: Target, columns: Columns)
 
     Raises:
         InvalidInput: The columns do not fit the version's signature.
-        Refused, Unavailable, Corrupt: See `ModelHost.answer`; nothing is recorded then.
+        Refused, Unavailable, Corrupt: See `ModelHost.answer`; nothing is recorded then. Unavailable too if the record cannot be kept.
     """
     given = check_columns(target.card.signature.inputs, columns)
     began = ws.clock.now()
@@ -71,7 +71,8 @@ def predict(ws: Workspace, host: ModelHost, *, target: Target, columns: Columns)
         inputs=rows_from_columns(given),
         output=rows_from_columns(answered),
         latency_ms=(ended - began).total_seconds() * 1000,
+        bundle=target.version.bundle.digest,
+        caller=ws.actor,
     )
-    with ws.store.begin() as tx:
-        tx.predictions.append([prediction])
+    ws.open_predictions().append([prediction]).result()
     return Answer(prediction, answered)

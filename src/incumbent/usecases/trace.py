@@ -47,7 +47,7 @@ def trace(ws: Workspace, subject: str) -> Lineage:
 
 
 def _start_prediction(walk: "_Walk", prediction_id: str) -> str:
-    found = walk.tx.predictions.get(prediction_id)
+    found = walk.ws.open_predictions().find(prediction_id) or walk.tx.predictions.get(prediction_id)
     version = walk.tx.registry.get_version(found.model, found.version)
     placed = next((p for p in walk.tx.registry.list_placements(found.slot) if _had_put_live(p, version) and p.since_at <= found.at), None)
     facts: Document = {"at": found.at.isoformat(), "inputs": found.inputs, "output": found.output, "latency_ms": found.latency_ms}

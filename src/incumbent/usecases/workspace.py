@@ -6,6 +6,7 @@ from pathlib import Path
 
 from incumbent.usecases.governed_ports import Keys, Secrets, Signer, Tables
 from incumbent.usecases.ports import Blobs, Clock, Codecs, CodeReader, EnvironmentProbe, Ids, Processes, Runner, Sources, Store
+from incumbent.usecases.prediction_ports import PredictionLog
 from incumbent.usecases.sink import StoreSink
 from incumbent.usecases.spools import Spools
 
@@ -21,6 +22,7 @@ class Workspace:
         folder: Local state of this workspace (`.incumbent/`).
         open_runner: Makes a runner of the named executor ("local", "inline").
         beside: Another workspace at this root: same blobs, an empty store of its own in `.incumbent/` there.
+        open_predictions: Returns the log of what was answered here, always the same one.
         actor: Who acts, for records.
         auth: How that is known: "os" (the account that runs this), "named:ACCOUNT" (that account said so, and showed nothing), or by
             what they showed to a server: "token", "session", "single-user" (nothing; whoever reached the port).
@@ -46,6 +48,7 @@ class Workspace:
     processes: Processes
     open_runner: Callable[[str], Runner]
     beside: Callable[[Path], "Workspace"]
+    open_predictions: Callable[[], PredictionLog]
     actor: str
     auth: str = "os"
     owns_blobs: bool = True
