@@ -143,6 +143,15 @@ def test_the_open_inference_protocol_answers_in_bytes(served):
     assert (status, b"bytes are left" in body) == (400, True)
 
 
+def test_what_mlflow_serves_is_asked_and_answered_in_its_shape(served):
+    asked = {"dataframe_split": {"columns": ["who", "x"], "data": [["ann", 4.0], [None, 10]]}}
+    status, headers, answer = served.json("POST", "/slots/double%2Feu/invocations", asked)
+    assert (status, answer) == (200, {"predictions": [{"y": 8.0, "is_big": False}, {"y": 20.0, "is_big": True}]})
+    assert headers["x-incumbent-version"] == "double@1"
+    status, _, answer = served.json("POST", "/slots/double%2Feu/invocations", {"inputs": {"x": [4.0], "whom": ["ann"]}})
+    assert (status, "column 'whom' is not in the signature" in answer["detail"]) == (400, True)
+
+
 BAD_BODIES = [
     (b"", "not JSON"),
     (b"{", "not JSON"),

@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from incumbent.base.errors import InvalidInput
-from incumbent.server import health, inference_v2, metrics
+from incumbent.server import health, inference_v2, invocations, metrics
 from incumbent.server.access import mlflow_right
 from incumbent.server.api.answering import answer
 from incumbent.server.api.table import OPERATIONS
@@ -87,6 +87,7 @@ ROUTES = (
     Route("GET", "/v2/models/{slot}/versions/{version}", inference_v2.get_model, READ),
     Route("GET", "/v2/models/{slot}/versions/{version}/ready", inference_v2.get_model_ready, READ),
     Route("POST", "/v2/models/{slot}/versions/{version}/infer", inference_v2.infer, PREDICT),
+    Route("POST", "/slots/{slot}/invocations", invocations.invoke, PREDICT),
     Route("GET", "/log-in", log_in_pages.show_log_in, PUBLIC),
     Route("POST", "/log-in", log_in_pages.do_log_in, PUBLIC),
     Route("GET", log_in_style.PATH, log_in_style.get_style, PUBLIC),

@@ -72,6 +72,8 @@ def test_an_output_is_asked_for_as_bytes_by_itself_or_with_all():
     assert read_binary_outputs({"parameters": {"binary_data_output": True}}, names) == {"p", "late"}
     off = {"parameters": {"binary_data_output": True}, "outputs": [{"name": "p", "parameters": {"binary_data": False}}]}
     assert read_binary_outputs(off, names) == {"late"}
+    silent = {"parameters": {"binary_data_output": True}, "outputs": [{"name": "p", "parameters": {"classification": 2}}]}
+    assert read_binary_outputs(silent, names) == {"p", "late"}
     assert read_binary_outputs({"outputs": [{"name": "p", "parameters": {"binary_data": True}}]}, names) == {"p"}
     with pytest.raises(InvalidInput, match="binary_data: expected true or false, got 1"):
         read_binary_outputs({"outputs": [{"name": "p", "parameters": {"binary_data": 1}}]}, names)

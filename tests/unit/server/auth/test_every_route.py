@@ -41,6 +41,7 @@ TABLE = {
     "GET /v2/health/ready": OPEN,
     "GET /v2/models/{slot}": EVERYBODY,
     "GET /v2/models/{slot}/ready": EVERYBODY,
+    "POST /slots/{slot}/invocations": WORKERS,
     "POST /v2/models/{slot}/infer": WORKERS,
     "GET /v2/models/{slot}/versions/{version}": EVERYBODY,
     "GET /v2/models/{slot}/versions/{version}/ready": EVERYBODY,
