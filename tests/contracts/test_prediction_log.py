@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from incumbent.base.errors import Corrupt, InvalidInput, Unavailable
 from incumbent.registry.model import Prediction
@@ -286,6 +289,22 @@ def test_a_forked_process_writes_to_a_segment_of_its_own(folder_log, tmp_path):
     folder_log.append([make(3)]).result()
     assert len(segments(tmp_path)) == 2
     assert all(folder_log.find(make(number).prediction_id) for number in (1, 2, 3))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats() | st.text() | st.sampled_from(["half \ud800", "nul \0", "null"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JSON)
+@example([math.nan, math.inf, -math.inf, None])
+@example({"half": "\ud800", "big": 2**70})
+def test_every_json_value_comes_back_with_nan_and_infinities_as_they_were(value):
+    table = pa.ipc.open_stream(segment.SCHEMA.serialize().to_pybytes() + segment.encode_batch([make(1, inputs=value)])).read_all()
+    assert repr(segment.decode_row(table.to_batches()[0], 0).inputs) == repr(value)
 
 
 def test_the_schema_is_the_record():

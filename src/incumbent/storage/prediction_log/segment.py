@@ -12,8 +12,10 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
+from incumbent.base.documents import Json
 from incumbent.base.errors import Corrupt, InvalidInput
 from incumbent.registry.model import Prediction
 from incumbent.storage.cells import from_json, to_json, to_micros, to_text
@@ -53,7 +55,7 @@ def encode_batch(predictions: Sequence[Prediction]) -> bytes:
     for field in SCHEMA:
         values = [getattr(one, field.name) for one in predictions]
         if field.name in _JSON:
-            values = [to_json(value) for value in values]
+            values = [_json_text(value) for value in values]
         elif field.type == pa.string():
             values = [to_text(value, field.name) for value in values]
         elif field.name == "at":
@@ -69,6 +71,18 @@ def encode_batch(predictions: Sequence[Prediction]) -> bytes:
         stream.write_batch(batch, custom_metadata={_CRC: str(crc).encode("ascii")})
         end = sink.tell()
     return bytes(memoryview(sink.getvalue())[len(_HEAD) : end])
+
+
+def _json_text(value: Json) -> str | bytes:
+    """Return JSON text, by the faster encoder wherever both mean the same.
+
+    It writes NaN and infinities as null, and takes no half characters, big integers or subclasses.
+    """
+    try:
+        text = msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return to_json(value)
+    return to_json(value) if b"null" in text else text
 
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
