@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -19,14 +20,18 @@ import incumbent
 from bundles import make_run, put_live, write_bundle
 from incumbent.bootstrap.workspace import open_workspace
 from incumbent.config import read_settings
+from incumbent.execution.model_host import REQUESTS_MAX
 from incumbent.usecases.register import register
 from incumbent.usecases.roll_back import roll_back
 
 SLOT, PREDICT, INFER = "double/eu", "/api/v1/slots/double%2Feu/predict", "/v2/models/double%2Feu/infer"
 ROWS = {"rows": [{"x": 4.0, "who": "ann"}, {"x": 10, "who": None}]}
 FAULTY = """
+    import os, time
     def load(folder):
         def answer(columns):
+            while columns["x"][0] == 7 and not os.path.exists(columns["who"][0]):
+                time.sleep(0.01)
             if columns["x"][0] < 0:
                 raise ValueError("no <b>negative</b> x")
             return {"y": columns["x"], "is_big": [False] * len(columns["x"])}
@@ -150,6 +155,28 @@ def test_what_mlflow_serves_is_asked_and_answered_in_its_shape(served):
     assert headers["x-incumbent-version"] == "double@1"
     status, _, answer = served.json("POST", "/slots/double%2Feu/invocations", {"inputs": {"x": [4.0], "whom": ["ann"]}})
     assert (status, "column 'whom' is not in the signature" in answer["detail"]) == (400, True)
+
+
+def test_a_model_that_hangs_holds_up_no_other_slot_and_is_asked_no_more_than_it_may_hold(served, tmp_path):
+    gate = tmp_path / "gate"
+    held = {"inputs": {"x": [7.0], "who": [str(gate)]}}
+    found = []
+    waiting = [
+        threading.Thread(target=lambda: found.append(served.ask("POST", "/slots/faulty/invocations", held)))
+        for _ in range(REQUESTS_MAX + 1)
+    ]
+    for one in waiting:
+        one.start()
+    for _ in range(500):
+        time.sleep(0 if found else 0.01)  # one too many: it is refused while the others wait
+    try:
+        assert served.json("POST", PREDICT, ROWS)[0] == served.ask("GET", "/readyz")[0] == 200
+        assert [(status, headers.get("retry-after")) for status, headers, _ in found] == [(429, "1")]
+    finally:
+        gate.touch()
+    for one in waiting:
+        one.join()
+    assert sorted(status for status, _, _ in found) == [200] * REQUESTS_MAX + [429]
 
 
 BAD_BODIES = [

@@ -27,3 +27,7 @@ class Corrupt(IncumbentError):
 
 class Unavailable(IncumbentError):
     """A resource outside of us is missing or full (disk, server, network): mend it and run again; nothing was lost."""
+
+
+class Busy(Unavailable):
+    """As many wait already as may: ask again after a moment; nothing was begun."""

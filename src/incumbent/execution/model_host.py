@@ -18,7 +18,7 @@ from typing import Any, cast
 from incumbent.base.artifact import Artifact
 from incumbent.base.digest import Digest
 from incumbent.base.documents import Document, Json
-from incumbent.base.errors import Corrupt, InvalidInput, Refused, Unavailable
+from incumbent.base.errors import Busy, Corrupt, InvalidInput, Refused, Unavailable
 from incumbent.execution.bundles.loaders import check_allowed
 from incumbent.execution.frames import FrameReader, encode_frame
 from incumbent.execution.model_worker import ALLOW_PICKLE
@@ -29,6 +29,8 @@ from incumbent.usecases.ports import Blobs, Codecs
 
 LOAD_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0
+REQUESTS_MAX = 24
+"""Requests that one model may hold at once, the one that it answers included. A model that hangs holds no more of a server's threads."""
 _READ_BYTES = 1 << 16
 _LOG_BYTES_SHOWN = 2000
 _PASSED_ON = (
@@ -57,6 +59,7 @@ class ModelProcess:
         *,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        requests_max: int = REQUESTS_MAX,
         allow_pickle: bool = False,
     ) -> None:
         """Describe it; the process starts with the first request.
@@ -75,6 +78,8 @@ class ModelProcess:
         self._reader = FrameReader()
         self._scratch = Path(tempfile.mkdtemp(prefix="model-"))
         self._turn = threading.Lock()
+        self._requests_max = requests_max
+        self._places = threading.Semaphore(requests_max)
 
     def __enter__(self) -> "ModelProcess":
         return self
@@ -94,12 +99,18 @@ class ModelProcess:
             InvalidInput: The columns do not fit the signature.
             Refused: The model raised, or answered something that does not fit its own signature.
             Unavailable: It could not be loaded, died, or gave no answer in time; the next request starts it anew.
+            Busy: As many requests wait for it as may.
         """
         given = check_columns(self.card.signature.inputs, columns)
-        with self._turn:
-            if self.pid is None:
-                self._start()
-            reply = self._exchange({"columns": cast(Json, given)}, self.answer_timeout_s)
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{self._requests_max} requests wait for this model already; ask again after a moment")
+        try:
+            with self._turn:
+                if self.pid is None:
+                    self._start()
+                reply = self._exchange({"columns": cast(Json, given)}, self.answer_timeout_s)
+        finally:
+            self._places.release()
         return self._judge(reply, len(next(iter(given.values()))))
 
     def memory_bytes(self) -> int | None:

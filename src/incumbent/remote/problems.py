@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
+from incumbent.base.errors import Busy, Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
 
 _DETAIL_CHARACTERS_MAX = 8_000
 
@@ -17,7 +17,7 @@ ERRORS: Mapping[str, type[IncumbentError]] = {
     "invalid-input": InvalidInput, "unauthenticated": NotLetIn, "forbidden": NotLetIn, "not-found": NotFound,
     "method-not-allowed": InvalidInput, "too-slow": Unavailable, "conflict": Conflict, "too-large": InvalidInput,
     "unsupported-type": InvalidInput, "range-not-satisfiable": InvalidInput, "wrong-host": InvalidInput, "refused": Refused,
-    "key-of-another-request": Conflict, "precondition-failed": Conflict, "too-many": Unavailable,
+    "key-of-another-request": Conflict, "precondition-failed": Conflict, "too-many": Busy,
     "failed": Unavailable, "corrupt": Corrupt, "not-supported": InvalidInput,
     "unavailable": Unavailable,
 }  # fmt: skip

@@ -27,6 +27,7 @@ from incumbent.server.routes import Route, find_route
 from incumbent.server.streams import Endless, Receive, Stream, Upload, pause, until_gone
 from incumbent.server.telemetry import ROUTE_KEY
 from incumbent.server.threads import ContextThreads
+from incumbent.usecases.rights import PREDICT
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -35,6 +36,9 @@ _T = TypeVar("_T")
 BODY_BYTES_MAX = 8 << 20
 BODY_TIMEOUT_S = 20.0
 THREADS = 8
+ANSWER_THREADS = 64
+"""Threads that wait for models. They are apart, so that a model that hangs holds up no page and no health check, and more than one model
+may hold (`REQUESTS_MAX` of the model host), so that it holds up no other model either."""
 UPLOADS_MAX = 32
 """How many streamed bodies are read at once; further ones wait, unread, for their turn."""
 UNASKED_BODY_BYTES_MAX = 64 << 10
@@ -49,6 +53,7 @@ class App:
         self.server = server
         self._guard = Guard(server)
         self._threads = ContextThreads(THREADS, thread_name_prefix="route")
+        self._answer_threads = ContextThreads(ANSWER_THREADS, thread_name_prefix="answer")
         self._upload_threads = ContextThreads(UPLOADS_MAX, thread_name_prefix="upload")
         self._upload_turns = asyncio.Semaphore(UPLOADS_MAX)
         self._endless = Endless()
@@ -78,6 +83,7 @@ class App:
         """Stop the models and the threads."""
         self.end_streams()
         self._upload_threads.shutdown(wait=True, cancel_futures=True)
+        self._answer_threads.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
         self.server.writer.close()
         self.server.host.close()
@@ -112,6 +118,11 @@ class App:
                 return await self._in_thread(self._ask, route, replace(request, pieces=(body,)), where, caller)
             if route.is_steady and request.method == "GET":
                 return await self._ask_steady(scope, route, replace(request, body=body), where, caller)
+            if route.right == PREDICT:
+                threads = self._answer_threads
+                return await asyncio.get_running_loop().run_in_executor(
+                    threads, _judged, self._ask, route, replace(request, body=body), where, caller
+                )
             return await self._in_thread(self._ask, route, replace(request, body=body), where, caller)
         except (HttpProblem, IncumbentError) as problem:
             return await self._refuse(scope, raw_path, problem)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from incumbent.base.errors import Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
+from incumbent.base.errors import Busy, Conflict, Corrupt, IncumbentError, InvalidInput, NotFound, Refused, Unavailable
 
 PROBLEMS_PATH = "/api/v1/problems/"
 PROBLEM_TYPE = "application/problem+json"
@@ -23,6 +23,7 @@ STATUS: Mapping[type[IncumbentError], int] = {
     Refused: 422,
     Corrupt: 500,
     Unavailable: 503,
+    Busy: 429,
 }
 
 
@@ -63,7 +64,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             Problem("wrong-host", 421, "The Host header names another machine; the server was started without that name."),
             Problem("refused", 422, "The rules refuse it, and the detail says which and what is missing."),
             Problem("key-of-another-request", 422, "The Idempotency-Key was used for another request. Use a new key for a new request."),
-            Problem("too-many", 429, "There were too many attempts. Wait as long as the header Retry-After says."),
+            Problem("too-many", 429, "Too many attempts, or as many requests wait as may. Wait as long as Retry-After says."),
             Problem("failed", 500, "The server failed at this request, and its log says why. It is not known to be the request's fault."),
             Problem("corrupt", 500, "What is stored does not fit its digest or signature. Tell whoever keeps the server."),
             Problem("not-supported", 501, "The server does not have this."),
@@ -75,7 +76,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
 
 _OF_CLASS: Mapping[type[IncumbentError], str] = {
     InvalidInput: "invalid-input", NotFound: "not-found", Conflict: "conflict", Refused: "refused", Corrupt: "corrupt",
-    Unavailable: "unavailable",
+    Unavailable: "unavailable", Busy: "too-many",
 }  # fmt: skip
 _OF_STATUS: Mapping[int, str] = {problem.status: problem.name for problem in reversed(list(PROBLEMS.values()))}
 
@@ -93,6 +94,13 @@ class HttpProblem(Exception):
 def find_status(error: IncumbentError) -> int:
     """Return the status of an error: of its own class, or of the nearest class that the table has."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def find_headers(error: HttpProblem | IncumbentError) -> Mapping[str, str]:
+    """Return the headers that an error's answer carries: when to ask again, where that helps."""
+    if isinstance(error, HttpProblem):
+        return error.headers
+    return {"retry-after": "1"} if find_status(error) in {429, 503} else {}
 
 
 def find_problem(error: HttpProblem | IncumbentError) -> str:

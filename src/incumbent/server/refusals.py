@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from incumbent.base.errors import IncumbentError
-from incumbent.server.errors import PROBLEM_TYPE, PROBLEMS, HttpProblem, find_problem, find_status, problem_body
+from incumbent.server.errors import PROBLEM_TYPE, PROBLEMS, HttpProblem, find_headers, find_problem, find_status, problem_body
 from incumbent.server.messages import Response, takes_pages
 from incumbent.server.mlflow import wire
 from incumbent.server.mlflow.absent import explain
@@ -28,7 +28,7 @@ def refuse(scope: MutableMapping[str, Any], raw_path: bytes, problem: HttpProble
     if wire.is_mlflow(raw_path):
         return wire.tell(explain(problem, method, raw_path) if isinstance(problem, HttpProblem) else problem)
     status = problem.status if isinstance(problem, HttpProblem) else find_status(problem)
-    headers = problem.headers if isinstance(problem, HttpProblem) else {}
+    headers = find_headers(problem)
     if status >= 400 and _is_browser(scope["headers"]) and not (raw_path + b"/").startswith(_PROGRAMS):
         return _page(method, raw_path, problem, status, headers)
     is_v2 = (raw_path + b"/").startswith(b"/v2/")

@@ -4,12 +4,13 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bundles import write_bundle
-from incumbent.base.errors import InvalidInput, Refused, Unavailable
+from incumbent.base.errors import Busy, InvalidInput, Refused, Unavailable
 from incumbent.execution.model_host import ModelProcess
 
 ROW = {"x": [1.0, 10.0], "who": [None, "ann"]}
@@ -97,6 +98,24 @@ def test_a_model_that_hangs_is_stopped_and_started_anew(start):
         model.answer({"x": [-1.0], "who": [None]})
     assert model.answer({"x": [2.0], "who": [None]})["y"] == [2.0]
     assert model.pid != first
+
+
+def test_a_model_holds_so_many_requests_and_no_more(start, tmp_path):
+    gate = tmp_path / "gate"
+    body = "import os, time\nwhile columns['who'][0] and not os.path.exists(columns['who'][0]): time.sleep(0.01)\n"
+    model = start(answering(body + "return {'y': columns['x'], 'is_big': [False]}"), requests_max=2)
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(model.answer, {"x": [1.0], "who": [str(gate)]}) for _ in range(2)]
+        for _ in range(500):
+            time.sleep(0.01 if model._places._value else 0)
+        try:
+            with pytest.raises(Busy, match="2 requests wait for this model already"):
+                model.answer({"x": [2.0], "who": [None]})
+        finally:
+            gate.touch()
+        assert [one.result()["y"] for one in held] == [[1.0], [1.0]]
+    for _ in range(3):
+        assert model.answer({"x": [2.0], "who": [None]})["y"] == [2.0]
 
 
 def test_a_model_that_kills_its_process_is_told_and_started_anew(start):

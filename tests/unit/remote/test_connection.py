@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from incumbent.base.digest import digest_bytes
-from incumbent.base.errors import Conflict, Corrupt, InvalidInput, NotFound, Refused, Unavailable
+from incumbent.base.errors import Busy, Conflict, Corrupt, InvalidInput, NotFound, Refused, Unavailable
 from incumbent.remote import uploads
 from incumbent.remote.connection import Connection, Patience, read_address
 from incumbent.remote.problems import ERRORS, NotLetIn
@@ -93,7 +93,7 @@ def quick(monkeypatch):
 def test_every_problem_of_the_server_is_an_error_of_the_class_that_made_it():
     assert ERRORS.keys() == PROBLEMS.keys()
     names = {InvalidInput: "invalid-input", NotFound: "not-found", Conflict: "conflict", Refused: "refused", Corrupt: "corrupt",
-             Unavailable: "unavailable"}  # fmt: skip
+             Unavailable: "unavailable", Busy: "too-many"}  # fmt: skip
     assert {kind: ERRORS[name] for kind, name in names.items()} == {kind: kind for kind in STATUS}
     assert ERRORS["unauthenticated"] is ERRORS["forbidden"] is NotLetIn
 

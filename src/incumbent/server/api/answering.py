@@ -12,7 +12,7 @@ from incumbent.server.api.bodies import check_no_body, read_body, read_query
 from incumbent.server.api.cursor import read_cursor, write_cursor
 from incumbent.server.api.operation import PAGE_ROWS, Answer, Call, Operation, Page
 from incumbent.server.api.repeating import answer_once, check_key
-from incumbent.server.errors import PROBLEM_TYPE, HttpProblem, find_problem, find_status, problem_body
+from incumbent.server.errors import PROBLEM_TYPE, HttpProblem, find_headers, find_problem, find_status, problem_body
 from incumbent.server.messages import Request, Response, Server
 
 _PAGE_FIELDS: Mapping[str, type] = {"limit": int, "cursor": str}
@@ -46,8 +46,7 @@ def _do(operation: Operation, server: Server, call: Call) -> Response:
 def tell(error: HttpProblem | IncumbentError) -> Response:
     """Return an error as a problem document (RFC 9457)."""
     status = error.status if isinstance(error, HttpProblem) else find_status(error)
-    headers = error.headers if isinstance(error, HttpProblem) else {"retry-after": "1"} if status == 503 else {}
-    return Response(status, problem_body(status, str(error), problem=find_problem(error)), PROBLEM_TYPE, headers)
+    return Response(status, problem_body(status, str(error), problem=find_problem(error)), PROBLEM_TYPE, find_headers(error))
 
 
 def _read(operation: Operation, request: Request) -> Call:

@@ -237,7 +237,8 @@ OPERATIONS = (
         "predict", "slots", "POST", "/slots/{slot}/predict", PREDICT, "Answer rows with the version that is live; the answer is recorded.",
         predict_rows, Prediction,
         {"prediction": "prediction-0mjq1k2v3-7f3a", "slot": "credit/eu", "model": "credit", "version": 3, "rows": [{"score": 0.12}]},
-        body=Rows, sent={"rows": [{"income": 41_000, "age": 37}]}, refuses=True, by=("predict.get_target", "predict.predict"),
+        body=Rows, sent={"rows": [{"income": 41_000, "age": 37}]}, refuses=True, statuses=(429,),
+        by=("predict.get_target", "predict.predict"),
         more="The headers `x-incumbent-prediction` and `x-incumbent-version` name the answer and who gave it.",
     ),
     Operation(
